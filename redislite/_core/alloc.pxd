@@ -1,0 +1,87 @@
+"""Memory of one engine: small blocks in 8-byte size classes, large ones from the C library.
+
+Guarantees
+- Every block is counted, as what it really takes, in ``Heap.used``.
+- Release is sized: the caller says the size it asked for.  No block carries a header, so a 29-byte
+  entry costs 32 bytes.  The debug build checks the size that is said.
+- A heap belongs to one thread.  Nothing here needs or takes the GIL.
+
+Layout: a small block (at most ``SMALL_MAX`` bytes) lives in a 64 KiB page that holds blocks of one class only. Pages are
+cut from 4 MiB segments aligned to their own size. The headers of a segment's pages stand together at its start, so
+that releasing a random block touches few cache sets and few TLB entries, and an empty page needs no memory at all:
+
+    segment | links, free pages | page headers: class, blocks in use, free list, bump offset, links | pages ... |
+
+A page that falls empty goes to a small reserve, and past that back to the system; so does an empty segment.
+
+With the C macro REDISLITE_CHECKED_HEAP every block comes from malloc behind a header that remembers its size: a wrong
+size ends the process, and AddressSanitizer sees each block. The accounting is the same.
+"""
+from libc.stdint cimport uint32_t
+
+cdef enum:
+    SMALL_MAX = 1024        # bytes; larger blocks come from malloc
+    SMALL_CLASSES = 129     # SMALL_MAX / 8 + 1; class 0 is not used
+    LINE = 64               # bytes; alignment of the blocks of heap_zalloc_lines
+    LINES_MAPPED_MIN = 256 * 1024   # bytes; blocks of lines from this size on are mapped pages of their own
+
+
+cdef struct Page
+cdef struct Segment
+cdef struct CheckedBlock
+
+
+cdef struct Heap:
+    size_t used             # bytes in blocks handed out, each as what it takes
+    size_t peak             # largest value of used that was noted (heap_note_peak)
+    size_t mapped           # bytes of pages obtained for small blocks, whether in use or not
+    size_t large            # bytes of used that are in large blocks
+    Page* partial[SMALL_CLASSES]    # by class: pages with a free block, the first is allocated from
+    Page* spare             # empty pages kept for reuse
+    uint32_t spare_count
+    Segment* segments       # all segments
+    Segment* available      # those with pages to take
+    CheckedBlock* checked   # checked build: the small blocks handed out
+
+
+# A new heap, or NULL where memory is out.
+cdef Heap* heap_new() noexcept nogil
+# Releases the heap and every small block in it. Large blocks must have been released before.
+cdef void heap_destroy(Heap* heap) noexcept nogil
+# A block of at least size bytes, aligned to 8 (to 16 from malloc), uninitialized; NULL where memory is out.
+cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil
+# The same, zeroed. Large blocks come as untouched zero pages, so asking is quick whatever the size.
+cdef void* heap_zalloc(Heap* heap, size_t size) noexcept nogil
+# Releases a block; size is the size that was asked for. NULL is accepted.
+cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil
+# A block of whole cache lines (size: a multiple of LINE), aligned to LINE and zeroed; NULL where memory is out. From
+# LINES_MAPPED_MIN on it comes as untouched zero pages and cannot be mixed up with blocks of heap_alloc: release it
+# with heap_free_lines.
+cdef void* heap_zalloc_lines(Heap* heap, size_t size) noexcept nogil
+# Releases a block of lines; size is the size that was asked for. NULL is accepted.
+cdef void heap_free_lines(Heap* heap, void* block, size_t size) noexcept nogil
+# Gives the memory of bytes start..end of a block of lines back to the system ahead of its release. They may still be
+# used, and read as zero or as they were. Accounting is unchanged. Does nothing to blocks that are not mapped.
+cdef void heap_discard_lines(void* block, size_t size, size_t start, size_t end) noexcept nogil
+# Moves a block to a new size, keeping the bytes both sizes have. NULL (old block intact) where memory is out.
+cdef void* heap_realloc(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
+# Whether this is a checked build.
+cdef bint heap_is_checked() noexcept nogil
+# Notes the peak; called from cron and before INFO.
+cdef void heap_note_peak(Heap* heap) noexcept nogil
+# Gives empty pages back to the system.
+cdef void heap_trim(Heap* heap) noexcept nogil
+
+
+# What a block of this size takes, in bytes: two sizes with the same footprint can share a block in place.
+cdef inline size_t heap_footprint(size_t size) noexcept nogil:
+    if size <= SMALL_MAX:
+        return (size + 7) & ~<size_t>7 if size else 8
+    return (size + 8 + 15) & ~<size_t>15
+
+
+# The same for a block of lines.
+cdef inline size_t heap_lines_footprint(size_t size) noexcept nogil:
+    if size <= SMALL_MAX or size >= LINES_MAPPED_MIN:
+        return size
+    return size + LINE

@@ -1,0 +1,110 @@
+"""Reading a command's arguments; the contract is in arguments.pxd."""
+from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdio cimport snprintf
+from libc.string cimport strlen
+from redislite._core.numbers cimport parse_int64
+from redislite._core.reply cimport reply_error
+from redislite._core.state cimport Argument, Client, Core
+
+
+cdef bint argument_is(const Argument* argument, const char* word) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    for i in range(argument.length):
+        c = argument.data[i]
+        if c'a' <= c <= c'z':
+            c = <char> (c - 32)
+        if c != word[i]:            # the word's end differs from every byte but NUL
+            return 0
+        if word[i] == 0:
+            return 0
+    return word[argument.length] == 0
+
+
+cdef void reply_syntax_error(Client* client) noexcept nogil:
+    reply_error(&client.reply, "ERR syntax error")
+
+
+cdef void reply_wrong_type(Client* client) noexcept nogil:
+    reply_error(&client.reply, "WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+cdef void reply_not_an_integer(Client* client) noexcept nogil:
+    reply_error(&client.reply, "ERR value is not an integer or out of range")
+
+
+cdef void reply_out_of_memory(Client* client) noexcept nogil:
+    reply_error(&client.reply, "OOM command not allowed: out of memory")
+
+
+cdef bint argument_integer_or_reply(Client* client, int index, int64_t* value) noexcept nogil:
+    if not parse_int64(client.argv[index].data, client.argv[index].length, value):
+        reply_not_an_integer(client)
+        return 0
+    return 1
+
+
+cdef bint argument_range_or_reply(Client* client, int index, int64_t least, int64_t most, int64_t* value,
+                                  const char* error) noexcept nogil:
+    if not argument_integer_or_reply(client, index, value):
+        return 0
+    if not least <= value[0] <= most:
+        reply_error(&client.reply, error)
+        return 0
+    return 1
+
+
+cdef int take_expire_option(Client* client, int* index, bint keep, bint persist, ExpireOption* option) noexcept nogil:
+    cdef Argument* word = &client.argv[index[0]]
+    cdef int kind = EXPIRE_AT
+    cdef bint seconds = 0
+    cdef bint absolute = 0
+    if keep and argument_is(word, "KEEPTTL"):
+        kind = EXPIRE_KEEP
+    elif persist and argument_is(word, "PERSIST"):
+        kind = EXPIRE_PERSIST
+    elif argument_is(word, "EX"):
+        seconds = 1
+    elif argument_is(word, "PX"):
+        pass
+    elif argument_is(word, "EXAT"):
+        seconds = 1
+        absolute = 1
+    elif argument_is(word, "PXAT"):
+        absolute = 1
+    else:
+        return 0
+    if option.kind != EXPIRE_NONE:
+        # Saying the same word without a time twice is harmless.
+        return 1 if kind == option.kind and kind != EXPIRE_AT else -1
+    option.kind = kind
+    if kind == EXPIRE_AT:
+        if index[0] + 1 >= client.argc:
+            return -1
+        index[0] += 1
+        option.argument = index[0]
+        option.seconds = seconds
+        option.absolute = absolute
+    return 1
+
+
+cdef bint expire_deadline_or_reply(Core* core, Client* client, ExpireOption* option) noexcept nogil:
+    cdef int64_t value
+    cdef char text[128]
+    cdef bint valid
+    if not argument_integer_or_reply(client, option.argument, &value):
+        return 0
+    valid = value > 0 and not (option.seconds and value > INT64_MAX // 1000)
+    if valid:
+        if option.seconds:
+            value *= 1000
+        if not option.absolute:
+            valid = value <= INT64_MAX - core.now_ms
+            if valid:
+                value += core.now_ms
+    if not valid:
+        snprintf(text, sizeof(text), "ERR invalid expire time in '%s' command", client.command.own_name)
+        reply_error(&client.reply, text)
+        return 0
+    option.deadline_ms = value
+    return 1

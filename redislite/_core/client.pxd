@@ -1,0 +1,42 @@
+"""One connection's hot path: read, parse the whole pipeline, execute it, write.
+
+``Connection`` is what the control plane holds; its ``ready`` is the one call per ready connection. Everything below it
+works on the Client struct without Python objects, until a command of the Python tier comes.
+
+    ready ─▶ read into the query buffer (the core's, or the client's own where a request is incomplete)
+          ─▶ parse up to REQUEST_BATCH requests ahead, prefetching their keys
+          ─▶ execute each: call_command ─▶ native handler, or upcall
+          ─▶ write what there is; what the socket does not take waits for the loop to say it is writable
+"""
+from libc.stdint cimport int64_t, uint64_t
+from redislite._core.state cimport Client, Command, Core
+
+
+# Takes the wall clock: what now_ms says from here on.
+cdef void renew_clock(Core* core) noexcept nogil
+# Executes the client's current command (argv, argc, command set): authentication, arity, gates, the call, its time,
+# statistics and logs. False where it was postponed and is to be executed again later.
+cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
+# Reads once from the socket. 0, or -1 where the peer is gone.
+cdef int client_read(Core* core, Client* client) noexcept nogil
+# Executes the requests that are complete in the query buffer.
+cdef void client_serve(Core* core, Client* client) noexcept nogil
+# Writes pending output until there is none or the socket is full. -1 where the peer is gone.
+cdef int client_write(Core* core, Client* client) noexcept nogil
+# Output was appended outside of the client's own turn: write it before the loop sleeps.
+cdef void client_queue_write(Core* core, Client* client) noexcept nogil
+# Bytes that the client takes: struct, query buffer, parser, output.
+cdef size_t client_memory(const Client* client) noexcept nogil
+# Closes the client over its output limits; true where it did.
+cdef bint client_check_output(Core* core, Client* client) noexcept nogil
+
+
+cdef class Connection:
+    cdef Client client
+    cdef readonly object engine
+    # What the client said of itself, and where it comes from; str.
+    cdef public str name, library_name, library_version, user, address, local_address
+    # Free for the control plane: state that commands keep per client.
+    cdef public object state
+
+    cdef void attach(self, Core* core, object engine, int fd, bint internal)

@@ -1,0 +1,724 @@
+"""One connection's hot path; the contract is in client.pxd."""
+from cpython.object cimport PyObject
+from libc cimport errno
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy, memmove, strlen
+from posix.unistd cimport close as close_descriptor, read, write
+from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc
+from redislite._core.clock cimport clock_counter, clock_wall_us
+from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
+from redislite._core.reply cimport (
+    ReplyMark, chunk_data, reply_error, reply_error_bytes, reply_init, reply_mark, reply_object, reply_pending,
+    reply_raw, reply_release, reply_rollback, reply_written,
+)
+from redislite._core.resp cimport (
+    PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle,
+    parser_new, parser_release_owned, resp_large_done, resp_parse,
+)
+from redislite._core.sds cimport sds_block_size, sds_capacity, sds_length, sds_set_length
+from redislite._core.state cimport (
+    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_INSIDE, CLIENT_INTERNAL,
+    CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
+    CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH,
+    COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, COMMAND_ADMIN, COMMAND_WRITE, COMMANDLOG_LARGE_REPLY,
+    COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, GATE_MEMORY, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE,
+    GATE_RENEWAL, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, QUERY_BUFFER, REPLY_CHUNK, REQUEST_BATCH, Argument, Chunk,
+    Client, Command, CommandStatistics, Core, Parser, Request,
+)
+from redislite._core.table cimport command_resolve, histogram_add
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+    ssize_t writev(int fd, const iovec* vector, int count) noexcept
+
+cdef enum:
+    VECTOR_MAX = 64                     # chunks of one write
+    WRITE_TURN_MAX = 1 << 20            # bytes a client may be written per turn, others wait
+    UNAUTHENTICATED_QUERY_MAX = 1 << 20
+    UNKNOWN_SHOWN_MAX = 128             # bytes of an unknown command and of its arguments that an error shows
+    EVENT_READABLE = 1
+    EVENT_WRITABLE = 4
+
+
+cdef void renew_clock(Core* core) noexcept nogil:
+    core.ticks_renewed = clock_counter()
+    core.now_ms = clock_wall_us() // 1000 + core.clock_offset_ms
+
+
+cdef void reply_unknown(Client* client) noexcept nogil:
+    cdef char text[3 * UNKNOWN_SHOWN_MAX + 64]
+    cdef char arguments[UNKNOWN_SHOWN_MAX + 8]
+    cdef size_t used = 0
+    cdef size_t shown
+    cdef int i, length
+    for i in range(1, client.argc):
+        if used >= UNKNOWN_SHOWN_MAX:
+            break
+        shown = UNKNOWN_SHOWN_MAX - used
+        if shown > client.argv[i].length:
+            shown = client.argv[i].length
+        arguments[used] = c"'"
+        memcpy(arguments + used + 1, client.argv[i].data, shown)
+        memcpy(arguments + used + 1 + shown, b"' ", 2)
+        used += shown + 3
+    length = snprintf(text, sizeof(text), "ERR unknown command '%.*s', with args beginning with: ",
+                      <int> (UNKNOWN_SHOWN_MAX if client.argv[0].length > UNKNOWN_SHOWN_MAX
+                             else client.argv[0].length), client.argv[0].data)
+    memcpy(text + length, arguments, used)
+    reply_error_bytes(&client.reply, text, length + used)
+
+
+cdef void reply_unknown_subcommand(Client* client, Command* container) noexcept nogil:
+    cdef char text[3 * UNKNOWN_SHOWN_MAX]
+    cdef char upper[64]
+    cdef int i
+    for i in range(container.name_length):
+        upper[i] = <char> (container.name[i] - 32 if c'a' <= container.name[i] <= c'z' else container.name[i])
+    snprintf(text, sizeof(text), "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
+             <int> (UNKNOWN_SHOWN_MAX if client.argv[1].length > UNKNOWN_SHOWN_MAX else client.argv[1].length),
+             client.argv[1].data, container.name_length, upper)
+    reply_error(&client.reply, text)
+
+
+cdef void reply_arity(Client* client, const char* name) noexcept nogil:
+    cdef char text[128]
+    snprintf(text, sizeof(text), "ERR wrong number of arguments for '%s' command", name)
+    reply_error(&client.reply, text)
+
+
+cdef bint admit(Core* core, Client* client, Command* command, bint* postponed) noexcept nogil:
+    """The second look, where some gate is not zero. False: the command has been answered, or *postponed is set."""
+    cdef uint64_t gate = core.gate | client.gate
+    if gate & GATE_UNAUTHENTICATED and not command.flags & COMMAND_NO_AUTH:
+        reply_error(&client.reply, "NOAUTH Authentication required.")
+        return 0
+    if gate & GATE_MEMORY and command.flags & COMMAND_DENYOOM and \
+            <int64_t> core.heap.used > core.settings.max_memory:
+        reply_error(&client.reply, "OOM command not allowed when used memory > 'maxmemory'.")
+        return 0
+    if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & CLIENT_INTERNAL:
+        if gate & GATE_PAUSE_ALL or command.flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
+            postponed[0] = 1
+            return 0
+    if gate & GATE_RENEWAL:
+        renew_clock(core)
+    return 1
+
+
+cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
+    cdef CommandStatistics* statistics
+    cdef Client* outer
+    cdef ReplyMark mark
+    cdef uint64_t errors, now, elapsed
+    cdef size_t output
+    cdef int logged = 0
+    cdef bint muted = 0
+    cdef bint postponed = 0
+    if client.gate & GATE_REPLY_OFF:
+        mark = reply_mark(&client.reply)
+        muted = 1
+        if client.flags & CLIENT_REPLY_SKIP_NEXT:
+            client.flags = (client.flags & ~<uint64_t> CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP
+    if command == NULL:
+        reply_unknown(client)
+    elif command.container and client.argc >= 2:
+        reply_unknown_subcommand(client, command)
+    elif client.argc != command.arity and (command.arity > 0 or client.argc < -command.arity):
+        core.command_statistics[command.id].rejected += 1
+        reply_arity(client, command.name)
+    elif (core.gate | client.gate) and not admit(core, client, command, &postponed):
+        if postponed:
+            return 0
+        core.command_statistics[command.id].rejected += 1
+    else:
+        client.command = command
+        client.request_bytes = request_bytes
+        errors = client.reply.errors
+        output = reply_pending(&client.reply)
+        outer = core.executing
+        core.executing = client
+        if command.handler != NULL:
+            command.handler(core, client)
+        else:
+            core.upcalls.run_python(core, client, command)
+        core.executing = outer
+        # A command of the Python tier may have reset the statistics or added commands: look the row up only now.
+        statistics = &core.command_statistics[command.id]
+        client.commands += 1
+        core.statistics.commands_processed += 1
+        now = clock_counter()
+        elapsed = now - core.ticks
+        core.ticks = now
+        statistics.calls += 1
+        statistics.ticks += elapsed
+        if client.reply.errors != errors:
+            statistics.failed += 1
+        if core.settings.latency_tracking:
+            histogram_add(core, statistics, <uint64_t> (<double> elapsed * core.ns_per_tick))
+        if elapsed >= core.slow_ticks:
+            logged |= COMMANDLOG_SLOW
+        if request_bytes >= core.large_request:
+            logged |= COMMANDLOG_LARGE_REQUEST
+        if reply_pending(&client.reply) - output >= core.large_reply:
+            logged |= COMMANDLOG_LARGE_REPLY
+        if logged and not command.flags & COMMAND_SKIP_SLOWLOG:
+            core.upcalls.log_command(core, client, command, logged, <int64_t> (<double> elapsed * core.ns_per_tick / 1000),
+                                     request_bytes, reply_pending(&client.reply) - output)
+        if elapsed >= core.latency_ticks:
+            core.upcalls.latency_sample(core, b"fast-command" if command.flags & 1 << 13 else b"command",
+                                        <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
+        if core.gate & GATE_MONITORS and not command.flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN):
+            core.upcalls.feed_monitors(core, client)
+        if now - core.ticks_renewed > core.renew_ticks:
+            renew_clock(core)
+    if muted:
+        if client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP):
+            reply_rollback(&client.reply, mark)
+        client.flags &= ~<uint64_t> CLIENT_REPLY_SKIP
+        if not client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT):
+            client.gate &= ~<uint64_t> GATE_REPLY_OFF
+    return 1
+
+
+cdef bint client_check_output(Core* core, Client* client) noexcept nogil:
+    cdef int64_t pending = <int64_t> reply_pending(&client.reply)
+    cdef bint over = core.settings.output_hard_limit > 0 and pending > core.settings.output_hard_limit
+    if not over and core.settings.output_soft_limit > 0 and pending > core.settings.output_soft_limit:
+        if client.output_since_ms == 0:
+            client.output_since_ms = core.now_ms
+        over = core.now_ms - client.output_since_ms > core.settings.output_soft_seconds * 1000
+    elif not over:
+        client.output_since_ms = 0
+    if over and not client.flags & CLIENT_CLOSE_NOW:
+        core.statistics.output_limit_disconnections += 1
+        core.upcalls.log_line(core, 3, b"Client closed for overcoming of output buffer limits.")
+        client.flags |= CLIENT_CLOSE_NOW
+        core.upcalls.close_soon(core, client)
+    return over
+
+
+cdef bint execute_request(Core* core, Client* client, Parser* parser, Request* request, char* data) noexcept nogil:
+    cdef Argument* argument
+    cdef int i
+    cdef bint executed
+    client.argv = parser.arguments + request.first
+    client.argc = request.count
+    client.hash = request.hash
+    client.hashed = request.hashed
+    for i in range(request.count):
+        argument = &client.argv[i]
+        argument.data = argument.owner if argument.owner != NULL else data + <size_t> argument.data
+    executed = call_command(core, client, request.command, request.bytes)
+    if executed:
+        parser_release_owned(core.heap, parser, request.first, request.first + request.count)
+    else:
+        for i in range(request.count):
+            argument = &client.argv[i]
+            if argument.owner == NULL:
+                argument.data = <char*> (<size_t> argument.data - <size_t> data)
+    return executed
+
+
+cdef void take_request(Core* core, Client* client, Parser* parser, char* data) noexcept nogil:
+    """Makes a Request of what was just parsed, and asks the processor for the bucket of its first key."""
+    cdef Request* request = &parser.requests[parser.requests_count]
+    cdef Argument* key
+    request.first = parser.request_first
+    request.count = <int> (parser.used - parser.request_first)
+    request.start = parser.request_start
+    request.end = parser.position
+    request.bytes = parser.position - parser.request_start + parser.owned_bytes
+    if parser.arguments[request.first].owner == NULL:
+        request.command = command_resolve(core, parser.arguments + request.first, request.count, data)
+    else:
+        request.command = NULL
+    request.hashed = 0
+    if request.command != NULL and 0 < request.command.first_key < request.count:
+        key = &parser.arguments[request.first + request.command.first_key]
+        if key.owner == NULL:
+            request.hashed = request.command.first_key
+            request.hash = dict_hash(&client.database.keys, data + <size_t> key.data, key.length)
+            dict_prefetch_bucket(&client.database.keys, request.hash)
+    parser.requests_count += 1
+
+
+cdef bint may_execute(Client* client) noexcept nogil:
+    return not client.flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_POSTPONED | CLIENT_BLOCKED)
+
+
+cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
+    """Puts away what is left of the input: nothing, in the common case, and the buffers go back to the core."""
+    cdef size_t start = parser_compact(core.heap, parser)
+    cdef size_t rest = length - start
+    cdef size_t capacity
+    if rest:
+        if client.query == NULL:
+            capacity = rest + QUERY_BUFFER
+            client.query = <char*> heap_alloc(core.heap, capacity)
+            if client.query == NULL:
+                client.flags |= CLIENT_CLOSE_NOW
+                return
+            client.query_capacity = capacity
+            memcpy(client.query, data + start, rest)
+        elif start:
+            memmove(client.query, client.query + start, rest)
+        client.query_length = rest
+    elif client.query != NULL:
+        heap_free(core.heap, client.query, client.query_capacity)
+        client.query = NULL
+        client.query_length = 0
+        client.query_capacity = 0
+    if parser_is_idle(parser):
+        parser.position = 0
+        if client.parser != NULL:
+            parser_free(core.heap, client.parser)
+            client.parser = NULL
+    elif client.parser == NULL:
+        client.parser = parser
+        core.parser = parser_new(core.heap)
+        if core.parser == NULL:
+            core.parser = parser
+            client.parser = NULL
+            client.flags |= CLIENT_CLOSE_NOW
+
+
+cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
+    """Executes what is complete in data[0:length]."""
+    cdef int state = PARSE_REQUEST
+    cdef int ahead, i
+    cdef char text[128]
+    core.ticks = clock_counter()
+    if core.ticks - core.ticks_renewed > core.renew_ticks:
+        renew_clock(core)
+    client.flags |= CLIENT_INSIDE
+    if parser.large != NULL:
+        state = PARSE_LONG
+        if sds_length(parser.large) == sds_capacity(parser.large):
+            state = resp_large_done(core.heap, parser)
+            if state == PARSE_REQUEST:
+                take_request(core, client, parser, data)
+    while True:
+        if parser.large == NULL and state >= 0:
+            # The limits of the unauthenticated hold until a request has been executed.
+            ahead = 1 if client.gate else REQUEST_BATCH
+            while parser.requests_count < ahead:
+                state = resp_parse(core.heap, parser, data, length, core.settings.max_bulk_length,
+                                   not client.gate & GATE_UNAUTHENTICATED)
+                if state != PARSE_REQUEST:
+                    break
+                take_request(core, client, parser, data)
+        if parser.requests_count - parser.requests_done > 1:
+            for i in range(parser.requests_done, parser.requests_count):
+                if parser.requests[i].hashed:
+                    dict_prefetch_entry(&client.database.keys, parser.requests[i].hash)
+        while parser.requests_done < parser.requests_count and may_execute(client):
+            if not execute_request(core, client, parser, &parser.requests[parser.requests_done], data):
+                client.flags |= CLIENT_POSTPONED
+                break
+            parser.requests_done += 1
+            if core.settings.output_hard_limit and client_check_output(core, client):
+                break
+        if state != PARSE_REQUEST or not may_execute(client):
+            break
+        parser.requests_done = 0
+        parser.requests_count = 0
+        parser.used = 0
+    client.argv = NULL
+    client.argc = 0
+    client.hashed = 0
+    if state == PARSE_ERROR and may_execute(client):
+        snprintf(text, sizeof(text), "ERR Protocol error: %s", parser.error)
+        reply_error(&client.reply, text)
+        client.flags |= CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR
+        snprintf(text, sizeof(text), "Protocol error (%s) from client", parser.error)
+        core.upcalls.log_line(core, 1, text)
+    elif state == PARSE_NO_MEMORY and may_execute(client):
+        reply_error(&client.reply, "OOM out of memory while reading the request")
+        client.flags |= CLIENT_CLOSE_AFTER_REPLY
+    client.flags &= ~<uint64_t> CLIENT_INSIDE
+    if client.reply.starved:
+        client.flags |= CLIENT_CLOSE_NOW
+
+
+cdef void client_serve(Core* core, Client* client) noexcept nogil:
+    cdef Parser* parser = client.parser if client.parser != NULL else core.parser
+    serve(core, client, client.query, client.query_length, parser)
+    keep_rest(core, client, client.query, client.query_length, parser)
+
+
+cdef int client_read(Core* core, Client* client) noexcept nogil:
+    cdef Parser* parser = client.parser if client.parser != NULL else core.parser
+    cdef ssize_t count
+    cdef size_t room, used
+    cdef char* data = client.query
+    cdef char* grown
+    if parser.large != NULL:
+        used = sds_length(parser.large)
+        room = sds_capacity(parser.large) - used
+        count = read(client.fd, parser.large + used, room)
+    else:
+        used = client.query_length
+        if data == NULL:
+            data = core.read_buffer
+            used = 0
+            room = QUERY_BUFFER
+        else:
+            if client.query_capacity - used < QUERY_BUFFER:
+                room = used + (used if used > QUERY_BUFFER else <size_t> QUERY_BUFFER)
+                grown = <char*> heap_realloc(core.heap, data, client.query_capacity, room)
+                if grown == NULL:
+                    return -1
+                data = grown
+                client.query = grown
+                client.query_capacity = room
+            room = client.query_capacity - used
+        count = read(client.fd, data + used, room)
+    if count <= 0:
+        if count < 0 and (errno.errno == errno.EAGAIN or errno.errno == errno.EINTR):
+            return 0
+        return -1
+    core.statistics.reads_processed += 1
+    core.statistics.input_bytes += count
+    client.input_bytes += count
+    client.active_ms = core.now_ms
+    if parser.large != NULL:
+        sds_set_length(parser.large, used + count)
+        if sds_length(parser.large) < sds_capacity(parser.large):
+            return check_query_limit(core, client, parser)
+        serve(core, client, client.query, client.query_length, parser)
+        keep_rest(core, client, client.query, client.query_length, parser)
+        return 0
+    used += count
+    if used > client.query_peak:
+        client.query_peak = used
+    if data != core.read_buffer:
+        client.query_length = used
+    if client.flags & (CLIENT_POSTPONED | CLIENT_BLOCKED):
+        # Kept for later; the parser of such a client is its own.
+        if data == core.read_buffer:
+            client.query = <char*> heap_alloc(core.heap, used + QUERY_BUFFER)
+            if client.query == NULL:
+                return -1
+            client.query_capacity = used + QUERY_BUFFER
+            client.query_length = used
+            memcpy(client.query, data, used)
+        return check_query_limit(core, client, parser)
+    serve(core, client, data, used, parser)
+    keep_rest(core, client, data, used, parser)
+    return check_query_limit(core, client, client.parser) if client.parser != NULL else 0
+
+
+cdef int check_query_limit(Core* core, Client* client, Parser* parser) noexcept nogil:
+    """-1 where the input that waits is over the limit."""
+    cdef size_t total = client.query_length + parser.owned_bytes
+    if parser.large != NULL:
+        total += sds_length(parser.large)
+    if <int64_t> total > core.settings.query_buffer_limit or \
+            (client.gate & GATE_UNAUTHENTICATED and total > UNAUTHENTICATED_QUERY_MAX):
+        core.statistics.query_limit_disconnections += 1
+        core.upcalls.log_line(core, 3, b"Closing client that reached max query buffer length")
+        return -1
+    return 0
+
+
+cdef int client_write(Core* core, Client* client) noexcept nogil:
+    cdef iovec vector[VECTOR_MAX]
+    cdef Chunk* chunk
+    cdef ssize_t count
+    cdef size_t total = 0
+    cdef size_t asked
+    cdef int used
+    cdef size_t pending = reply_pending(&client.reply)
+    if pending > client.reply_peak:
+        client.reply_peak = pending
+    while reply_pending(&client.reply):
+        chunk = client.reply.first
+        if chunk.next == NULL:
+            asked = chunk.length - client.reply.sent
+            count = write(client.fd, chunk_data(chunk) + client.reply.sent, asked)
+        else:
+            used = 0
+            asked = 0
+            while chunk != NULL and used < VECTOR_MAX:
+                vector[used].iov_base = chunk_data(chunk)
+                vector[used].iov_len = chunk.length
+                if used == 0:
+                    vector[0].iov_base = chunk_data(chunk) + client.reply.sent
+                    vector[0].iov_len = chunk.length - client.reply.sent
+                asked += vector[used].iov_len
+                used += 1
+                chunk = chunk.next
+            count = writev(client.fd, vector, used)
+        if count < 0:
+            if errno.errno == errno.EINTR:
+                continue
+            if errno.errno == errno.EAGAIN:
+                break
+            return -1
+        core.statistics.output_bytes += count
+        core.statistics.writes_processed += 1
+        client.output_bytes += count
+        reply_written(&client.reply, count)
+        total += count
+        if <size_t> count < asked or total > WRITE_TURN_MAX:
+            break
+    if reply_pending(&client.reply):
+        if not client.flags & CLIENT_WAITS_WRITABLE:
+            client.flags |= CLIENT_WAITS_WRITABLE
+            core.upcalls.watch_writable(core, client, 1)
+    elif client.flags & CLIENT_WAITS_WRITABLE:
+        client.flags &= ~<uint64_t> CLIENT_WAITS_WRITABLE
+        core.upcalls.watch_writable(core, client, 0)
+    return 0
+
+
+cdef void client_queue_write(Core* core, Client* client) noexcept nogil:
+    if client.flags & (CLIENT_QUEUED_WRITE | CLIENT_INTERNAL | CLIENT_CLOSE_NOW):
+        return
+    client.flags |= CLIENT_QUEUED_WRITE
+    client.next_write = core.writers
+    core.writers = client
+
+
+cdef size_t client_memory(const Client* client) noexcept nogil:
+    cdef size_t total = sizeof(Client) + heap_footprint(client.query_capacity)
+    cdef const Chunk* chunk = client.reply.first
+    if client.query == NULL:
+        total -= heap_footprint(0)
+    while chunk != NULL:
+        total += heap_footprint(sizeof(Chunk) + chunk.capacity)
+        chunk = chunk.next
+    if client.parser != NULL:
+        total += heap_footprint(sizeof(Parser)) + heap_footprint(client.parser.capacity * sizeof(Argument))
+        total += client.parser.owned_bytes
+        if client.parser.large != NULL:
+            total += heap_footprint(sds_block_size(client.parser.large))
+    return total
+
+
+cdef class Connection:
+    """One client as the control plane holds it.
+
+    Made by the server for an accepted socket; ``ready`` serves it; ``release`` gives back what it holds. The engine's own
+    connections have no socket.
+    """
+
+    def __cinit__(self) -> None:
+        self.client.fd = -1
+
+    def __dealloc__(self) -> None:
+        self.release()
+
+    def ready(self, int events) -> None:
+        """Serves the connection: epoll's events say whether it can be read, written, or is gone."""
+        cdef Client* client = &self.client
+        cdef Core* core = client.core
+        if core == NULL:
+            return
+        if events & EVENT_WRITABLE and client_write(core, client) < 0:
+            self.engine.close(self)
+            return
+        if events & ~EVENT_WRITABLE:
+            if client.flags & CLIENT_CLOSE_AFTER_REPLY:
+                if not events & EVENT_READABLE:
+                    self.engine.close(self)
+                    return
+            elif client_read(core, client) < 0:
+                self.engine.close(self)
+                return
+            if reply_pending(&client.reply) and not client.flags & (CLIENT_WAITS_WRITABLE | CLIENT_CLOSE_NOW) \
+                    and client_write(core, client) < 0:
+                self.engine.close(self)
+                return
+        if client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY):
+            if client.flags & CLIENT_CLOSE_NOW or not reply_pending(&client.reply):
+                self.engine.close(self)
+
+    def resume(self) -> None:
+        """Executes what waited in the query buffer while the client was paused or blocked."""
+        cdef Client* client = &self.client
+        if client.core == NULL or client.flags & CLIENT_CLOSE_NOW:
+            return
+        client.flags &= ~<uint64_t> (CLIENT_POSTPONED | CLIENT_BLOCKED)
+        client_serve(client.core, client)
+        client_queue_write(client.core, client)
+
+    def append(self, object value) -> None:
+        """Appends a reply or a push message out of turn; it is written before the loop sleeps."""
+        if self.client.core != NULL and not self.client.flags & CLIENT_CLOSE_NOW:
+            reply_object(&self.client.reply, value)
+            client_check_output(self.client.core, &self.client)
+            client_queue_write(self.client.core, &self.client)
+
+    def append_raw(self, bytes data) -> None:
+        """The same for bytes that are encoded already."""
+        if self.client.core != NULL and not self.client.flags & CLIENT_CLOSE_NOW:
+            reply_raw(&self.client.reply, data, len(data))
+            client_check_output(self.client.core, &self.client)
+            client_queue_write(self.client.core, &self.client)
+
+    def close_soon(self, *, bint after_reply=False) -> None:
+        """Marks the connection to be closed before the loop sleeps, or once its output is written."""
+        if self.client.core == NULL:
+            return
+        self.client.flags |= CLIENT_CLOSE_AFTER_REPLY if after_reply else CLIENT_CLOSE_NOW
+        if after_reply:
+            client_queue_write(self.client.core, &self.client)
+        else:
+            self.client.core.upcalls.close_soon(self.client.core, &self.client)
+
+    cdef void attach(self, Core* core, object engine, int fd, bint internal):
+        """Ties the connection to its engine, as a member of the list of clients unless it is internal."""
+        cdef Client* client = &self.client
+        self.engine = engine
+        client.core = core
+        client.connection = <PyObject*> self
+        client.database = core.databases[0]
+        client.fd = fd
+        core.next_client_id += 1
+        client.id = core.next_client_id
+        client.created_ms = core.now_ms
+        client.active_ms = core.now_ms
+        reply_init(&client.reply, core)
+        if internal:
+            client.flags = CLIENT_INTERNAL | CLIENT_AUTHENTICATED
+            return
+        client.next = core.clients
+        if core.clients != NULL:
+            core.clients.previous = client
+        core.clients = client
+        core.clients_count += 1
+
+    def release(self) -> None:
+        """Closes the socket and gives back all memory. The connection is out of service then; calling again is harmless."""
+        cdef Client* client = &self.client
+        cdef Core* core = client.core
+        cdef Client** place
+        if core == NULL:
+            return
+        if client.flags & CLIENT_QUEUED_WRITE:
+            place = &core.writers
+            while place[0] != client:
+                place = &place[0].next_write
+            place[0] = client.next_write
+        if not client.flags & CLIENT_INTERNAL:
+            if client.previous != NULL:
+                client.previous.next = client.next
+            else:
+                core.clients = client.next
+            if client.next != NULL:
+                client.next.previous = client.previous
+            core.clients_count -= 1
+        reply_release(&client.reply)
+        if client.query != NULL:
+            heap_free(core.heap, client.query, client.query_capacity)
+            client.query = NULL
+        parser_free(core.heap, client.parser)
+        client.parser = NULL
+        if client.fd >= 0:
+            close_descriptor(client.fd)
+            client.fd = -1
+        client.core = NULL
+
+    @property
+    def fileno(self) -> int:
+        """The socket's descriptor; -1 once released."""
+        return self.client.fd
+
+    @property
+    def id(self) -> int:
+        return self.client.id
+
+    @property
+    def is_open(self) -> bool:
+        return self.client.core != NULL and not self.client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)
+
+    @property
+    def database(self) -> int:
+        """Number of the selected database."""
+        return self.client.database.id
+
+    @database.setter
+    def database(self, int number) -> None:
+        if not 0 <= number < self.client.core.databases_count:
+            raise IndexError(f"database {number}: there are {self.client.core.databases_count}")
+        self.client.database = self.client.core.databases[number]
+
+    @property
+    def protocol(self) -> int:
+        """2 or 3."""
+        return self.client.reply.protocol
+
+    @protocol.setter
+    def protocol(self, int version) -> None:
+        self.client.reply.protocol = version
+
+    @property
+    def authenticated(self) -> bool:
+        return not self.client.gate & GATE_UNAUTHENTICATED
+
+    @authenticated.setter
+    def authenticated(self, bint value) -> None:
+        if value:
+            self.client.gate &= ~<uint64_t> GATE_UNAUTHENTICATED
+        else:
+            self.client.gate |= GATE_UNAUTHENTICATED
+
+    @property
+    def flags(self) -> int:
+        """The CLIENT_* bits of state.pxd."""
+        return self.client.flags
+
+    def set_flag(self, uint64_t flag, bint on) -> None:
+        """Sets or clears bits of flags, and the gate that goes with muted replies."""
+        if on:
+            self.client.flags |= flag
+        else:
+            self.client.flags &= ~flag
+        if flag & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT) and on:
+            self.client.gate |= GATE_REPLY_OFF
+
+    @property
+    def created_ms(self) -> int:
+        return self.client.created_ms
+
+    @property
+    def active_ms(self) -> int:
+        return self.client.active_ms
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """What CLIENT LIST shows: sizes in bytes, counts, name of the last command's row."""
+        cdef Client* client = &self.client
+        cdef Chunk* chunk = client.reply.first
+        cdef int chunks = 0
+        cdef size_t capacity = 0
+        while chunk != NULL:
+            chunks += 1
+            capacity += chunk.capacity
+            chunk = chunk.next
+        return {
+            "query": client.query_length,
+            "query_free": client.query_capacity - client.query_length,
+            "query_peak": client.query_peak,
+            "arguments": sizeof(Argument) * client.parser.used if client.parser != NULL else 0,
+            "reply_pending": reply_pending(&client.reply),
+            "reply_peak": client.reply_peak,
+            "reply_capacity": capacity,
+            "reply_chunks": chunks,
+            "memory": client_memory(client) + sizeof(PyObject) * 4,
+            "input_bytes": client.input_bytes,
+            "output_bytes": client.output_bytes,
+            "commands": client.commands,
+            "request_bytes": client.request_bytes,
+        }
+
+    @property
+    def last_command(self) -> str:
+        """Full name of the command executed last; NULL as the original shows none."""
+        if self.client.command == NULL:
+            return "NULL"
+        return self.client.command.own_name.decode()

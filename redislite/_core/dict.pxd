@@ -1,0 +1,97 @@
+"""The dictionary: open addressing over cache-line buckets, progressive rehashing over two tables.
+
+The dict stores pointers to entries that its owner allocates. An entry holds its own key: at ``key_offset`` bytes
+from the entry's start stands a prefixed string (see prefixed.pxd: length, then bytes).
+"""
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from redislite._core.alloc cimport Heap
+
+cdef enum:
+    BUCKET_SLOTS = 7
+
+
+cdef struct Bucket:                 # one cache line; tables are aligned to it
+    uint8_t tags[BUCKET_SLOTS]      # 0: empty slot, else 1..255 from the entry's hash
+    uint8_t passed                  # entries that probed past this bucket (255: sticky)
+    void* slots[BUCKET_SLOTS]
+
+
+cdef struct Dict:
+    Heap* heap
+    Bucket* tables[2]
+    uint64_t masks[2]               # buckets - 1
+    size_t used[2]                  # entries
+    int64_t rehash_index            # first home of table 0 not migrated yet; -1: not rehashing
+    uint64_t seed[2]                # SipHash key
+    int pauses                      # rehashing is paused while > 0 (iteration, snapshot), but see no_resize
+    uint8_t key_offset
+    uint8_t backward                # the migration runs from table 1 back to table 0
+    uint8_t no_resize               # a snapshot child runs: move entries only where an insert meets the hard load limit
+
+
+# Called for each entry that a scan or an iteration step emits.
+ctypedef void (*DictVisitor)(void* argument, void* entry) noexcept nogil
+
+
+# Prepares an empty dict in place; no table is allocated before the first insert.
+# seed: two words of the engine's hash key. key_offset: bytes from an entry's start to its prefixed key.
+cdef void dict_init(Dict* d, Heap* heap, const uint64_t* seed, uint8_t key_offset) noexcept nogil
+# Releases the tables; the entries are the caller's (see dict_drain).
+cdef void dict_release(Dict* d) noexcept nogil
+# The keyed hash (SipHash-1-3) of a key.
+cdef uint64_t dict_hash(const Dict* d, const char* key, size_t length) noexcept nogil
+# The address of the slot that points to the entry with this key, or NULL. The entry may be replaced through it by one
+# with the same key. Valid until the next call that inserts, removes or rehashes.
+cdef void** dict_find(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil
+# First half of a find: asks the processor for the home bucket's line.
+cdef void dict_prefetch_bucket(const Dict* d, uint64_t hash) noexcept nogil
+# Second half: asks for the first entry in the home bucket with the key's tag, if any.
+cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil
+# Adds an entry whose key is not in the dict (the caller has looked). 0, or -1 where memory for a table is out (the
+# dict is unchanged then).
+cdef int dict_insert(Dict* d, void* entry, uint64_t hash) noexcept nogil
+# Takes the entry with this key out and answers it, or NULL.
+cdef void* dict_remove(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil
+# Makes room for this many entries in all at once, so that adding them starts no growth. Ends a running migration first
+# where that is too small, at a stroke. Undone by shrinking, as ever. 0, or -1 where memory is out.
+cdef int dict_reserve(Dict* d, size_t entries) noexcept nogil
+# One step of SCAN: emits every entry whose home is the cursor's (in both tables), answers the next cursor, 0 at the end.
+# Guarantee: an entry that stays in the dict from the first to the last step is emitted at least once, however
+# the tables grow and shrink in between. The visitor must not change the dict.
+cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil
+# An entry picked at random, each with the same probability (also amid rehashing); NULL where empty. Only where less
+# than some 1/100 of a table that was kept from shrinking is in use, entries behind gaps are favoured.
+# random: state of a xorshift generator, advanced.
+cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil
+# Up to count distinct entries from a random place on, for eviction and expiry sampling; answers how many, at least one
+# unless the dict is empty. Cheap, not uniform.
+cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count) noexcept nogil
+# Migrates up to this many homes (a bounded number of empty ones aside); 1 while more is to do, else 0 (also while paused
+# or under no_resize, when nothing moves).
+cdef int dict_rehash(Dict* d, size_t homes) noexcept nogil
+# Starts shrinking where less than 1/8 of the slots are taken; 1 where it started. dict_remove does so by itself: call it
+# from cron for what was removed while paused.
+cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil
+# Takes up to count entries out, in no order, giving each to the visitor; answers how many. Never rehashes. For releasing
+# a large dict bit by bit; no other call but dict_release may follow a first dict_drain.
+cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil
+# Bytes that the tables take.
+cdef size_t dict_table_bytes(const Dict* d) noexcept nogil
+
+
+# Walks all entries. Between begin and end the dict may be changed only by removing the entry just answered
+# (rehashing is paused). An insert is harmless to memory, but entries may then be answered twice or not at all.
+cdef struct DictIterator:
+    Dict* d
+    int table
+    uint64_t bucket
+    int slot
+
+cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil
+# The next entry, or NULL at the end.
+cdef void* dict_iterate_next(DictIterator* it) noexcept nogil
+cdef void dict_iterate_end(DictIterator* it) noexcept nogil
+
+
+cdef inline size_t dict_size(const Dict* d) noexcept nogil:
+    return d.used[0] + d.used[1]

@@ -1,0 +1,664 @@
+"""The one class that Python sees of the data plane: an Engine owns a heap, databases, the command table and clients.
+
+Any number of engines live in one process. An engine belongs to one thread. The control plane fills in the ``on_…``
+attributes, which the data plane calls, and asks for everything else through methods.
+"""
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+from redislite._core.alloc cimport (
+    Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_new, heap_note_peak, heap_trim, heap_zalloc,
+)
+from redislite._core.client cimport (
+    Connection, call_command, client_check_output, client_memory, client_queue_write, client_write, renew_clock,
+)
+from redislite._core.clock cimport clock_counter, clock_monotonic_ns
+from redislite._core.dict cimport (
+    dict_hash, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
+)
+from redislite._core.expiry cimport expire_cycle
+from redislite._core.glob cimport glob_match
+from redislite._core.keyspace cimport (
+    access_frequency, flush_database, idle_seconds, keyspace_find, keyspace_init, keyspace_release, release_discarded,
+    store_string,
+)
+from redislite._core.object cimport (
+    NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_memory, entry_string, entry_type, type_name,
+)
+from redislite._core.numbers cimport INTEGER_TEXT_MAX
+from redislite._core.reply cimport chunk_data, reply_object, reply_pending, reply_release
+from redislite._core.resp cimport parser_free, parser_new
+from redislite._core.state cimport (
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX, GATE_MEMORY,
+    GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK,
+    Argument, Chunk, Client, Command, CommandStatistics, Core, Database, ErrorKind, Request,
+)
+from redislite._core.table cimport (
+    command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
+)
+
+import os
+import sys
+
+from redislite._core import keys, strings
+from redislite._core.reply_types import NO_REPLY, CommandError
+from redislite._core.row import CommandTable
+
+cdef enum:
+    CLOCK_RENEWAL_US = 250          # how old the wall clock may get within a pipeline
+    REHASH_TURN_US = 1000           # active rehashing per cron tick
+    RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
+    DEFAULT_DATABASES = 16
+
+# Modules of native handlers; each brings its rows as COMMANDS.
+NATIVE_MODULES = (strings, keys)
+
+
+cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
+    cdef Engine engine = <Engine> core.engine
+    cdef list args = [client.argv[i].data[:client.argv[i].length] for i in range(client.argc)]
+    cdef object connection = <object> client.connection
+    try:
+        row = <object> command.row
+        value = row.handler(engine.control, connection, args)
+        if value is not NO_REPLY:
+            reply_object(&client.reply, value)
+    except CommandError as error:
+        reply_object(&client.reply, error)
+    except Exception as error:
+        engine.on_exception(error)
+        reply_object(&client.reply, CommandError("ERR internal error, see the server's log"))
+
+
+cdef void log_command(Core* core, Client* client, Command* command, int kinds, int64_t us, size_t request_bytes,
+                      size_t reply_bytes) noexcept with gil:
+    cdef list args = [client.argv[i].data[:min(client.argv[i].length, <size_t> 160)] for i in range(min(client.argc, 33))]
+    cdef list lengths = [client.argv[i].length for i in range(len(args))]
+    try:
+        (<Engine> core.engine).on_slow_command(<object> client.connection, args, lengths, client.argc, kinds, us,
+                                               request_bytes, reply_bytes)
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
+cdef void feed_monitors(Core* core, Client* client) noexcept with gil:
+    cdef list args = [client.argv[i].data[:client.argv[i].length] for i in range(client.argc)]
+    try:
+        (<Engine> core.engine).on_monitored(<object> client.connection, args)
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
+cdef void latency_sample(Core* core, const char* event, int64_t ms) noexcept with gil:
+    try:
+        (<Engine> core.engine).on_latency(event.decode(), ms)
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
+cdef void watch_writable(Core* core, Client* client, bint watch) noexcept with gil:
+    try:
+        (<Engine> core.engine).on_writable(<object> client.connection, watch)
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
+cdef void close_soon(Core* core, Client* client) noexcept with gil:
+    (<Engine> core.engine).closing.append(<object> client.connection)
+
+
+cdef void log_line(Core* core, int level, const char* text) noexcept with gil:
+    try:
+        (<Engine> core.engine).on_log(level, text.decode("utf-8", "backslashreplace"))
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
+def _nothing(*_args: object) -> None:
+    """What the data plane calls where the control plane has not set anything."""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+cdef class Engine:
+    """The data plane: databases, commands, clients.
+
+    databases: how many there are. control: what handlers of the Python tier get as their first argument.
+
+    Called by the data plane, each set by the control plane before the first connection:
+    on_close(connection) when a connection is to be unregistered; on_writable(connection, watch);
+    on_slow_command(connection, args, lengths, count, kinds, us, request_bytes, reply_bytes);
+    on_monitored(connection, args); on_latency(event, ms); on_log(level, text); on_exception(error).
+    """
+    cdef Core core
+    cdef Connection own
+    cdef readonly object table
+    cdef public object control
+    cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_exception
+    cdef readonly list closing
+    cdef dict connections
+    cdef int64_t calibrated_ns
+    cdef uint64_t calibrated_ticks
+
+    def __cinit__(self, int databases=DEFAULT_DATABASES, object control=None) -> None:
+        cdef Core* core = &self.core
+        cdef bytes seed = os.urandom(24)
+        core.heap = heap_new()
+        if core.heap == NULL:
+            raise MemoryError
+        core.engine = <PyObject*> self
+        memcpy(core.seed, <char*> seed, 16)
+        memcpy(&core.random, <char*> seed + 16, 8)
+        core.random |= 1
+        core.read_buffer = <char*> heap_alloc(core.heap, QUERY_BUFFER)
+        core.parser = parser_new(core.heap)
+        core.error_kinds = <ErrorKind*> heap_zalloc(core.heap, ERROR_KINDS_MAX * sizeof(ErrorKind))
+        if core.read_buffer == NULL or core.parser == NULL or core.error_kinds == NULL:
+            raise MemoryError
+        if keyspace_init(core, databases) != 0:
+            raise MemoryError
+        core.upcalls.run_python = run_python
+        core.upcalls.log_command = log_command
+        core.upcalls.feed_monitors = feed_monitors
+        core.upcalls.latency_sample = latency_sample
+        core.upcalls.watch_writable = watch_writable
+        core.upcalls.close_soon = close_soon
+        core.upcalls.log_line = log_line
+        self.control = control if control is not None else self
+        self.closing = []
+        self.connections = {}
+        self.on_close = self.on_writable = self.on_slow_command = self.on_monitored = _nothing
+        self.on_latency = self.on_log = _nothing
+        self.on_exception = _raise
+        self.calibrated_ns = clock_monotonic_ns()
+        self.calibrated_ticks = clock_counter()
+        self._calibrate(1000000)
+        renew_clock(core)
+        for name, value in _DEFAULT_SETTINGS.items():
+            self.set(name, value)
+        self.table = CommandTable()
+        for module in NATIVE_MODULES:
+            self.register(module.COMMANDS)
+        self.own = Connection()
+        self.own.attach(core, self, -1, True)
+        self.own.client.reply.protocol = 3
+
+    def __dealloc__(self) -> None:
+        cdef Core* core = &self.core
+        cdef Chunk* chunk
+        if core.heap == NULL:
+            return
+        while core.clients != NULL:
+            (<Connection> core.clients.connection).release()
+        if self.own is not None:
+            self.own.release()
+        keyspace_release(core)
+        table_release(core)
+        parser_free(core.heap, core.parser)
+        while core.chunks != NULL:
+            chunk = core.chunks
+            core.chunks = chunk.next
+            heap_free(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
+        heap_free(core.heap, core.error_kinds, ERROR_KINDS_MAX * sizeof(ErrorKind))
+        heap_free(core.heap, core.read_buffer, QUERY_BUFFER)
+        heap_destroy(core.heap)
+
+    # --- commands
+
+    def register(self, object rows) -> None:
+        """Adds command rows (row.py) of either tier. ValueError for a name that is taken."""
+        for row in self.table.register(rows):
+            table_add(&self.core, row)
+
+    def rename_command(self, str name, str new_name) -> None:
+        """Gives a command another name; an empty one takes it away. KeyError, ValueError."""
+        table_rename(&self.core, name.encode(), new_name.encode())
+
+    def execute(self, *args: object) -> object:
+        """Runs one command from its arguments (bytes, str, int, float), outside of any connection, and answers its reply as a
+        Python object, in RESP3's types; an error is raised as CommandError."""
+        cdef Client* client = &self.own.client
+        cdef list encoded = [_encode(argument) for argument in args]
+        cdef Argument* arguments
+        cdef Argument* outer_argv = client.argv
+        cdef int outer_argc = client.argc
+        cdef int outer_hashed = client.hashed
+        cdef size_t size = 0
+        cdef bytes output
+        cdef int i
+        if not encoded:
+            raise ValueError("a command has a name")
+        arguments = <Argument*> heap_alloc(self.core.heap, len(encoded) * sizeof(Argument))
+        if arguments == NULL:
+            raise MemoryError
+        for i in range(len(encoded)):
+            arguments[i].data = <char*> <bytes> encoded[i]
+            arguments[i].length = len(<bytes> encoded[i])
+            arguments[i].owner = NULL
+            size += arguments[i].length
+        client.argv = arguments
+        client.argc = <int> len(encoded)
+        client.hashed = 0
+        self.core.ticks = clock_counter()
+        if self.core.ticks - self.core.ticks_renewed > self.core.renew_ticks:
+            renew_clock(&self.core)
+        try:
+            call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
+        finally:
+            heap_free(self.core.heap, arguments, len(encoded) * sizeof(Argument))
+            client.argv = outer_argv
+            client.argc = outer_argc
+            client.hashed = outer_hashed
+        output = _output(client)
+        reply_release(&client.reply)
+        return decode(output)
+
+    # --- connections
+
+    def connect(self, int fd, str address, str local_address) -> Connection:
+        """A connection for an accepted, non-blocking socket, whose descriptor is the connection's from here on."""
+        cdef Connection connection = Connection()
+        connection.attach(&self.core, self, fd, False)
+        connection.address = address
+        connection.local_address = local_address
+        connection.name = connection.library_name = connection.library_version = ""
+        connection.user = "default"
+        self.connections[connection.client.id] = connection
+        self.core.statistics.connections_received += 1
+        return connection
+
+    def close(self, Connection connection) -> None:
+        """Takes the connection out of the loop and releases it. Harmless where that has happened already."""
+        if self.connections.pop(connection.client.id, None) is None:
+            return
+        self.on_close(connection)
+        connection.release()
+
+    def find_connection(self, uint64_t id) -> object:
+        """The open connection with this id, or None."""
+        return self.connections.get(id)
+
+    def all_connections(self) -> list[Connection]:
+        """The open connections, oldest first."""
+        return list(self.connections.values())
+
+    @property
+    def connections_count(self) -> int:
+        return self.core.clients_count
+
+    def count_rejected(self) -> None:
+        self.core.statistics.connections_rejected += 1
+
+    # --- the loop's turns
+
+    def before_sleep(self) -> bool:
+        """Ends a turn of the loop: writes output that was appended out of turn, closes what is to be closed, releases a
+        bounded part of what was deleted lazily. True where there is more to do, so that the loop must not sleep."""
+        cdef Core* core = &self.core
+        cdef Client* client
+        cdef bint more = 0
+        while core.writers != NULL:
+            client = core.writers
+            core.writers = client.next_write
+            client.next_write = NULL
+            client.flags &= ~<uint64_t> CLIENT_QUEUED_WRITE
+            if not client.flags & CLIENT_WAITS_WRITABLE and client_write(core, client) < 0:
+                client.flags |= CLIENT_CLOSE_NOW
+            if client.flags & CLIENT_CLOSE_NOW or \
+                    (client.flags & CLIENT_CLOSE_AFTER_REPLY and not reply_pending(&client.reply)):
+                self.closing.append(<object> client.connection)
+        if self.closing:
+            closing = self.closing[:]
+            self.closing.clear()
+            for connection in closing:
+                self.close(connection)
+        if core.discarded != NULL:
+            more = release_discarded(core, RELEASE_TURN)
+        return more
+
+    def cron(self, int64_t budget_us) -> None:
+        """Periodic work: clock calibration, active expiry (budget in microseconds), rehashing, memory peak, client buffers."""
+        cdef Core* core = &self.core
+        cdef Client* client
+        cdef Database* database
+        cdef int64_t until
+        cdef int i
+        renew_clock(core)
+        self._calibrate(0)
+        heap_note_peak(core.heap)
+        if core.settings.active_expire:
+            expire_cycle(core, budget_us)
+        if core.settings.active_rehashing:
+            until = clock_monotonic_ns() + REHASH_TURN_US * 1000
+            for i in range(core.databases_count):
+                database = core.databases[i]
+                dict_shrink_if_sparse(&database.keys)
+                dict_shrink_if_sparse(&database.expires)
+                while clock_monotonic_ns() < until and (
+                        dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)):
+                    pass
+        client = core.clients
+        while client != NULL:
+            if core.settings.output_soft_limit > 0:
+                client_check_output(core, client)
+            client.reply_peak = reply_pending(&client.reply)
+            client.query_peak = client.query_length
+            client = client.next
+
+    def _calibrate(self, int64_t at_least_ns) -> None:
+        """Measures the counter against the monotonic clock since the engine began."""
+        cdef int64_t ns = clock_monotonic_ns() - self.calibrated_ns
+        cdef uint64_t ticks
+        while ns < at_least_ns:
+            ns = clock_monotonic_ns() - self.calibrated_ns
+        ticks = clock_counter() - self.calibrated_ticks
+        self.core.ns_per_tick = <double> ns / <double> (ticks if ticks else 1)
+        self.core.renew_ticks = <uint64_t> (CLOCK_RENEWAL_US * 1000 / self.core.ns_per_tick)
+        self._thresholds()
+
+    cdef void _thresholds(self):
+        """The settings that call_command compares, in its units."""
+        cdef Core* core = &self.core
+        cdef uint64_t never = ~<uint64_t> 0
+        core.slow_ticks = never
+        core.latency_ticks = never
+        core.large_request = <size_t> never
+        core.large_reply = <size_t> never
+        if core.settings.slow_us >= 0:
+            core.slow_ticks = <uint64_t> (core.settings.slow_us * 1000 / core.ns_per_tick)
+        if core.settings.latency_threshold_ms > 0:
+            core.latency_ticks = <uint64_t> (core.settings.latency_threshold_ms * 1000000 / core.ns_per_tick)
+        if core.settings.large_request_bytes >= 0:
+            core.large_request = core.settings.large_request_bytes
+        if core.settings.large_reply_bytes >= 0:
+            core.large_reply = core.settings.large_reply_bytes
+
+    # --- settings
+
+    def set(self, str name, int64_t value) -> None:
+        """Sets a setting of the data plane by the name of its field in Settings (state.pxd). KeyError."""
+        cdef int64_t* place = self._setting(name)
+        place[0] = value
+        self._thresholds()
+        if self.core.settings.max_memory > 0:
+            self.core.gate |= GATE_MEMORY
+        else:
+            self.core.gate &= ~<uint64_t> GATE_MEMORY
+
+    def get(self, str name) -> int:
+        """A setting of the data plane."""
+        return self._setting(name)[0]
+
+    cdef int64_t* _setting(self, str name) except NULL:
+        cdef int index = _SETTINGS.index(name) if name in _SETTINGS else -1
+        if index < 0:
+            raise KeyError(name)
+        return <int64_t*> &self.core.settings + index
+
+    def set_gate(self, str name, bint on) -> None:
+        """Opens or closes one of the gates "pause_all", "pause_write", "monitors", "renewal"."""
+        cdef uint64_t gate = _GATES[name]
+        if on:
+            self.core.gate |= gate
+        else:
+            self.core.gate &= ~gate
+
+    @property
+    def now_ms(self) -> int:
+        """The wall clock as commands see it: milliseconds since the Unix epoch."""
+        return self.core.now_ms
+
+    def renew_clock(self) -> int:
+        """Reads the wall clock anew and answers it."""
+        renew_clock(&self.core)
+        return self.core.now_ms
+
+    # --- what INFO, OBJECT, MEMORY and DEBUG ask
+
+    @property
+    def databases_count(self) -> int:
+        return self.core.databases_count
+
+    @property
+    def dirty(self) -> int:
+        """Changes since the last save."""
+        return self.core.dirty
+
+    @dirty.setter
+    def dirty(self, uint64_t value) -> None:
+        self.core.dirty = value
+
+    def database_size(self, int number) -> int:
+        return dict_size(&self.core.databases[number].keys)
+
+    def database_statistics(self, int number) -> dict[str, int]:
+        """keys, expires, average_ttl_ms, table bytes and buckets of a database."""
+        cdef Database* database = self.core.databases[number]
+        return {
+            "keys": dict_size(&database.keys),
+            "expires": dict_size(&database.expires),
+            "average_ttl_ms": database.average_ttl_ms,
+            "keys_table_bytes": dict_table_bytes(&database.keys),
+            "expires_table_bytes": dict_table_bytes(&database.expires),
+            "keys_rehashing": database.keys.rehash_index >= 0,
+            "expires_rehashing": database.expires.rehash_index >= 0,
+            "keys_buckets": database.keys.masks[0] + 1 if database.keys.tables[0] != NULL else 0,
+            "keys_buckets_new": database.keys.masks[1] + 1 if database.keys.tables[1] != NULL else 0,
+            "expires_buckets": database.expires.masks[0] + 1 if database.expires.tables[0] != NULL else 0,
+            "expires_buckets_new": database.expires.masks[1] + 1 if database.expires.tables[1] != NULL else 0,
+        }
+
+    def flush(self, int number, bint lazy) -> int:
+        """Empties a database, or all of them (-1); answers how many keys there were."""
+        cdef size_t removed = 0
+        cdef int i
+        for i in range(self.core.databases_count):
+            if number in (-1, i):
+                removed += flush_database(&self.core, self.core.databases[i], lazy)
+        self.core.dirty += removed
+        return removed
+
+    def inspect(self, int number, bytes key) -> dict[str, object] | None:
+        """What is known of a key, without touching it: type, encoding, deadline_ms (-1: none), idle_seconds, frequency,
+        memory (bytes), length; None where it is not there."""
+        cdef Database* database = self.core.databases[number]
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        cdef Entry* entry
+        if slot == NULL:
+            return None
+        entry = slot[0]
+        return {
+            "type": type_name(entry_type(entry)).decode(),
+            "encoding": encoding_name(entry_encoding(entry)).decode(),
+            "deadline_ms": entry_deadline(entry),
+            "idle_seconds": idle_seconds(&self.core, entry),
+            "frequency": access_frequency(&self.core, entry),
+            "memory": entry_memory(entry) + 9,
+            "address": <uintptr_t> entry,
+        }
+
+    def string_value(self, int number, bytes key) -> bytes | None:
+        """The value of a string key, without touching it; None where there is none."""
+        cdef Database* database = self.core.databases[number]
+        cdef char buffer[INTEGER_TEXT_MAX]
+        cdef size_t length
+        cdef char* data
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        if slot == NULL:
+            return None
+        data = entry_string(slot[0], buffer, &length)
+        return data[:length]
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), clients, overhead of the key tables."""
+        cdef Client* client = self.core.clients
+        cdef size_t clients = 0
+        cdef size_t tables = 0
+        cdef int i
+        heap_note_peak(self.core.heap)
+        while client != NULL:
+            clients += client_memory(client)
+            client = client.next
+        for i in range(self.core.databases_count):
+            tables += dict_table_bytes(&self.core.databases[i].keys)
+            tables += dict_table_bytes(&self.core.databases[i].expires)
+        return {
+            "used": self.core.heap.used,
+            "peak": self.core.heap.peak,
+            "mapped": self.core.heap.mapped,
+            "large": self.core.heap.large,
+            "clients": clients,
+            "tables": tables,
+            "discarded_entries": self.core.discarded_entries,
+        }
+
+    def trim_memory(self) -> None:
+        """Gives unused pages back to the system."""
+        heap_trim(self.core.heap)
+
+    def reset_peak(self) -> None:
+        self.core.heap.peak = self.core.heap.used
+
+    @property
+    def statistics(self) -> dict[str, object]:
+        """The fields of Statistics (state.pxd) by name."""
+        statistics = dict(self.core.statistics)
+        return statistics
+
+    def reset_statistics(self) -> None:
+        statistics_reset(&self.core)
+
+    def command_statistics(self) -> list[tuple[str, int, float, int, int]]:
+        """Of each command that was called or rejected: name, calls, microseconds in all, rejected calls, failed calls."""
+        cdef CommandStatistics* statistics
+        result = []
+        for row in self.table.rows:
+            statistics = &self.core.command_statistics[<int> row.id]
+            if statistics.calls or statistics.rejected or statistics.failed:
+                result.append((row.name, statistics.calls, statistics.ticks * self.core.ns_per_tick / 1000,
+                               statistics.rejected, statistics.failed))
+        return result
+
+    def latency_histogram(self, int id) -> list[tuple[int, int]]:
+        """Of one command: (upper bound of the duration in nanoseconds, calls) for each bucket that is not empty."""
+        cdef CommandStatistics* statistics = &self.core.command_statistics[id]
+        cdef int i
+        if statistics.histogram == NULL:
+            return []
+        return [(histogram_bound(i), statistics.histogram[i]) for i in range(HISTOGRAM_BUCKETS) if statistics.histogram[i]]
+
+    def reset_latency_histogram(self, int id) -> None:
+        cdef CommandStatistics* statistics = &self.core.command_statistics[id]
+        if statistics.histogram != NULL:
+            memset(statistics.histogram, 0, HISTOGRAM_BUCKETS * sizeof(unsigned int))
+
+    def error_statistics(self) -> list[tuple[str, int]]:
+        """Errors replied, by their first word."""
+        return [(self.core.error_kinds[i].name[:self.core.error_kinds[i].name_length].decode("utf-8", "replace"),
+                 self.core.error_kinds[i].count) for i in range(self.core.error_kinds_count)]
+
+
+cdef dict _GATES = {
+    "pause_all": GATE_PAUSE_ALL,
+    "pause_write": GATE_PAUSE_WRITE,
+    "monitors": GATE_MONITORS,
+    "renewal": GATE_RENEWAL,
+}
+
+# The fields of Settings (state.pxd), in their order, with what they are before a configuration is read.
+cdef dict _DEFAULT_SETTINGS = {
+    "max_bulk_length": 512 << 20,
+    "query_buffer_limit": 1 << 30,
+    "output_hard_limit": 0,
+    "output_soft_limit": 0,
+    "output_soft_seconds": 0,
+    "slow_us": 10000,
+    "large_request_bytes": 1 << 20,
+    "large_reply_bytes": 1 << 20,
+    "latency_tracking": 1,
+    "latency_threshold_ms": 0,
+    "active_expire": 1,
+    "expire_effort": 1,
+    "active_rehashing": 1,
+    "max_memory": 0,
+    "lfu": 0,
+    "lfu_log_factor": 10,
+    "lfu_decay_minutes": 1,
+    "lazy_user_delete": 0,
+    "lazy_user_flush": 0,
+    "lazy_expire": 0,
+    "hz": 10,
+    "reply_resizing": 1,
+}
+cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
+
+
+cdef bytes _encode(object argument):
+    if isinstance(argument, bytes):
+        return argument
+    if isinstance(argument, str):
+        return (<str> argument).encode("utf-8", "surrogateescape")
+    if isinstance(argument, bool) or not isinstance(argument, (int, float)):
+        raise TypeError(f"an argument is bytes, str, int or float, not {type(argument).__name__}")
+    return repr(argument).encode()
+
+
+cdef bytes _output(Client* client):
+    cdef list parts = []
+    cdef Chunk* chunk = client.reply.first
+    while chunk != NULL:
+        parts.append(chunk_data(chunk)[:chunk.length])
+        chunk = chunk.next
+    return b"".join(parts)
+
+
+cpdef object decode(bytes data):
+    """The Python object that one reply, in RESP3, stands for. CommandError is raised for an error at the top."""
+    value, _end = _decode(data, 0)
+    if isinstance(value, CommandError):
+        raise value
+    return value
+
+
+cdef tuple _decode(bytes data, Py_ssize_t at):
+    cdef Py_ssize_t end = data.index(b"\r\n", at)
+    cdef bytes head = data[at + 1:end]
+    cdef int kind = data[at]
+    cdef Py_ssize_t count
+    at = end + 2
+    if kind == c'+':
+        return head.decode("utf-8", "surrogateescape"), at
+    if kind == c'-':
+        return CommandError(head.decode("utf-8", "surrogateescape")), at
+    if kind == c':' or kind == c'(':
+        return int(head), at
+    if kind == c'_':
+        return None, at
+    if kind == c',':
+        return float(head), at
+    if kind == c'#':
+        return head == b"t", at
+    count = int(head)
+    if kind == c'$' or kind == c'=':
+        if count < 0:
+            return None, at
+        value = data[at:at + count]
+        return (value[4:] if kind == c'=' else value), at + count + 2
+    if count < 0:
+        return None, at
+    if kind == c'%':
+        pairs = {}
+        for _ in range(count):
+            key, at = _decode(data, at)
+            pairs[key], at = _decode(data, at)
+        return pairs, at
+    values = []
+    for _ in range(count):
+        value, at = _decode(data, at)
+        values.append(value)
+    return (set(values) if kind == c'~' else values), at

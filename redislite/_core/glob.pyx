@@ -1,0 +1,91 @@
+"""Glob patterns; the contract is in glob.pxd.
+
+One remembered star is enough: if the rest after the last star cannot match from here, an earlier star that swallows
+more only moves the same question to the right.
+"""
+
+
+cdef inline unsigned char lower(unsigned char c) noexcept nogil:
+    return c + 32 if 65 <= c <= 90 else c
+
+
+cdef bint match_one(const unsigned char* pattern, size_t length, size_t* at, unsigned char c, bint fold) noexcept nogil:
+    """Whether the pattern element at *at (no star) matches c; moves *at behind the element."""
+    cdef size_t i = at[0]
+    cdef bint negated, matched = 0
+    cdef unsigned char start, end
+    if fold:
+        c = lower(c)
+    if pattern[i] == c'?':
+        at[0] = i + 1
+        return 1
+    if pattern[i] == c'[':
+        i += 1
+        negated = i < length and pattern[i] == c'^'
+        if negated:
+            i += 1
+        while True:
+            if i >= length:
+                break                       # no closing bracket: the class ends with the pattern
+            if pattern[i] == c'\\' and i + 1 < length:
+                i += 1
+                start = lower(pattern[i]) if fold else pattern[i]
+                if start == c:
+                    matched = 1
+            elif pattern[i] == c']':
+                i += 1
+                break
+            elif i + 2 < length and pattern[i + 1] == c'-':
+                start = pattern[i]
+                end = pattern[i + 2]
+                if start > end:
+                    start, end = end, start
+                if fold:
+                    start = lower(start)
+                    end = lower(end)
+                i += 2
+                if start <= c <= end:
+                    matched = 1
+            else:
+                start = lower(pattern[i]) if fold else pattern[i]
+                if start == c:
+                    matched = 1
+            i += 1
+        at[0] = i
+        return matched != negated
+    if pattern[i] == c'\\' and i + 1 < length:
+        i += 1
+    at[0] = i + 1
+    return (lower(pattern[i]) if fold else pattern[i]) == c
+
+
+cdef bint glob_match(const char* pattern, size_t pattern_length, const char* text, size_t length, bint fold) noexcept nogil:
+    cdef const unsigned char* p = <const unsigned char*> pattern
+    cdef const unsigned char* t = <const unsigned char*> text
+    cdef size_t at = 0              # in the pattern
+    cdef size_t i = 0               # in the text
+    cdef size_t after_star = 0      # pattern position behind the last star; 0: none yet
+    cdef size_t star_text = 0       # text position it is matched up to
+    cdef size_t tried
+    while i < length:
+        if at < pattern_length and p[at] == c'*':
+            at += 1
+            after_star = at
+            star_text = i
+            if at == pattern_length:
+                return 1
+            continue
+        if at < pattern_length:
+            tried = at
+            if match_one(p, pattern_length, &tried, t[i], fold):
+                at = tried
+                i += 1
+                continue
+        if after_star == 0:
+            return 0
+        at = after_star
+        star_text += 1
+        i = star_text
+    while at < pattern_length and p[at] == c'*':
+        at += 1
+    return at == pattern_length

@@ -1,0 +1,82 @@
+"""Databases: finding, adding, replacing and removing keys, with lazy expiry, access bits and the count of changes.
+
+A key with a time to live stands in two dicts, ``keys`` and ``expires``, which point to the same entry. Whoever moves an
+entry goes through here, so that both follow.
+
+A slot (``Entry**``) is the place in ``keys`` that points to the entry; it is good until the next call of this module
+that adds or removes a key.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from redislite._core.dict cimport Dict, dict_hash
+from redislite._core.object cimport Entry
+from redislite._core.sds cimport sds
+from redislite._core.state cimport Argument, Client, Core, Database, Discarded
+
+
+cdef enum:
+    KEYS_AHEAD = 16             # keys of one command that are prefetched together
+
+
+# Databases 0 to count - 1, empty. 0, or -1 where memory is out.
+cdef int keyspace_init(Core* core, int count) noexcept nogil
+cdef void keyspace_release(Core* core) noexcept nogil
+
+# The slot of a key that is there and not expired, else NULL; an expired key is removed. Counts nothing, touches nothing.
+cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
+# The entry for reading argument index of the client's command: counts a hit or a miss and notes the access. Or NULL.
+cdef Entry* lookup_read(Core* core, Client* client, int index) noexcept nogil
+# The slot for writing it: notes the access. Or NULL.
+cdef Entry** lookup_write(Core* core, Client* client, int index) noexcept nogil
+
+# Puts a string under the key, in place of what slot (of that key, or NULL where the key is not there) holds, whatever
+# its type. deadline_ms: NO_EXPIRE for none. owner: NULL, or the place of an sds that holds data; it is taken over (and
+# set to NULL) where that saves a copy. A text that reads as an integer is stored as one, unless as_text. 0, or -1 where memory is out: nothing has changed then.
+cdef int store_string(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, const char* data,
+                      size_t length, sds* owner, int64_t deadline_ms, bint as_text) noexcept nogil
+# The same for a number.
+cdef int store_integer(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int64_t value,
+                       int64_t deadline_ms) noexcept nogil
+# The same for a string that is to be seen as "raw" and will be changed in place: *place is where its length bytes stand,
+# the first ones copied from the old value where slot holds a string (zeros behind it), NULL slot: all zeros.
+cdef int store_raw(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, size_t length,
+                   char** place) noexcept nogil
+# Adds a ready entry whose key is not there. 0, or -1 where memory is out (the entry is still the caller's).
+cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
+# Takes the entry out of both dicts and answers it (the caller's now), or NULL.
+cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
+# Removes the key and releases its value, lazily where lazy is set and it is worth it. 1 if it was there.
+cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil
+# Gives the key a deadline, or takes it away (NO_EXPIRE). 0, or -1 where memory is out.
+cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t hash, int64_t deadline_ms) noexcept nogil
+# Empties a database; later, bit by bit, where lazy. Answers how many keys it had.
+cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil
+# Does up to budget entries of deferred release; 1 while more is to do.
+cdef bint release_discarded(Core* core, size_t budget) noexcept nogil
+
+# Notes an access of now in the entry's bits, unless the client asked for none (CLIENT NO-TOUCH).
+cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil
+# Access bits of a new key.
+cdef uint32_t access_for_new(Core* core) noexcept nogil
+# Seconds since the last access (LRU); frequency, decayed to now (LFU).
+cdef int64_t idle_seconds(Core* core, const Entry* entry) noexcept nogil
+cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil
+
+
+# The one place that every change of a key goes through.
+cdef inline void key_changed(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    core.dirty += 1
+
+
+# The hash of argument index of the client's command; that of the first key is known already.
+cdef inline uint64_t argument_hash(Client* client, int index) noexcept nogil:
+    if index == client.hashed:
+        return client.hash
+    return dict_hash(&client.database.keys, client.argv[index].data, client.argv[index].length)
+
+
+# Hashes arguments first, first + step, ... (count of them, at most KEYS_AHEAD) and asks the processor for their entries.
+cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t* hashes) noexcept nogil
+
+
+cdef inline bint is_expired(const Core* core, int64_t deadline_ms) noexcept nogil:
+    return deadline_ms >= 0 and deadline_ms < core.now_ms

@@ -1,0 +1,418 @@
+"""Databases: finding, adding, replacing and removing keys; the contract is in keyspace.pxd."""
+from libc.math cimport fmod
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.dict cimport (
+    Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
+    dict_prefetch_entry, dict_release, dict_remove, dict_size,
+)
+from redislite._core.numbers cimport INTEGER_TEXT_MAX
+from redislite._core.object cimport (
+    ACCESS_MASK, EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET,
+    NO_EXPIRE, TYPE_STRING, Entry, entry_access, entry_block_size, entry_deadline, entry_encoding, entry_expires,
+    entry_free, entry_key, entry_new, entry_release_effort, entry_release_value, entry_set_access, entry_set_deadline,
+    entry_set_encoding, entry_set_integer, entry_set_pointer, entry_pointer, entry_size, entry_string, entry_type,
+    entry_value, entry_value_size, string_encoding,
+)
+from redislite._core.prefixed cimport prefixed_size, prefixed_write
+from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
+from redislite._core.state cimport (
+    CLIENT_NO_TOUCH, Argument, Client, Core, Database, Discarded, random_next,
+)
+
+cdef enum:
+    LAZY_RELEASE_EFFORT = 64    # a value that is more work than this is released bit by bit
+    LFU_INITIAL = 5             # frequency of a new key, so that it is not evicted at once
+
+
+cdef int keyspace_init(Core* core, int count) noexcept nogil:
+    cdef int i
+    cdef Database* database
+    core.databases = <Database**> heap_zalloc(core.heap, count * sizeof(Database*))
+    if core.databases == NULL:
+        return -1
+    core.databases_count = count
+    for i in range(count):
+        database = <Database*> heap_zalloc(core.heap, sizeof(Database))
+        if database == NULL:
+            return -1
+        database.id = i
+        dict_init(&database.keys, core.heap, core.seed, KEY_OFFSET)
+        dict_init(&database.expires, core.heap, core.seed, KEY_OFFSET)
+        core.databases[i] = database
+    return 0
+
+
+cdef void keyspace_release(Core* core) noexcept nogil:
+    cdef int i
+    if core.databases == NULL:
+        return
+    for i in range(core.databases_count):
+        if core.databases[i] != NULL:
+            flush_database(core, core.databases[i], 0)
+            heap_free(core.heap, core.databases[i], sizeof(Database))
+    while release_discarded(core, 1 << 20):
+        pass
+    heap_free(core.heap, core.databases, core.databases_count * sizeof(Database*))
+    core.databases = NULL
+
+
+cdef uint32_t lfu_minutes(const Core* core) noexcept nogil:
+    return <uint32_t> (core.now_ms // 60000) & 0xffff
+
+
+cdef uint32_t access_for_new(Core* core) noexcept nogil:
+    if core.settings.lfu:
+        return lfu_minutes(core) << 8 | LFU_INITIAL
+    return <uint32_t> (core.now_ms // 1000) & ACCESS_MASK
+
+
+cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil:
+    cdef uint32_t access = entry_access(entry)
+    cdef int64_t minutes = (lfu_minutes(core) - (access >> 8)) & 0xffff
+    cdef int64_t periods = minutes // core.settings.lfu_decay_minutes if core.settings.lfu_decay_minutes else 0
+    cdef int64_t counter = access & 255
+    return <int> (counter - periods if counter > periods else 0)
+
+
+cdef int64_t idle_seconds(Core* core, const Entry* entry) noexcept nogil:
+    return ((core.now_ms // 1000) - entry_access(entry)) & ACCESS_MASK
+
+
+cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
+    cdef int counter
+    cdef double chance
+    cdef uint32_t access
+    if client.flags & CLIENT_NO_TOUCH:
+        return
+    if not core.settings.lfu:
+        access = <uint32_t> (core.now_ms // 1000) & ACCESS_MASK
+        if entry_access(entry) != access:
+            entry_set_access(entry, access)
+        return
+    counter = access_frequency(core, entry)
+    if counter < 255:
+        # Logarithmic counter: the larger it is, the rarer an access raises it.
+        chance = 1.0 / ((counter - LFU_INITIAL if counter > LFU_INITIAL else 0) * core.settings.lfu_log_factor + 1)
+        if (random_next(&core.random) >> 11) * (1.0 / 9007199254740992.0) < chance:
+            counter += 1
+    entry_set_access(entry, lfu_minutes(core) << 8 | counter)
+
+
+cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
+    cdef Entry** slot = <Entry**> dict_find(&database.keys, key, length, hash)
+    if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
+        delete_key(core, database, key, length, hash, core.settings.lazy_expire != 0)
+        core.statistics.expired_keys += 1
+        key_changed(core, database, key, length)
+        return NULL
+    return slot
+
+
+cdef Entry* lookup_read(Core* core, Client* client, int index) noexcept nogil:
+    cdef Argument* key = &client.argv[index]
+    cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, index))
+    if slot == NULL:
+        core.statistics.keyspace_misses += 1
+        return NULL
+    core.statistics.keyspace_hits += 1
+    touch_entry(core, client, slot[0])
+    return slot[0]
+
+
+cdef Entry** lookup_write(Core* core, Client* client, int index) noexcept nogil:
+    cdef Argument* key = &client.argv[index]
+    cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, index))
+    if slot != NULL:
+        touch_entry(core, client, slot[0])
+    return slot
+
+
+cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t* hashes) noexcept nogil:
+    cdef Dict* keys = &client.database.keys
+    cdef int i
+    for i in range(count):
+        hashes[i] = dict_hash(keys, client.argv[first + i * step].data, client.argv[first + i * step].length)
+        dict_prefetch_bucket(keys, hashes[i])
+    for i in range(count):
+        dict_prefetch_entry(keys, hashes[i])
+
+
+cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil:
+    cdef size_t length
+    cdef char* key
+    if dict_insert(&database.keys, entry, hash) != 0:
+        return -1
+    if entry_expires(entry) and dict_insert(&database.expires, entry, hash) != 0:
+        key = entry_key(entry, &length)
+        dict_remove(&database.keys, key, length, hash)
+        return -1
+    return 0
+
+
+cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
+    cdef Entry* entry = <Entry*> dict_remove(&database.keys, key, length, hash)
+    if entry != NULL and entry_expires(entry):
+        dict_remove(&database.expires, key, length, hash)
+    return entry
+
+
+cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil:
+    cdef Entry* entry = take_entry(core, database, key, length, hash)
+    if entry == NULL:
+        return 0
+    entry_free(core.heap, entry)
+    return 1
+
+
+cdef int replace_entry(Core* core, Database* database, Entry** slot, Entry* fresh, uint64_t hash) noexcept nogil:
+    """Puts fresh where slot's entry stood, which is released. Same key. 0, or -1 where memory is out (fresh is then
+    still the caller's)."""
+    cdef Entry* old = slot[0]
+    cdef Entry** expiring = NULL
+    cdef size_t length
+    cdef char* key = entry_key(fresh, &length)
+    if entry_expires(old):
+        if entry_expires(fresh):
+            expiring = <Entry**> dict_find(&database.expires, key, length, hash)
+            expiring[0] = fresh
+        else:
+            dict_remove(&database.expires, key, length, hash)
+    elif entry_expires(fresh) and dict_insert(&database.expires, fresh, hash) != 0:
+        return -1
+    slot[0] = fresh
+    entry_free(core.heap, old)
+    return 0
+
+
+cdef int place_entry(Core* core, Database* database, Entry** slot, Entry* fresh, uint64_t hash) noexcept nogil:
+    """Adds fresh, or puts it in slot's place. Releases fresh (not what its value points to) and answers -1 where memory
+    is out."""
+    cdef int failed
+    if slot == NULL:
+        failed = add_entry(core, database, fresh, hash)
+    else:
+        failed = replace_entry(core, database, slot, fresh, hash)
+    if failed:
+        heap_free(core.heap, fresh, entry_block_size(fresh))
+    return failed
+
+
+cdef inline Entry* reusable(Entry** slot, size_t key_length, int64_t deadline_ms, size_t value_size) noexcept nogil:
+    """The slot's entry where its block can take a string value of this size as it is, else NULL."""
+    cdef Entry* entry
+    cdef size_t old_size
+    if slot == NULL:
+        return NULL
+    entry = slot[0]
+    if entry_type(entry) != TYPE_STRING or entry_encoding(entry) == ENCODING_RAW:
+        return NULL
+    if entry_expires(entry) != (deadline_ms != NO_EXPIRE):
+        return NULL
+    old_size = entry_value_size(entry)
+    if old_size != value_size and (entry_size(key_length, entry_expires(entry), old_size)
+                                   != entry_size(key_length, entry_expires(entry), value_size)):
+        return NULL
+    if deadline_ms != NO_EXPIRE:
+        entry_set_deadline(entry, deadline_ms)
+    return entry
+
+
+cdef int store_integer(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int64_t value,
+                       int64_t deadline_ms) noexcept nogil:
+    cdef Entry* entry = reusable(slot, key.length, deadline_ms, 8)
+    if entry != NULL:
+        entry_set_encoding(entry, ENCODING_INT)
+        entry_set_integer(entry, value)
+        return 0
+    entry = entry_new(core.heap, key.data, key.length, deadline_ms, TYPE_STRING, ENCODING_INT,
+                      entry_access(slot[0]) if slot != NULL else access_for_new(core), 8)
+    if entry == NULL:
+        return -1
+    entry_set_integer(entry, value)
+    return place_entry(core, database, slot, entry, hash)
+
+
+cdef int store_string(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, const char* data,
+                      size_t length, sds* owner, int64_t deadline_ms, bint as_text) noexcept nogil:
+    cdef int64_t number
+    cdef int encoding = string_encoding(data, length, &number)
+    cdef Entry* entry
+    cdef uint32_t access
+    cdef sds text
+    if encoding == ENCODING_INT:
+        if not as_text:
+            return store_integer(core, database, slot, key, hash, number, deadline_ms)
+        encoding = ENCODING_EMBSTR
+    access = entry_access(slot[0]) if slot != NULL else access_for_new(core)
+    if encoding != ENCODING_RAW:
+        entry = reusable(slot, key.length, deadline_ms, prefixed_size(length))
+        if entry != NULL:
+            entry_set_encoding(entry, encoding)
+            prefixed_write(entry_value(entry), data, length)
+            return 0
+        entry = entry_new(core.heap, key.data, key.length, deadline_ms, TYPE_STRING, encoding, access,
+                          prefixed_size(length))
+        if entry == NULL:
+            return -1
+        prefixed_write(entry_value(entry), data, length)
+        return place_entry(core, database, slot, entry, hash)
+    entry = entry_new(core.heap, key.data, key.length, deadline_ms, TYPE_STRING, ENCODING_RAW, access, sizeof(sds))
+    if entry == NULL:
+        return -1
+    if owner != NULL and owner[0] != NULL:
+        text = owner[0]
+    else:
+        text = sds_new(core.heap, data, length, length)
+        if text == NULL:
+            heap_free(core.heap, entry, entry_block_size(entry))
+            return -1
+    entry_set_pointer(entry, text)
+    if place_entry(core, database, slot, entry, hash) != 0:
+        if owner == NULL or owner[0] == NULL:
+            sds_free(core.heap, text)
+        return -1
+    if owner != NULL:
+        owner[0] = NULL
+    return 0
+
+
+cdef int store_raw(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, size_t length,
+                   char** place) noexcept nogil:
+    cdef char number[INTEGER_TEXT_MAX]
+    cdef Entry* old = slot[0] if slot != NULL else NULL
+    cdef Entry* fresh
+    cdef int64_t deadline_ms = entry_deadline(old) if old != NULL else NO_EXPIRE
+    cdef size_t old_length = 0
+    cdef char* old_data = NULL
+    cdef sds text = NULL
+    cdef size_t copied
+    if old != NULL:
+        old_data = entry_string(old, number, &old_length)
+        if entry_encoding(old) == ENCODING_RAW:
+            text = sds_reserve(core.heap, old_data, length - old_length if length > old_length else 0)
+            if text == NULL:
+                return -1
+            if length > old_length:
+                memset(text + old_length, 0, length - old_length)
+            sds_set_length(text, length)
+            entry_set_pointer(old, text)
+            place[0] = text
+            return 0
+    copied = old_length if old_length < length else length
+    if length <= INLINE_MAX:
+        if old != NULL and entry_encoding(old) != ENCODING_INT and old_length == length:
+            entry_set_encoding(old, ENCODING_RAW_INLINE)
+            place[0] = old_data
+            return 0
+        fresh = entry_new(core.heap, key.data, key.length, deadline_ms, TYPE_STRING, ENCODING_RAW_INLINE,
+                          entry_access(old) if old != NULL else access_for_new(core), prefixed_size(length))
+        if fresh == NULL:
+            return -1
+        place[0] = prefixed_write(entry_value(fresh), NULL, length) - length
+    else:
+        # A string that is changed once tends to be changed again: spare room from the start.
+        text = sds_new(core.heap, NULL, length, length * 2 if old != NULL and length < 1 << 20 else length)
+        if text == NULL:
+            return -1
+        fresh = entry_new(core.heap, key.data, key.length, deadline_ms, TYPE_STRING, ENCODING_RAW,
+                          entry_access(old) if old != NULL else access_for_new(core), sizeof(sds))
+        if fresh == NULL:
+            sds_free(core.heap, text)
+            return -1
+        entry_set_pointer(fresh, text)
+        place[0] = text
+    if copied:
+        memcpy(place[0], old_data, copied)
+    memset(place[0] + copied, 0, length - copied)
+    if place_entry(core, database, slot, fresh, hash) != 0:
+        sds_free(core.heap, text)
+        return -1
+    return 0
+
+
+cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t hash, int64_t deadline_ms) noexcept nogil:
+    cdef Entry* old = slot[0]
+    cdef Entry* fresh
+    cdef size_t key_length, value_size
+    cdef char* key
+    if entry_expires(old) and deadline_ms != NO_EXPIRE:
+        entry_set_deadline(old, deadline_ms)
+        return 0
+    if not entry_expires(old) and deadline_ms == NO_EXPIRE:
+        return 0
+    key = entry_key(old, &key_length)
+    value_size = entry_value_size(old)
+    fresh = entry_new(core.heap, key, key_length, deadline_ms, entry_type(old), entry_encoding(old), entry_access(old),
+                      value_size)
+    if fresh == NULL:
+        return -1
+    memcpy(entry_value(fresh), entry_value(old), value_size)
+    if deadline_ms != NO_EXPIRE:
+        if dict_insert(&database.expires, fresh, hash) != 0:
+            heap_free(core.heap, fresh, entry_block_size(fresh))
+            return -1
+    else:
+        dict_remove(&database.expires, key, key_length, hash)
+    slot[0] = fresh
+    heap_free(core.heap, old, entry_block_size(old))
+    return 0
+
+
+cdef void release_visitor(void* argument, void* entry) noexcept nogil:
+    entry_free((<Core*> argument).heap, <Entry*> entry)
+
+
+cdef void nothing_visitor(void* argument, void* entry) noexcept nogil:
+    pass
+
+
+cdef size_t discard_dict(Core* core, Dict* dictionary, bint owns_entries, bint lazy) noexcept nogil:
+    """Takes the dict's content for release, now or later, and leaves the dict empty. Answers its size."""
+    cdef size_t size = dict_size(dictionary)
+    cdef Dict taken = dictionary[0]
+    cdef Discarded* discarded
+    dict_init(dictionary, core.heap, core.seed, KEY_OFFSET)
+    if lazy:
+        discarded = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
+        if discarded != NULL:
+            discarded.dictionary = taken
+            discarded.owns_entries = owns_entries
+            discarded.next = core.discarded
+            core.discarded = discarded
+            if owns_entries:
+                core.discarded_entries += <int64_t> size
+            return size
+    if owns_entries:
+        while dict_drain(&taken, 1 << 20, release_visitor, core):
+            pass
+    dict_release(&taken)
+    return size
+
+
+cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil:
+    cdef size_t removed
+    discard_dict(core, &database.expires, 0, lazy)
+    removed = discard_dict(core, &database.keys, 1, lazy)
+    database.expire_cursor = 0
+    database.average_ttl_ms = 0
+    return removed
+
+
+cdef bint release_discarded(Core* core, size_t budget) noexcept nogil:
+    cdef Discarded* discarded
+    cdef size_t released
+    while core.discarded != NULL and budget:
+        discarded = core.discarded
+        if discarded.owns_entries:
+            released = dict_drain(&discarded.dictionary, budget, release_visitor, core)
+            core.discarded_entries -= <int64_t> released
+            core.statistics.lazily_freed += <int64_t> released
+            budget -= released
+            if released:
+                continue
+        dict_release(&discarded.dictionary)
+        core.discarded = discarded.next
+        heap_free(core.heap, discarded, sizeof(Discarded))
+    return core.discarded != NULL

@@ -1,0 +1,96 @@
+"""Entries: a key, its time to live and its value in one block; the contract and the layout are in object.pxd."""
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memcpy
+from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
+from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
+from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length
+
+cdef extern from *:
+    """
+    static const char *const object_types[] = {"string", "list", "set", "zset", "hash", "stream", "none", "none"};
+    static const char *const object_encodings[] = {
+        "int", "embstr", "raw", "raw", "listpack", "intset", "quicklist", "hashtable", "skiplist", "stream",
+        "unknown", "unknown", "unknown", "unknown", "unknown", "unknown"};
+    """
+    const char* const* object_types
+    const char* const* object_encodings
+
+
+cdef const char* type_name(int type) noexcept nogil:
+    return object_types[type & 7]
+
+
+cdef const char* encoding_name(int encoding) noexcept nogil:
+    return object_encodings[encoding & 15]
+
+
+cdef int string_encoding(const char* data, size_t length, int64_t* number) noexcept nogil:
+    if length <= INTEGER_TEXT_MAX and parse_int64(data, length, number):
+        return ENCODING_INT
+    if length <= EMBSTR_MAX:
+        return ENCODING_EMBSTR
+    return ENCODING_RAW_INLINE if length <= INLINE_MAX else ENCODING_RAW
+
+
+cdef Entry* entry_new(Heap* heap, const char* key, size_t key_length, int64_t deadline_ms, int type, int encoding,
+                      uint32_t access, size_t value_size) noexcept nogil:
+    cdef bint expires = deadline_ms != NO_EXPIRE
+    cdef char* place
+    cdef Entry* entry = <Entry*> heap_alloc(heap, entry_size(key_length, expires, value_size))
+    if entry == NULL:
+        return NULL
+    (<uint32_t*> entry)[0] = type | expires << 3 | encoding << 4 | access << 8
+    place = prefixed_write(<char*> entry + KEY_OFFSET, key, key_length)
+    if expires:
+        memcpy(place, &deadline_ms, 8)
+    return entry
+
+
+cdef size_t entry_value_size(const Entry* entry) noexcept nogil:
+    cdef size_t length
+    cdef int encoding = entry_encoding(entry)
+    if encoding == ENCODING_EMBSTR or encoding == ENCODING_RAW_INLINE:
+        prefixed_read(entry_value(entry), &length)
+        return prefixed_size(length)
+    return 8
+
+
+cdef size_t entry_block_size(const Entry* entry) noexcept nogil:
+    cdef size_t key_length
+    entry_key(entry, &key_length)
+    return entry_size(key_length, entry_expires(entry), entry_value_size(entry))
+
+
+cdef size_t entry_memory(const Entry* entry) noexcept nogil:
+    cdef size_t total = heap_footprint(entry_block_size(entry))
+    if entry_encoding(entry) == ENCODING_RAW:
+        total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
+    return total
+
+
+cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil:
+    if entry_encoding(entry) == ENCODING_RAW:
+        sds_free(heap, <sds> entry_pointer(entry))
+
+
+cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
+    entry_release_value(heap, entry)
+    heap_free(heap, entry, entry_block_size(entry))
+
+
+cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:
+    return 1
+
+
+cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexcept nogil:
+    cdef int encoding = entry_encoding(entry)
+    cdef sds value
+    if encoding == ENCODING_INT:
+        length[0] = format_int64(buffer, entry_integer(entry))
+        return buffer
+    if encoding == ENCODING_RAW:
+        value = <sds> entry_pointer(entry)
+        length[0] = sds_length(value)
+        return value
+    return prefixed_read(entry_value(entry), length)

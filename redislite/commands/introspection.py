@@ -1,0 +1,346 @@
+"""COMMAND and its subcommands: what the command table says of itself.
+
+Replies are built from the rows each time they are asked for; nothing is kept. The shapes are those of the original
+in both protocols, key specification notes and reply schemas excepted, which are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from redislite._core.key_specs import KEY_FLAG_WIRE_NAMES, InvalidArgumentsError, KeySpec, KeyUse
+from redislite._core.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
+from redislite._core.row import ACL_CATEGORY_BITS, MODULE, WIRE_FLAGS, CommandRow, CommandTable, command
+from redislite.command_syntax import describe_arguments, parse_syntax
+
+
+class TableOwner(Protocol):
+    """What these handlers need of the server."""
+
+    table: CommandTable
+
+
+@command(
+    "command",
+    -1,
+    "loading stale sentinel",
+    group="server",
+    since="2.8.13",
+    acl="+connection",
+    tips="nondeterministic_output_order",
+    summary="Describes all commands.",
+    complexity="O(N) for N commands",
+)
+def command_all(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND: the description of every command."""
+    return [describe(row) for row in server.table]
+
+
+@command(
+    "command|count",
+    2,
+    "loading stale sentinel",
+    group="server",
+    since="2.8.13",
+    acl="+connection",
+    summary="Counts the commands.",
+    complexity="O(1)",
+)
+def command_count(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND COUNT: subcommands are not counted."""
+    return len(server.table)
+
+
+@command(
+    "command|info",
+    -2,
+    "loading stale sentinel",
+    group="server",
+    since="2.8.13",
+    acl="+connection",
+    tips="nondeterministic_output_order",
+    syntax="[command-name...]",
+    summary="Describes some commands, or all.",
+    complexity="O(N) for N commands asked for",
+)
+def command_info(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND INFO: an unknown name gives null."""
+    if len(args) == 2:
+        return [describe(row) for row in server.table]
+    rows = (server.table.find(name) for name in args[2:])
+    return [None if row is None else describe(row) for row in rows]
+
+
+@command(
+    "command|docs",
+    -2,
+    "loading stale sentinel",
+    group="server",
+    since="7.0.0",
+    acl="+connection",
+    tips="nondeterministic_output_order",
+    syntax="[command-name...]",
+    summary="Returns the documentation of commands.",
+    complexity="O(N) for N commands asked for",
+)
+def command_docs(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND DOCS: unknown names are left out."""
+    if len(args) == 2:
+        return _document_all(server.table)
+    rows = (server.table.find(name) for name in args[2:])
+    return _document_all(row for row in rows if row is not None)
+
+
+@command(
+    "command|list",
+    -2,
+    "loading stale sentinel",
+    group="server",
+    since="7.0.0",
+    acl="+connection",
+    tips="nondeterministic_output_order",
+    syntax=("[FILTERBY filterby:(MODULE module-name:string | ACLCAT category:string | PATTERN pattern:pattern)]"),
+    summary="Returns the names of the commands, all or filtered.",
+    complexity="O(N) for N commands",
+)
+def command_list(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN value]: subcommands included."""
+    rows: Iterable[CommandRow] = _with_subcommands(server.table)
+    if len(args) == 2:
+        return [row.name.encode() for row in rows]
+    if len(args) != 5 or args[2].lower() != b"filterby":
+        raise CommandError(SYNTAX_ERROR)
+    kind, value = args[3].lower(), args[4]
+    if kind == b"aclcat":
+        bit = ACL_CATEGORY_BITS.get(value.decode("latin-1").lower(), 0)
+        rows = (row for row in rows if row.acl_categories & bit)
+    elif kind == b"pattern":
+        pattern = _parse_pattern(value)
+        rows = (row for row in rows if _matches(pattern, row.name.encode()))
+    elif kind == b"module":
+        # Commands that users add come from no named module, so that no name has any.
+        rows = ()
+    else:
+        raise CommandError(SYNTAX_ERROR)
+    return [row.name.encode() for row in rows]
+
+
+@command(
+    "command|getkeys",
+    -3,
+    "loading stale sentinel",
+    group="server",
+    since="2.8.13",
+    acl="+connection",
+    syntax="command [arg...]",
+    summary="Tells which arguments of a command are keys.",
+    complexity="O(N) for N arguments",
+)
+def command_getkeys(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND GETKEYS: the keys of the command that follows."""
+    request = args[2:]
+    return [request[position] for position, _ in _find_keys(server.table, request)]
+
+
+@command(
+    "command|getkeysandflags",
+    -3,
+    "loading stale sentinel",
+    group="server",
+    since="7.0.0",
+    acl="+connection",
+    syntax="command [arg...]",
+    summary="Tells which arguments of a command are keys and what they are used for.",
+    complexity="O(N) for N arguments",
+)
+def command_getkeysandflags(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND GETKEYSANDFLAGS: each key of the command that follows, with what the command does to it."""
+    request = args[2:]
+    return [[request[position], _key_flags(flags)] for position, flags in _find_keys(server.table, request)]
+
+
+@command(
+    "command|help",
+    2,
+    "loading stale sentinel",
+    group="server",
+    since="5.0.0",
+    acl="+connection",
+    summary="Explains the subcommands.",
+    complexity="O(1)",
+)
+def command_help(server: TableOwner, connection: object, args: list[bytes]) -> object:
+    """COMMAND HELP."""
+    return help_reply(
+        "command",
+        (
+            ("(no subcommand)", "Describe every command."),
+            ("COUNT", "Count the commands; subcommands do not count."),
+            ("LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "Name the commands."),
+            ("INFO [<command-name> ...]", "Describe these commands, or every one."),
+            ("DOCS [<command-name> ...]", "Document these commands, or every one."),
+            ("GETKEYS <full-command>", "Pick the keys out of a command."),
+            ("GETKEYSANDFLAGS <full-command>", "Pick the keys out of a command and say what it does to each."),
+        ),
+    )
+
+
+def describe(row: CommandRow) -> list[object]:
+    """A row in the form of COMMAND INFO."""
+    first, last, step = row.key_range
+    categories = row.acl_categories
+    return [
+        row.name.encode(),
+        row.arity,
+        Set(SimpleString(name) for bit, name in WIRE_FLAGS if row.flags & bit),
+        first,
+        last,
+        step,
+        Set(SimpleString("@" + name) for name, bit in ACL_CATEGORY_BITS.items() if categories & bit),
+        Set(row.tips.encode().split()),
+        Set(_describe_key_spec(spec) for spec in row.key_specs),
+        [describe(subcommand) for subcommand in row.subcommands.values()] or Set(),
+    ]
+
+
+def _describe_key_spec(spec: KeySpec) -> dict[bytes, object]:
+    begin: dict[bytes, object] = {}
+    if spec.begin == "index":
+        begin = {b"index": spec.index}
+    elif spec.begin == "keyword":
+        begin = {b"keyword": spec.keyword.encode(), b"startfrom": spec.index}
+    find: dict[bytes, object] = {}
+    if spec.find == "range":
+        find = {b"lastkey": spec.last, b"keystep": spec.step, b"limit": spec.limit}
+    elif spec.find == "keynum":
+        find = {b"keynumidx": spec.keynum, b"firstkey": spec.first, b"keystep": spec.step}
+    return {
+        b"flags": _key_flags(spec.flags),
+        b"begin_search": {b"type": spec.begin.encode(), b"spec": begin},
+        b"find_keys": {b"type": spec.find.encode(), b"spec": find},
+    }
+
+
+def _key_flags(flags: int) -> Set:
+    return Set(SimpleString(name) for bit, name in KEY_FLAG_WIRE_NAMES if flags & bit)
+
+
+def document(row: CommandRow) -> dict[bytes, object]:
+    """A row in the form of COMMAND DOCS."""
+    reply: dict[bytes, object] = {
+        b"summary": row.summary.encode(),
+        b"since": row.since.encode(),
+        b"group": b"module" if row.flags & MODULE else row.group.replace("_", "-").encode(),
+    }
+    if row.complexity:
+        reply[b"complexity"] = row.complexity.encode()
+    if row.history:
+        reply[b"history"] = Set([version.encode(), change.encode()] for version, change in row.history)
+    marks = [SimpleString("deprecated")] if row.deprecated else []
+    if row.system:
+        marks.append(SimpleString("syscmd"))
+    if marks:
+        reply[b"doc_flags"] = Set(marks)
+    if row.deprecated:
+        since, replacement = row.deprecated
+        reply[b"deprecated_since"] = since.encode()
+        reply[b"replaced_by"] = replacement.encode()
+    if row.syntax:
+        reply[b"arguments"] = describe_arguments(parse_syntax(row.syntax))
+    if row.subcommands:
+        reply[b"subcommands"] = _document_all(row.subcommands.values())
+    return reply
+
+
+def _document_all(rows: Iterable[CommandRow]) -> dict[bytes, object]:
+    return {row.name.encode(): document(row) for row in rows}
+
+
+def _with_subcommands(rows: Iterable[CommandRow]) -> Iterator[CommandRow]:
+    for row in rows:
+        yield row
+        yield from row.subcommands.values()
+
+
+def _find_keys(table: CommandTable, request: list[bytes]) -> list[KeyUse]:
+    row = table.resolve(request)
+    if row is None:
+        raise CommandError("ERR Invalid command specified")
+    if not row.has_keys:
+        raise CommandError("ERR The command has no key arguments")
+    if not row.accepts(len(request)):
+        raise CommandError("ERR Invalid number of arguments specified for command")
+    try:
+        return row.find_keys(request)
+    except InvalidArgumentsError:
+        raise CommandError("ERR Invalid arguments specified for command") from None
+
+
+# A glob pattern, taken apart: the characters that may stand at a place, or None for any number of any.
+_Pattern = list["frozenset[int] | None"]
+
+_ANY_CHARACTER = frozenset(range(256))
+
+
+def _parse_pattern(pattern: bytes) -> _Pattern:
+    """Take a glob pattern apart: `* ? [a-z] [^a-z]` and backslash, letter case ignored."""
+    pattern = pattern.lower()
+    places: _Pattern = []
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        position += 1
+        if character == ord("*"):
+            places.append(None)
+        elif character == ord("?"):
+            places.append(_ANY_CHARACTER)
+        elif character == ord("["):
+            members, position = _parse_class(pattern, position)
+            places.append(members)
+        else:
+            if character == ord("\\") and position < len(pattern):
+                character = pattern[position]
+                position += 1
+            places.append(frozenset((character,)))
+    return places
+
+
+def _parse_class(pattern: bytes, position: int) -> tuple[frozenset[int], int]:
+    """The class behind an opening bracket and the position after it; an unclosed one ends with the pattern."""
+    negated = pattern[position : position + 1] == b"^"
+    position += negated
+    members: set[int] = set()
+    while position < len(pattern) and pattern[position] != ord("]"):
+        if pattern[position] == ord("\\") and position + 1 < len(pattern):
+            members.add(pattern[position + 1])
+            position += 2
+        elif pattern[position + 1 : position + 2] == b"-" and position + 2 < len(pattern):
+            low, high = sorted((pattern[position], pattern[position + 2]))
+            members.update(range(low, high + 1))
+            position += 3
+        else:
+            members.add(pattern[position])
+            position += 1
+    return (_ANY_CHARACTER - members if negated else frozenset(members)), position + 1
+
+
+def _matches(places: _Pattern, name: bytes) -> bool:
+    """Whether the whole of a small-letter name matches; never goes back further than the last star."""
+    place = position = 0
+    star = -1
+    resume = 0
+    while position < len(name):
+        allowed = places[place] if place < len(places) else frozenset()
+        if allowed is None:
+            star, resume = place, position
+            place += 1
+        elif name[position] in allowed:
+            place += 1
+            position += 1
+        elif star >= 0:
+            resume += 1
+            place, position = star + 1, resume
+        else:
+            return False
+    return all(allowed is None for allowed in places[place:])

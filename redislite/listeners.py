@@ -1,0 +1,282 @@
+"""Listening sockets: TCP on several addresses, IPv6, a Unix socket; and the door: who may come in.
+
+At the door: the limit on clients, protected mode, the limit on new connections per second and address. A refused
+connection gets the original's error line and is closed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .server import Server
+
+ACCEPTS_PER_TURN = 1000
+LOOPBACK_V6 = "::1"
+
+PROTECTED_MODE_ERROR = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
+    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
+    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
+    b"Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
+    b"editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
+    b"server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
+    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
+    b"things in order for the server to start accepting connections from the outside.\r\n"
+)
+MAXIMUM_CLIENTS_ERROR = b"-ERR max number of clients reached\r\n"
+RATE_LIMIT_ERROR = b"-ERR connection rate limit exceeded for this address\r\n"
+
+
+class ListenError(Exception):
+    """No socket could be listened on; the message says which and why."""
+
+
+class Listener:
+    """One listening socket and how it is named in INFO and CLIENT LIST."""
+
+    def __init__(self, sock: socket.socket, address: str, port: int, is_unix: bool) -> None:
+        self.socket = sock
+        self.address = address
+        self.port = port
+        self.is_unix = is_unix
+
+    @property
+    def kind(self) -> str:
+        """``tcp`` or ``unix``."""
+        return "unix" if self.is_unix else "tcp"
+
+
+def format_address(address: str, port: int) -> str:
+    """``host:port``, an IPv6 host in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def listen_tcp(address: str, port: int, backlog: int) -> Listener:
+    """A listening TCP socket. Raises OSError."""
+    family = socket.AF_INET6 if ":" in address or address == "*v6" else socket.AF_INET
+    host = {"*": "", "*v6": "", "::*": ""}.get(address, address)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if family == socket.AF_INET and host and not host[0].isdigit():
+            host = socket.gethostbyname(host)
+        sock.bind((host or ("::" if family == socket.AF_INET6 else "0.0.0.0"), port))
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return Listener(sock, host or address, port, False)
+
+
+def listen_unix(path: str, permissions: int, backlog: int) -> Listener:
+    """A listening Unix socket; a socket file left behind at the path is replaced. Raises OSError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        if permissions:
+            os.chmod(path, permissions)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return Listener(sock, path, 0, True)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a peer's address belongs to this machine's loopback interface."""
+    return address.startswith("127.") or address in (LOOPBACK_V6, "") or address.startswith("::ffff:127.")
+
+
+class Listeners:
+    """All listening sockets of a server, and what happens to who connects."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.tcp: list[Listener] = []
+        self.unix: list[Listener] = []
+        self._arrivals: dict[str, int] = {}  # by address, in the current second
+        self._arrivals_second = 0
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter([*self.tcp, *self.unix])
+
+    def open_tcp(self, addresses: list[str], port: int) -> list[Listener]:
+        """Listens on each address; one with a leading ``-`` may be missing on this machine. Raises ListenError, after
+        closing what had been opened."""
+        opened: list[Listener] = []
+        backlog = self._server.config["tcp-backlog"]
+        for address in addresses:
+            optional = address.startswith("-")
+            name = address[1:] if optional else address
+            name = "*v6" if name == "::*" else name
+            try:
+                opened.append(listen_tcp(name, port, backlog))
+            except OSError as error:
+                missing = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+                if (optional or name == "*v6") and missing:
+                    continue
+                for listener in opened:
+                    listener.socket.close()
+                shown = f"{name}:{port}"
+                self._server.log.warning(
+                    f"Warning: Could not create server TCP listening socket {shown}: bind: {os.strerror(error.errno or 0)}"
+                )
+                raise ListenError(f"Failed listening on port {port} (tcp), aborting.") from error
+        return opened
+
+    def start(self) -> None:
+        """Opens what the configuration names. Raises ListenError."""
+        config = self._server.config
+        if config["port"]:
+            self.tcp = self.open_tcp(config["bind"], config["port"])
+            if not self.tcp:
+                raise ListenError(f"Failed listening on port {config['port']} (tcp), aborting.")
+        if config["unixsocket"]:
+            try:
+                self.unix = [listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"])]
+            except OSError as error:
+                self._server.log.warning(f"Failed opening Unix socket: bind: {error.strerror}")
+                raise ListenError(f"Failed listening on Unix socket {config['unixsocket']}, aborting.") from error
+        for listener in self:
+            self.watch(listener)
+
+    def watch(self, listener: Listener) -> None:
+        """Has the loop accept what arrives at the listener."""
+        self._server.loop.add(listener.socket.fileno(), self._acceptor(listener))
+
+    def rebind(self, addresses: list[str], port: int) -> None:
+        """Listens on other addresses or another port instead. Raises ListenError; then nothing has changed."""
+        kept = self.tcp
+        if kept and [item.port for item in kept] == [port] * len(kept):
+            # The same port on overlapping addresses cannot be bound twice: let go first, take back on failure.
+            former = [("*v6" if ":" in item.address and item.address == "::" else item.address) for item in kept]
+            self._drop(kept)
+            try:
+                self.tcp = self.open_tcp(addresses, port)
+            except ListenError:
+                self.tcp = self.open_tcp(former, port)
+                for listener in self.tcp:
+                    self.watch(listener)
+                raise
+        else:
+            self.tcp = self.open_tcp(addresses, port) if port else []
+            self._drop(kept)
+        for listener in self.tcp:
+            self.watch(listener)
+
+    def _drop(self, listeners: list[Listener]) -> None:
+        for listener in listeners:
+            self._server.loop.remove(listener.socket.fileno())
+            listener.socket.close()
+
+    def close(self) -> None:
+        """Stops listening and removes the Unix socket's file."""
+        self._drop([*self.tcp, *self.unix])
+        for listener in self.unix:
+            try:
+                os.unlink(listener.address)
+            except OSError:
+                pass
+        self.tcp = []
+        self.unix = []
+
+    def pause(self, paused: bool) -> None:
+        """Leaves new connections in the listening queues, or takes them up again (one client at a time: sync)."""
+        for listener in self:
+            if paused:
+                self._server.loop.remove(listener.socket.fileno())
+            else:
+                self.watch(listener)
+
+    def _acceptor(self, listener: Listener) -> Callable[[int], None]:
+        most = 1 if self._server.loop.is_sync else ACCEPTS_PER_TURN
+
+        def accept(_events: int) -> None:
+            for _ in range(most):
+                try:
+                    sock, peer = listener.socket.accept()
+                except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                    return
+                except OSError as error:
+                    self._server.log.warning(f"Accepting client connection: {error.strerror}")
+                    return
+                self._admit(listener, sock, peer)
+
+        return accept
+
+    def _admit(self, listener: Listener, sock: socket.socket, peer: tuple[str, int]) -> None:
+        server = self._server
+        host = "" if listener.is_unix else peer[0]
+        refusal = self._refusal(listener, host)
+        if refusal:
+            server.engine.count_rejected()
+            self._refuse(sock, refusal)
+            return
+        if listener.is_unix:
+            address = local = f"{listener.address}:0"
+        else:
+            address = format_address(host, peer[1])
+            name = sock.getsockname()
+            local = format_address(name[0], name[1])
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if server.config["tcp-keepalive"]:
+                set_keepalive(sock, server.config["tcp-keepalive"])
+        sock.setblocking(server.loop.is_sync)
+        server.welcome(sock.detach(), address, local, listener.is_unix)
+
+    def _refusal(self, listener: Listener, host: str) -> bytes:
+        """The error line for one who may not come in, or nothing."""
+        server = self._server
+        if server.engine.connections_count >= server.config["maxclients"]:
+            return MAXIMUM_CLIENTS_ERROR
+        if listener.is_unix:
+            return b""
+        if server.config["protected-mode"] and not server.config["requirepass"] and not is_loopback(host):
+            return PROTECTED_MODE_ERROR
+        limit = server.config["connection-rate-limit"]
+        if limit:
+            second = server.engine.now_ms // 1000
+            if second != self._arrivals_second:
+                self._arrivals_second = second
+                self._arrivals.clear()
+            arrived = self._arrivals.get(host, 0)
+            if arrived >= limit:
+                return RATE_LIMIT_ERROR
+            self._arrivals[host] = arrived + 1
+        return b""
+
+    @staticmethod
+    def _refuse(sock: socket.socket, line: bytes) -> None:
+        sock.setblocking(False)
+        try:
+            sock.send(line)
+        except OSError:
+            pass
+        sock.close()
+
+
+def set_keepalive(sock: socket.socket, seconds: int) -> None:
+    """Has dead peers found out: first probe after this many seconds, given up after about as many more."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+    if idle is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, idle, seconds)
+    if hasattr(socket, "TCP_KEEPINTVL"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

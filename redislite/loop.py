@@ -1,0 +1,246 @@
+"""The event loop: waits for sockets and timers, and gives each ready descriptor's events to its handler.
+
+Events are epoll's bits (READABLE, WRITABLE, HANGUP, ERROR), whatever the system call behind is: epoll, kqueue, poll or
+select. ``sync`` is for teaching and debugging: one client at a time, its socket blocking, the others waiting in the
+listening queue.
+
+Guarantees: a handler runs on the thread that called ``run``; handlers may add and remove descriptors, their own
+included; timers fire in order of their time, never before it; ``before_sleep`` runs once per turn, after everything
+that was ready.
+"""
+
+from __future__ import annotations
+
+import heapq
+import select
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    EventHandler = Callable[[int], object]
+    Waiter = Callable[[float], list[tuple[int, int]]]
+
+READABLE = 1
+WRITABLE = 4
+ERROR = 8
+HANGUP = 16
+
+LONGEST_SLEEP = 1.0  # seconds
+
+
+class Timer:
+    """A call that is due at a time; ``cancel`` keeps it from happening."""
+
+    __slots__ = ("due", "function", "number")
+
+    def __init__(self, due: float, number: int, function: Callable[[], object] | None) -> None:
+        self.due = due
+        self.number = number
+        self.function = function
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.due, self.number) < (other.due, other.number)
+
+    def cancel(self) -> None:
+        """Forgets the call. Harmless where it has been made."""
+        self.function = None
+
+
+class EpollBackend:
+    """Linux's epoll, level-triggered: one system call per turn, whatever the number of sockets."""
+
+    name = "epoll"
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self.add = self._epoll.register
+        self.modify = self._epoll.modify
+        self.remove = self._epoll.unregister
+        self.wait: Waiter = self._epoll.poll
+
+    def close(self) -> None:
+        self._epoll.close()
+
+
+class PollBackend:
+    """POSIX poll."""
+
+    name = "poll"
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self.add = self._poll.register
+        self.modify = self._poll.modify
+        self.remove = self._poll.unregister
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        return self._poll.poll(max(0.0, timeout * 1000))
+
+    def close(self) -> None:
+        pass
+
+
+class SelectBackend:
+    """select: everywhere, for up to about a thousand descriptors."""
+
+    name = "select"
+
+    def __init__(self) -> None:
+        self._wanted: dict[int, int] = {}
+
+    def add(self, fd: int, events: int) -> None:
+        self._wanted[fd] = events
+
+    modify = add
+
+    def remove(self, fd: int) -> None:
+        del self._wanted[fd]
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        readers = [fd for fd, events in self._wanted.items() if events & READABLE]
+        writers = [fd for fd, events in self._wanted.items() if events & WRITABLE]
+        readable, writable, _ = select.select(readers, writers, [], max(0.0, timeout))
+        ready = dict.fromkeys(readable, READABLE)
+        for fd in writable:
+            ready[fd] = ready.get(fd, 0) | WRITABLE
+        return list(ready.items())
+
+    def close(self) -> None:
+        self._wanted.clear()
+
+
+class KqueueBackend:
+    """BSD's and macOS's kqueue."""
+
+    name = "kqueue"
+
+    def __init__(self) -> None:
+        self._select: Any = select  # the names below exist only where kqueue does
+        self._queue = self._select.kqueue()
+        self._wanted: dict[int, int] = {}
+
+    def _change(self, fd: int, filter: int, on: bool) -> None:
+        flags = self._select.KQ_EV_ADD if on else self._select.KQ_EV_DELETE
+        self._queue.control([self._select.kevent(fd, filter, flags)], 0, 0)
+
+    def add(self, fd: int, events: int) -> None:
+        before = self._wanted.get(fd, 0)
+        for bit, filter in (
+            (READABLE, self._select.KQ_FILTER_READ),
+            (WRITABLE, self._select.KQ_FILTER_WRITE),
+        ):
+            if (events ^ before) & bit:
+                self._change(fd, filter, bool(events & bit))
+        self._wanted[fd] = events
+
+    modify = add
+
+    def remove(self, fd: int) -> None:
+        self.add(fd, 0)
+        del self._wanted[fd]
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        ready: dict[int, int] = {}
+        for event in self._queue.control(None, max(1, len(self._wanted)), max(0.0, timeout)):
+            bit = READABLE if event.filter == self._select.KQ_FILTER_READ else WRITABLE
+            ready[event.ident] = ready.get(event.ident, 0) | bit
+        return list(ready.items())
+
+    def close(self) -> None:
+        self._queue.close()
+
+
+BACKENDS = {"epoll": EpollBackend, "kqueue": KqueueBackend, "poll": PollBackend, "select": SelectBackend}
+
+
+def best_backend() -> str:
+    """The backend that ``auto`` means on this system."""
+    if hasattr(select, "epoll"):
+        return "epoll"
+    if hasattr(select, "kqueue"):
+        return "kqueue"
+    return "poll" if hasattr(select, "poll") else "select"
+
+
+class Loop:
+    """Descriptors and timers, and the turns that serve them.
+
+    backend: "auto", one of BACKENDS, or "sync". Raises ValueError for one that this system has not.
+    """
+
+    def __init__(self, backend: str = "auto") -> None:
+        self.is_sync = backend == "sync"
+        name = best_backend() if backend == "auto" else "poll" if self.is_sync else backend
+        if name not in BACKENDS or not hasattr(select, name):
+            raise ValueError(f"this system has no {backend}; use one of auto, poll, select, sync")
+        self._backend = BACKENDS[name]()
+        self.backend = "sync" if self.is_sync else name
+        self.handlers: dict[int, EventHandler] = {}
+        self.before_sleep: Callable[[], bool] = lambda: False
+        self._timers: list[Timer] = []
+        self._timers_made = 0
+        self.running = False
+
+    def add(self, fd: int, handler: EventHandler, events: int = READABLE) -> None:
+        """Has handler called with the events of fd when any of these is there."""
+        self.handlers[fd] = handler
+        self._backend.add(fd, events)
+
+    def modify(self, fd: int, events: int) -> None:
+        """Changes which events fd is watched for."""
+        self._backend.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Stops watching fd, which must still be open. Harmless where it is not watched."""
+        if self.handlers.pop(fd, None) is not None:
+            self._backend.remove(fd)
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
+        """Has function called once, this many seconds from now."""
+        self._timers_made += 1
+        timer = Timer(time.monotonic() + seconds, self._timers_made, function)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def stop(self) -> None:
+        """Ends ``run`` after the current turn."""
+        self.running = False
+
+    def run(self) -> None:
+        """Serves until ``stop`` is called."""
+        self.running = True
+        wait = self._backend.wait
+        handlers = self.handlers
+        monotonic = time.monotonic
+        timers = self._timers
+        more = False
+        while self.running:
+            if more:
+                timeout = 0.0
+            elif timers:
+                timeout = min(max(0.0, timers[0].due - monotonic()), LONGEST_SLEEP)
+            else:
+                timeout = LONGEST_SLEEP
+            for fd, events in wait(timeout):
+                handler = handlers.get(fd)
+                if handler is not None:
+                    handler(events)
+            if timers and timers[0].due <= monotonic():
+                self._fire(monotonic())
+            more = self.before_sleep()
+
+    def _fire(self, now: float) -> None:
+        while self._timers and self._timers[0].due <= now:
+            timer = heapq.heappop(self._timers)
+            function, timer.function = timer.function, None
+            if function is not None:
+                function()
+
+    def close(self) -> None:
+        """Forgets all descriptors and timers; closes none but the loop's own."""
+        self.handlers.clear()
+        self._timers.clear()
+        self._backend.close()

@@ -1,0 +1,411 @@
+"""The composition root: builds one Engine, its listeners, loop and periodic work, runs them, and takes them down.
+
+``run`` is what the command line calls. A ``Server`` may also be made and run by a program of its own, several in one
+process, each on its own thread; only the first lines of ``run`` and signals concern the whole process.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import secrets
+import signal
+import socket
+import sys
+import time
+
+from redislite._core.engine import Engine
+from redislite._core.reply_types import CommandError
+from redislite._core.row import rows_of
+from redislite.command_log import CommandLog
+from redislite.commands import configuration, connection, debugging, introspection, observability
+from redislite.commands import server as server_commands
+from redislite.config import COMPATIBLE_VERSION, Config, ConfigError
+from redislite.info import Metrics
+from redislite.latency import LatencyMonitor
+from redislite.listeners import ListenError, Listeners
+from redislite.log import Log
+from redislite.loop import READABLE, WRITABLE, Loop
+from redislite.pause import PauseState
+from redislite.process import (
+    OomScore,
+    Supervisor,
+    daemonize,
+    pid_file_path,
+    remove_pid_file,
+    set_title,
+    title_text,
+    write_pid_file,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redislite._core.client import Connection
+
+# Modules whose decorated functions are commands of the Python tier.
+COMMAND_MODULES = (connection, server_commands, configuration, observability, debugging, introspection)
+
+RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
+COLLECTION_PERIOD = 10.0  # seconds between garbage collections
+CLIENT_UNIX = 16  # flag of a connection through a Unix socket
+
+# Directives that set a field of the data plane's settings, as they are.
+ENGINE_SETTINGS = {
+    "proto-max-bulk-len": "max_bulk_length",
+    "client-query-buffer-limit": "query_buffer_limit",
+    "slowlog-log-slower-than": "slow_us",
+    "commandlog-request-larger-than": "large_request_bytes",
+    "commandlog-reply-larger-than": "large_reply_bytes",
+    "latency-tracking": "latency_tracking",
+    "latency-monitor-threshold": "latency_threshold_ms",
+    "active-expire-effort": "expire_effort",
+    "activerehashing": "active_rehashing",
+    "maxmemory": "max_memory",
+    "lfu-log-factor": "lfu_log_factor",
+    "lfu-decay-time": "lfu_decay_minutes",
+    "lazyfree-lazy-user-del": "lazy_user_delete",
+    "lazyfree-lazy-user-flush": "lazy_user_flush",
+    "lazyfree-lazy-expire": "lazy_expire",
+    "hz": "hz",
+}
+
+
+class Server:
+    """One server: data plane, configuration, sockets and the loop that drives them."""
+
+    def __init__(self, config: Config, log: Log | None = None) -> None:
+        self.config = config
+        self.log = log if log is not None else Log()
+        self.engine = Engine(databases=config["databases"], control=self)
+        self.table = self.engine.table
+        for module in COMMAND_MODULES:
+            self.engine.register(rows_of(module))
+        self._rename_commands()
+        self.loop = Loop(config["io-multiplexing"])
+        self.listeners = Listeners(self)
+        self.command_log = CommandLog(config)
+        self.latency = LatencyMonitor(config)
+        self.metrics = Metrics()
+        self.pause = PauseState(self)
+        self.monitors: set[Connection] = set()
+        self.run_id = secrets.token_hex(20)
+        self.config_path = config.path
+        self.executable = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] else sys.executable
+        self.started_monotonic = time.monotonic()
+        self.cron_count = 0
+        self.cron_paused = False
+        self.supervisor: Supervisor | None = None
+        self.oom_score: OomScore | None = None
+        self._pid_file = ""
+        self._signals: list[int] = []
+        self._wakeup: tuple[socket.socket, socket.socket] | None = None
+        self._next_collection = 0.0
+        self._next_second = 0.0
+        self._follow_engine()
+        self._follow_configuration()
+
+    # Configuration
+
+    def _rename_commands(self) -> None:
+        for statement in self.config.renamed_commands:
+            name, new_name = statement.arguments
+            try:
+                self.table.rename(name.encode(), new_name.encode())
+                self.engine.rename_command(name, new_name)
+            except KeyError:
+                raise statement.refuse("No such command in rename-command") from None
+            except ValueError:
+                raise statement.refuse("Target command name already exists") from None
+
+    def _follow_configuration(self) -> None:
+        config = self.config
+        for name in ENGINE_SETTINGS:
+            config.on_change(name, self._apply_setting)
+            self._apply_setting(config, name)
+        for name, apply in (
+            ("client-output-buffer-limit", self._apply_output_limits),
+            ("maxmemory-policy", self._apply_policy),
+            ("requirepass", self._apply_password),
+            ("maxclients", self._apply_maximum_clients),
+            ("port", self._apply_address),
+            ("bind", self._apply_address),
+        ):
+            config.on_change(name, apply)
+        self._apply_output_limits(config, "")
+        self._apply_policy(config, "")
+
+    def _apply_setting(self, config: Config, name: str) -> None:
+        self.engine.set(ENGINE_SETTINGS[name], int(config[name]))
+
+    def _apply_output_limits(self, config: Config, _name: str) -> None:
+        hard, soft, seconds = config["client-output-buffer-limit"]["normal"]
+        self.engine.set("output_hard_limit", hard)
+        self.engine.set("output_soft_limit", soft)
+        self.engine.set("output_soft_seconds", seconds)
+
+    def _apply_policy(self, config: Config, _name: str) -> None:
+        self.engine.set("lfu", config["maxmemory-policy"].endswith("lfu"))
+
+    def _apply_password(self, config: Config, _name: str) -> None:
+        # As with the original's default user: who is in without a password stays in when one is set; taking the
+        # password away lets everybody in.
+        if not config["requirepass"]:
+            for client in self.engine.all_connections():
+                client.authenticated = True
+
+    def _apply_maximum_clients(self, config: Config, _name: str) -> None:
+        wanted = config["maxclients"]
+        if raise_descriptor_limit(wanted + RESERVED_DESCRIPTORS) < wanted + RESERVED_DESCRIPTORS:
+            raise ConfigError(
+                "The operating system is not able to handle the specified number of clients, try with "
+                f"{descriptor_limit() - RESERVED_DESCRIPTORS}"
+            )
+
+    def _apply_address(self, config: Config, name: str) -> None:
+        try:
+            self.listeners.rebind(list(config["bind"]), config["port"])
+        except ListenError as error:
+            if name == "bind":
+                raise ConfigError("Failed to bind to specified addresses.") from error
+            raise ConfigError("Unable to listen on this port. Check server logs.") from error
+        if self.config["set-proc-title"]:
+            set_title(title_text(config))
+
+    # What the data plane calls
+
+    def _follow_engine(self) -> None:
+        engine = self.engine
+        engine.on_close = self._closed
+        engine.on_writable = self._watch_writable
+        engine.on_slow_command = self.command_log.add
+        engine.on_monitored = self._feed_monitors
+        engine.on_latency = self.latency.add
+        engine.on_log = self._log_line
+        engine.on_exception = self._log_exception
+        self.loop.before_sleep = engine.before_sleep
+
+    def welcome(self, fd: int, address: str, local_address: str, is_unix: bool) -> None:
+        """Takes up an accepted socket: from here on the loop serves it."""
+        client = self.engine.connect(fd, address, local_address)
+        if is_unix:
+            client.set_flag(CLIENT_UNIX, True)
+        if self.config["requirepass"]:
+            client.authenticated = False
+        self.loop.add(fd, client.ready)
+        if self.loop.is_sync:
+            self.listeners.pause(True)
+
+    def _closed(self, client: Connection) -> None:
+        self.loop.remove(client.fileno)
+        self.monitors.discard(client)
+        if not self.monitors:
+            self.engine.set_gate("monitors", False)
+        if self.loop.is_sync and self.listeners.tcp + self.listeners.unix:
+            self.listeners.pause(False)
+
+    def _watch_writable(self, client: Connection, watch: bool) -> None:
+        self.loop.modify(client.fileno, READABLE | WRITABLE if watch else READABLE)
+
+    def _feed_monitors(self, client: Connection, args: list[bytes]) -> None:
+        line = observability.monitor_line(self, client, args)
+        for monitor in tuple(self.monitors):
+            monitor.append_raw(line)
+
+    def _log_line(self, level: int, text: str) -> None:
+        (self.log.debug, self.log.verbose, self.log.notice, self.log.warning)[level](text)
+
+    def _log_exception(self, error: BaseException) -> None:
+        import traceback
+
+        self.log.warning("Internal error: " + "".join(traceback.format_exception(error)).strip())
+
+    # Periodic work
+
+    def _cron(self) -> None:
+        config = self.config
+        hz = config["hz"]
+        self.loop.call_later(1.0 / hz, self._cron)
+        if self._signals:
+            self._handle_signals()
+        if self.cron_paused:
+            return
+        self.cron_count += 1
+        share = 25 + 2 * (config["active-expire-effort"] - 1)  # percent of the time, at the most
+        self.engine.cron(share * 10000 // hz)
+        now = time.monotonic()
+        if now >= self._next_second:
+            self._next_second = now + 1.0
+            if config["timeout"]:
+                self._close_idle(config["timeout"])
+            if now >= self._next_collection:
+                self._next_collection = now + COLLECTION_PERIOD
+                gc.collect(1)
+        self.metrics.sample(self.engine)
+
+    def _close_idle(self, seconds: int) -> None:
+        oldest = self.engine.now_ms - seconds * 1000
+        for client in self.engine.all_connections():
+            if client.active_ms < oldest and client not in self.monitors:
+                self.log.verbose("Closing idle client")
+                client.close_soon()
+
+    # Life
+
+    def start(self) -> None:
+        """Opens the listening sockets and begins the periodic work. Raises ListenError."""
+        self.listeners.start()
+        self.loop.call_later(1.0 / self.config["hz"], self._cron)
+        for listener in self.listeners.tcp[:1]:
+            self.log.notice(f"Ready to accept connections {listener.kind}")
+        for listener in self.listeners.unix:
+            self.log.notice(f"Ready to accept connections {listener.kind}")
+
+    def serve(self) -> None:
+        """Serves until shutdown, then closes everything."""
+        try:
+            self.loop.run()
+        finally:
+            self.close()
+
+    def shutdown(self, save: bool | None = None, now: bool = False, force: bool = False, abort: bool = False) -> None:
+        """Ends the loop after this turn. Raises CommandError for an abort, there being nothing to wait for."""
+        if abort:
+            raise CommandError("ERR No shutdown in progress.")
+        self.log.notice("User requested shutdown...")
+        self.loop.stop()
+
+    def close(self) -> None:
+        """Writes out what sockets take, closes connections and listeners, removes socket and pid files."""
+        self.engine.before_sleep()
+        for client in self.engine.all_connections():
+            self.engine.close(client)
+        if self.config["unixsocket"] and self.listeners.unix:
+            self.log.notice("Removing the unix socket file.")
+        self.listeners.close()
+        if self._pid_file:
+            remove_pid_file(self._pid_file, self.log)
+        if self._wakeup is not None:
+            signal.set_wakeup_fd(-1)
+            for end in self._wakeup:
+                end.close()
+        self.loop.close()
+        self.log.warning("Redis is now ready to exit, bye bye...")
+
+    # Signals
+
+    def catch_signals(self) -> None:
+        """Has SIGTERM and SIGINT end the server, from within the loop. For the main thread only."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        self._wakeup = (ours, theirs)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+        def wake(_events: int) -> None:
+            ours.recv(64)
+            self._handle_signals()
+
+        self.loop.add(ours.fileno(), wake)
+
+    def _note_signal(self, number: int, _frame: object) -> None:
+        if self._signals and number == signal.SIGINT:
+            self.log.warning("You insist... exiting now.")
+            os._exit(1)
+        self._signals.append(number)
+
+    def _handle_signals(self) -> None:
+        if self._signals and self.loop.running:
+            name = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}.get(signal.Signals(self._signals[0]), "signal")
+            self.log.warning(f"Received {name} scheduling shutdown...")
+            self.shutdown()
+
+    def take_process(self) -> None:
+        """Does what concerns the process as a whole: title, pid file, supervisor, OOM score."""
+        config = self.config
+        self.oom_score = OomScore(config, self.log)
+        self._pid_file = pid_file_path(config)
+        if self._pid_file and not write_pid_file(self._pid_file, self.log):
+            self._pid_file = ""
+        if config["set-proc-title"]:
+            set_title(title_text(config))
+
+
+def descriptor_limit() -> int:
+    """How many descriptors this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Raises the limit to at least this many, as far as the system lets us; answers what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        for soft_wanted, hard_wanted in ((wanted, max(hard, wanted)), (min(wanted, hard), hard)):
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft_wanted, hard_wanted))
+            except (ValueError, OSError):
+                continue
+            break
+    limit = descriptor_limit()
+    return wanted if limit == resource.RLIM_INFINITY else limit
+
+
+def adjust_descriptors(config: Config, log: Log) -> None:
+    """Makes room for ``maxclients`` descriptors, or lowers it to what there is room for."""
+    wanted = config["maxclients"] + RESERVED_DESCRIPTORS
+    limit = raise_descriptor_limit(wanted)
+    if limit < wanted:
+        allowed = max(1, limit - RESERVED_DESCRIPTORS)
+        log.warning(
+            f"You requested maxclients of {config['maxclients']} requiring at least {wanted} max file descriptors."
+        )
+        log.warning(f"Current maximum open files is {limit}. maxclients has been reduced to {allowed}.")
+        config.assign("maxclients", allowed)
+
+
+def run(config: Config) -> int:
+    """Serves with this configuration until told to stop; answers the process's exit code."""
+    log = Log()
+    log.apply(config)
+    supervisor = Supervisor(config["supervised"], log)
+    if config["daemonize"] and not supervisor.kind:
+        daemonize()
+        log.discard_output = True
+    log.notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")
+    bits = 64 if sys.maxsize > 2**32 else 32
+    log.notice(
+        f"Redis version={COMPATIBLE_VERSION}, bits={bits}, commit=00000000, modified=0, pid={os.getpid()}, just started"
+    )
+    if config.path is None:
+        log.warning(
+            "Warning: no config file specified, using the default config. In order to specify a config file use "
+            "redislite-server /path/to/redis.conf"
+        )
+    else:
+        log.notice("Configuration loaded")
+    adjust_descriptors(config, log)
+    server = Server(config, log)
+    server.supervisor = supervisor
+    server.catch_signals()
+    log.notice(f"Running mode=standalone, port={config['port']}.")
+    try:
+        server.take_process()
+        server.log.role = "M"
+        server.log.notice(f"PID: {os.getpid()}, Server initialized")
+        server.start()
+    except ListenError as error:
+        log.warning(str(error))
+        return 1
+    supervisor.ready()
+    # The request path makes no Python objects; what stands now stays, and cycles are looked for by cron.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    server.serve()
+    supervisor.stopping()
+    return 0

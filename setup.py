@@ -1,0 +1,79 @@
+"""Builds the extension modules: every ``redislite/_core/*.pyx``, with one set of compiler directives.
+
+``REDISLITE_BUILD`` chooses the kind:
+
+- ``release`` (default): optimized, no checks.
+- ``debug``: bounds checks, asserts, checked heap (every block remembers its size), no optimization.
+- ``sanitize``: debug plus AddressSanitizer and UndefinedBehaviorSanitizer; run Python with the two libraries preloaded.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+KIND = os.environ.get("REDISLITE_BUILD", "release")
+STRICT = os.environ.get("REDISLITE_STRICT") == "1"  # warnings are errors: what CI builds with
+CHECKED = KIND in ("debug", "sanitize")
+
+if KIND not in ("release", "debug", "sanitize"):
+    sys.exit(f"REDISLITE_BUILD={KIND}: use release, debug or sanitize")
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": CHECKED,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "nonecheck": CHECKED,
+    "embedsignature": True,
+    "binding": False,
+    "legacy_implicit_noexcept": False,
+    "show_performance_hints": True,
+}
+
+COMPILE = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-unused-function", "-Wno-missing-field-initializers",
+           "-Wno-sign-compare", "-Wno-cast-function-type", "-fno-strict-aliasing"]
+LINK: list[str] = []
+MACROS: list[tuple[str, str | None]] = [("_GNU_SOURCE", None)]
+
+if KIND == "release":
+    COMPILE += ["-O3", "-fvisibility=hidden"]
+    MACROS.append(("CYTHON_WITHOUT_ASSERTIONS", None))
+else:
+    COMPILE += ["-O1", "-g", "-fno-omit-frame-pointer"]
+    MACROS.append(("REDISLITE_CHECKED_HEAP", None))
+if KIND == "sanitize":
+    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    COMPILE += flags
+    LINK += flags
+if STRICT:
+    COMPILE.append("-Werror")
+
+BUILD = Path("build") / f"cython-{KIND}"
+
+extensions = [
+    Extension(
+        f"redislite._core.{path.stem}",
+        [str(path)],
+        extra_compile_args=COMPILE,
+        extra_link_args=LINK,
+        define_macros=MACROS,
+        libraries=["m"],
+    )
+    for path in sorted(Path("redislite/_core").glob("*.pyx"))
+]
+
+jobs = os.cpu_count() or 1
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        build_dir=str(BUILD),
+        compiler_directives=DIRECTIVES,
+        nthreads=jobs if sys.platform != "darwin" else 0,
+    ),
+    options={"build_ext": {"parallel": jobs}},
+)

@@ -1,0 +1,1 @@
+"""Tests against a server process, over sockets; one file per theme."""

@@ -1,0 +1,243 @@
+"""The heap: accounting, alignment, reuse and release of memory, contents kept, against a plain model."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from redislite._core.probe import HeapProbe
+
+PAGE = 65536
+checked = pytest.mark.skipif(not HeapProbe.checked(), reason="needs a build with a checked heap")
+unchecked = pytest.mark.skipif(HeapProbe.checked(), reason="pages are not used by a checked heap")
+
+
+def pattern(size: int, seed: int) -> bytes:
+    """Bytes that tell one block from another."""
+    return (seed.to_bytes(8, "little") * (size // 8 + 1))[:size]
+
+
+class HeapMachine(RuleBasedStateMachine):
+    """Random calls; every block keeps its bytes and overlaps no other, and the counters say what the model says."""
+
+    blocks = Bundle("blocks")
+    lines = Bundle("lines")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heap = HeapProbe()
+        self.live: dict[int, tuple[int, int, bool]] = {}
+        self.made = 0
+
+    def enter(self, address: int, size: int, is_lines: bool, kept: bytes = b"") -> tuple[int, int]:
+        assert address
+        alignment = 64 if is_lines else 8
+        assert address % alignment == 0
+        if kept:
+            assert self.heap.read(address, len(kept)) == kept
+        self.made += 1
+        self.heap.write(address, pattern(size, self.made))
+        self.live[address] = (size, self.made, is_lines)
+        return address, size
+
+    def leave(self, address: int) -> int:
+        size, seed, _ = self.live.pop(address)
+        assert self.heap.read(address, size) == pattern(size, seed)
+        return size
+
+    sizes = st.one_of(st.integers(0, 64), st.integers(0, 1100), st.integers(1000, 1050), st.integers(0, 300_000))
+
+    @rule(target=blocks, size=sizes)
+    def alloc(self, size: int) -> tuple[int, int]:
+        return self.enter(self.heap.alloc(size), size, False)
+
+    @rule(target=blocks, size=sizes)
+    def zalloc(self, size: int) -> tuple[int, int]:
+        return self.enter(self.heap.zalloc(size), size, False, bytes(size))
+
+    @rule(target=lines, count=st.one_of(st.integers(1, 20), st.sampled_from([64, 4095, 4096, 4097, 8192])))
+    def zalloc_lines(self, count: int) -> tuple[int, int]:
+        return self.enter(self.heap.zalloc_lines(64 * count), 64 * count, True, bytes(64 * count))
+
+    @rule(target=blocks, block=consumes(blocks), size=sizes)
+    def realloc(self, block: tuple[int, int], size: int) -> tuple[int, int]:
+        address, old_size = block
+        kept = self.heap.read(address, min(size, old_size))
+        self.leave(address)
+        return self.enter(self.heap.realloc(address, old_size, size), size, False, kept)
+
+    @rule(block=consumes(blocks))
+    def free(self, block: tuple[int, int]) -> None:
+        self.leave(block[0])
+        self.heap.free(*block)
+
+    @rule(block=consumes(lines))
+    def free_lines(self, block: tuple[int, int]) -> None:
+        self.leave(block[0])
+        self.heap.free_lines(*block)
+
+    @rule()
+    def trim(self) -> None:
+        self.heap.trim()
+
+    @invariant()
+    def counters_and_extents(self) -> None:
+        footprints = [
+            self.heap.lines_footprint(size) if is_lines else self.heap.footprint(size)
+            for size, _, is_lines in self.live.values()
+        ]
+        assert self.heap.used == sum(footprints)
+        assert self.heap.large == sum(each for each in footprints if each > self.heap.small_max)
+        end = 0
+        for address in sorted(self.live):
+            assert address >= end
+            end = address + self.live[address][0]
+
+    def teardown(self) -> None:
+        for address, (_, _, is_lines) in list(self.live.items()):
+            size = self.leave(address)
+            (self.heap.free_lines if is_lines else self.heap.free)(address, size)
+        assert self.heap.used == self.heap.large == 0
+        self.heap.trim()
+        assert self.heap.mapped == 0
+
+
+TestHeapMachine = HeapMachine.TestCase
+TestHeapMachine.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 9, 29, 63, 64, 65, 1016, 1017, 1024])
+def test_small_footprint_is_the_next_multiple_of_eight(size: int) -> None:
+    heap = HeapProbe()
+    block = heap.alloc(size)
+    assert heap.used == heap.footprint(size) == max(8, (size + 7) // 8 * 8)
+    heap.free(block, size)
+    assert heap.used == 0
+
+
+@pytest.mark.parametrize("size", [8, 24, 64, 136, 512, 1000, 1024])
+def test_many_blocks_of_a_class_are_distinct_and_dense(size: int) -> None:
+    heap = HeapProbe()
+    count = 3_000_000 // size
+    blocks = [heap.alloc(size) for _ in range(count)]
+    assert len(set(blocks)) == count
+    ordered = sorted(blocks)
+    assert all(after - before >= size for before, after in zip(ordered, ordered[1:], strict=False))
+    if not heap.checked():
+        assert heap.mapped <= 1.03 * count * size + PAGE
+    for block in blocks[::2] + blocks[1::2]:
+        heap.free(block, size)
+    assert heap.used == 0
+
+
+@unchecked
+def test_blocks_of_a_class_of_whole_lines_are_aligned_to_lines() -> None:
+    heap = HeapProbe()
+    for size in range(64, 1025, 64):
+        assert all(heap.alloc(size) % 64 == 0 for _ in range(3 * PAGE // size))
+
+
+@unchecked
+def test_empty_pages_are_kept_in_a_small_reserve_and_trimmed() -> None:
+    heap = HeapProbe()
+    blocks = [heap.alloc(48) for _ in range(200_000)]
+    assert heap.mapped >= 200_000 * 48
+    for block in blocks:
+        heap.free(block, 48)
+    assert heap.mapped == heap.spare_pages * PAGE
+    assert 0 < heap.spare_pages <= 64
+    heap.trim()
+    assert heap.mapped == heap.spare_pages == 0
+    assert heap.alloc(48)
+
+
+@unchecked
+def test_pages_of_one_class_serve_another() -> None:
+    heap = HeapProbe()
+    for size in range(8, 1025, 8):
+        blocks = [heap.alloc(size) for _ in range(2 * PAGE // size)]
+        for block in blocks:
+            heap.free(block, size)
+    assert heap.mapped <= 8 * PAGE
+
+
+@unchecked
+def test_resizing_within_a_class_keeps_the_block() -> None:
+    heap = HeapProbe()
+    block = heap.alloc(41)
+    assert heap.realloc(block, 41, 48) == block
+    assert heap.realloc(block, 48, 49) != block
+
+
+def test_null_is_accepted() -> None:
+    heap = HeapProbe()
+    heap.free(0, 10)
+    heap.free_lines(0, 64)
+    block = heap.realloc(0, 0, 10)
+    assert block and heap.used == 16
+    heap.free(block, 10)
+
+
+@pytest.mark.parametrize("size", [2**62, 2**64 - 1])
+def test_memory_out_answers_null_and_counts_nothing(size: int) -> None:
+    heap = HeapProbe()
+    assert heap.alloc(size) == heap.zalloc(size) == 0
+    assert heap.zalloc_lines(size & ~63) == 0
+    block = heap.alloc(2000)
+    used = heap.used
+    assert heap.realloc(block, 2000, size) == 0
+    assert heap.used == used
+    heap.free(block, 2000)
+
+
+def test_large_zeroed_lines_cost_nothing_until_touched() -> None:
+    heap = HeapProbe()
+    if heap.checked():
+        pytest.skip("a checked heap touches its blocks")
+    size = 1 << 30
+    block = heap.zalloc_lines(size)
+    assert heap.read(block + size - 64, 64) == bytes(64)
+    heap.free_lines(block, size)
+
+
+def test_discarded_lines_stay_usable() -> None:
+    heap = HeapProbe()
+    size = 1 << 20
+    block = heap.zalloc_lines(size)
+    heap.write(block, b"x" * size)
+    heap.discard_lines(block, size, 1 << 18, 1 << 19)
+    assert heap.read(block, 1 << 18) == b"x" * (1 << 18)
+    assert heap.read(block + (1 << 19), 1 << 19) == b"x" * (1 << 19)
+    heap.write(block + (1 << 18), b"y" * (1 << 18))
+    assert heap.read(block + (1 << 18), 1 << 18) == b"y" * (1 << 18)
+    assert heap.used == heap.lines_footprint(size)
+    heap.free_lines(block, size)
+
+
+def test_peak_is_the_largest_noted() -> None:
+    heap = HeapProbe()
+    block = heap.alloc(1000)
+    heap.note_peak()
+    heap.free(block, 1000)
+    heap.note_peak()
+    assert (heap.peak, heap.used) == (1000, 0)
+
+
+def test_heaps_are_apart_and_release_their_small_blocks() -> None:
+    heaps = [HeapProbe() for _ in range(50)]
+    for heap in heaps:
+        for size in range(0, 1025, 25):
+            heap.write(heap.alloc(size), b"z" * size)
+    assert len({heap.used for heap in heaps}) == 1
+
+
+@checked
+@pytest.mark.parametrize("call", ["free(block, 41)", "realloc(block, 41, 50)", "free_lines(block, 40)"])
+def test_checked_heap_ends_the_process_at_a_wrong_size_or_kind(call: str) -> None:
+    program = f"from redislite._core.probe import HeapProbe; heap = HeapProbe(); block = heap.alloc(40); heap.{call}"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "heap: block" in result.stderr
