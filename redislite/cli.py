@@ -115,9 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = Config()
     try:
         config.load_arguments(arguments, _read_standard_input)
-        from redislite import server
+        from redislite.server import run
 
-        return server.run(config)
+        return run(config)
     except ConfigFileError as error:
         sys.stderr.write(str(error).encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
         return 1

@@ -198,7 +198,7 @@ class Connection:
                 return None
             items = [self.read() for _ in range(count)]
             if kind == b"~":
-                return set(items)
+                return {tuple(item) if isinstance(item, list) else item for item in items}
             return Push(items) if kind == b">" else items
         if kind == b"%":
             return {self.read(): self.read() for _ in range(int(rest))}

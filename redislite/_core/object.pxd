@@ -29,6 +29,12 @@ cdef enum:
     ENCODING_EMBSTR = 1
     ENCODING_RAW_INLINE = 2     # seen as "raw", but stands in the entry
     ENCODING_RAW = 3
+    ENCODING_LISTPACK = 4
+    ENCODING_INTSET = 5
+    ENCODING_QUICKLIST = 6
+    ENCODING_HASHTABLE = 7
+    ENCODING_SKIPLIST = 8
+    ENCODING_STREAM = 9
 
 cdef enum:
     KEY_OFFSET = 4              # bytes from an entry's start to its key

@@ -257,7 +257,7 @@ BAD_FILES = [
     ("databases 0\n", 1, "databases 0", "argument must be between 1 and 2147483647 inclusive"),
     ("loglevel shout\n", 1, "loglevel shout", "argument(s) must be one of the following: "),
     ("save 1\n", 1, "save 1", "Invalid save parameters"),
-    ("unixsocketperm 9999\n", 1, "unixsocketperm 9999", "argument couldn't be parsed into an integer"),
+    ("unixsocketperm 9999\n", 1, "unixsocketperm 9999", "argument couldn't be parsed as an octal number"),
     ("tcp-backlog 1.5\n", 1, "tcp-backlog 1.5", "argument couldn't be parsed into an integer"),
     ("rename-command NOSUCH X\n", 1, "rename-command NOSUCH X", "No such command in rename-command"),
     ("client-output-buffer-limit normal 1\n", 1, "client-output-buffer-limit normal 1", ""),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness import real_server_program
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,8 +29,8 @@ from redislite.config import (
 )
 from redislite.config_directives import quoted
 
-REAL_SERVER = shutil.which("redis-server")
-needs_real_server = pytest.mark.skipif(REAL_SERVER is None, reason="no redis-server here to compare with")
+REAL_SERVER = real_server_program() or []
+needs_real_server = pytest.mark.skipif(not REAL_SERVER, reason="no redis-server here to compare with")
 DEADLINE = 10.0
 
 
@@ -257,9 +258,8 @@ STATEMENTS = [
 def test_file_errors_are_the_originals(statement: str, tmp_path: Path) -> None:
     # An unknown directive at the end stops a server that accepted the rest, before it starts anything.
     text = statement + "\nthe-end here\n"
-    assert REAL_SERVER is not None
     process = subprocess.run(
-        [REAL_SERVER, "-"], input=text.encode(), capture_output=True, cwd=tmp_path, timeout=DEADLINE, check=False
+        [*REAL_SERVER, "-"], input=text.encode(), capture_output=True, cwd=tmp_path, timeout=DEADLINE, check=False
     )
     assert process.returncode == 1
     with pytest.raises(ConfigFileError) as caught:
@@ -311,8 +311,7 @@ def test_argument_errors_are_the_originals(
     monkeypatch.chdir(tmp_path)
     Path("base.conf").write_text("port 18010\nsave 900 1\n")
     arguments = [*arguments, "--the-end", "here"]
-    assert REAL_SERVER is not None
-    process = subprocess.run([REAL_SERVER, *arguments], capture_output=True, timeout=DEADLINE, check=False)
+    process = subprocess.run([*REAL_SERVER, *arguments], capture_output=True, timeout=DEADLINE, check=False)
     assert process.returncode == 1
     with pytest.raises(ConfigFileError) as caught:
         Config(change_directory=False).load_arguments(arguments)
@@ -570,9 +569,8 @@ class RealServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        assert REAL_SERVER is not None
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--enable-protected-configs", "yes"]
-        self.process = subprocess.Popen([REAL_SERVER, *options], cwd=directory, stdout=subprocess.DEVNULL)
+            options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--enable-protected-configs", "yes"]
+        self.process = subprocess.Popen([*REAL_SERVER, *options], cwd=directory, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + DEADLINE
         while True:
             try:
