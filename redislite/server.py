@@ -184,6 +184,7 @@ class Server:
         engine.on_monitored = self._feed_monitors
         engine.on_latency = self.latency.add
         engine.on_log = self._log_line
+        engine.on_blocked = self._time_out_later
         engine.on_exception = self._log_exception
         self.loop.before_sleep = engine.before_sleep
 
@@ -208,6 +209,16 @@ class Server:
 
     def _watch_writable(self, client: Connection, watch: bool) -> None:
         self.loop.modify(client.fileno, READABLE | WRITABLE if watch else READABLE)
+
+    def _time_out_later(self, client: Connection, timeout_ms: int) -> None:
+        deadline_ms = client.deadline_ms
+
+        def time_out() -> None:
+            # The client may have been served, and wait for something else, since.
+            if client.deadline_ms == deadline_ms:
+                client.time_out()
+
+        self.loop.call_later(timeout_ms / 1000, time_out)
 
     def _feed_monitors(self, client: Connection, args: list[bytes]) -> None:
         line = observability.monitor_line(self, client, args)

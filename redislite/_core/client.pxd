@@ -21,6 +21,10 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
 cdef int client_read(Core* core, Client* client) noexcept nogil
 # Executes the requests that are complete in the query buffer.
 cdef void client_serve(Core* core, Client* client) noexcept nogil
+# Executes again the requests of clients that wait for keys which have changed.
+cdef void wake_waiters(Core* core) noexcept nogil
+# Executes what unblocked clients have further sent. To be called between turns.
+cdef void resume_clients(Core* core) noexcept nogil
 # Writes pending output until there is none or the socket is full. -1 where the peer is gone.
 cdef int client_write(Core* core, Client* client) noexcept nogil
 # Output was appended outside of the client's own turn: write it before the loop sleeps.
@@ -39,4 +43,5 @@ cdef class Connection:
     # Free for the control plane: state that commands keep per client.
     cdef public object state
 
+    cdef bint _end_waiting(self, bytes error)
     cdef void attach(self, Core* core, object engine, int fd, bint internal)

@@ -6,11 +6,15 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memmove, strlen
 from posix.unistd cimport close as close_descriptor, read, write
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc
+from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
 from redislite._core.clock cimport clock_counter, clock_wall_us
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
+from redislite._core.keyspace cimport keyspace_find
+from redislite._core.object cimport Entry, entry_type
+from redislite._core.prefixed cimport prefixed_read
 from redislite._core.reply cimport (
     ReplyMark, chunk_data, reply_error, reply_error_bytes, reply_init, reply_mark, reply_object, reply_pending,
-    reply_raw, reply_release, reply_rollback, reply_written,
+    reply_null_array, reply_raw, reply_release, reply_rollback, reply_written,
 )
 from redislite._core.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle,
@@ -19,12 +23,12 @@ from redislite._core.resp cimport (
 from redislite._core.sds cimport sds_block_size, sds_capacity, sds_length, sds_set_length
 from redislite._core.state cimport (
     CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_INSIDE, CLIENT_INTERNAL,
-    CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
+    CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH,
     COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, COMMAND_ADMIN, COMMAND_WRITE, COMMANDLOG_LARGE_REPLY,
     COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, GATE_MEMORY, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE,
-    GATE_RENEWAL, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, QUERY_BUFFER, REPLY_CHUNK, REQUEST_BATCH, Argument, Chunk,
-    Client, Command, CommandStatistics, Core, Parser, Request,
+    GATE_RENEWAL, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk,
+    Client, Command, CommandStatistics, Core, Parser, Request, WaitList, Waiter,
 )
 from redislite._core.table cimport command_resolve, histogram_add
 
@@ -145,6 +149,9 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
         else:
             core.upcalls.run_python(core, client, command)
         core.executing = outer
+        if client.flags & CLIENT_BLOCKED:
+            core.ticks = clock_counter()
+            return 0
         # A command of the Python tier may have reset the statistics or added commands: look the row up only now.
         statistics = &core.command_statistics[command.id]
         client.commands += 1
@@ -215,6 +222,8 @@ cdef bint execute_request(Core* core, Client* client, Parser* parser, Request* r
     if executed:
         parser_release_owned(core.heap, parser, request.first, request.first + request.count)
     else:
+        if not client.flags & CLIENT_BLOCKED:
+            client.flags |= CLIENT_POSTPONED
         for i in range(request.count):
             argument = &client.argv[i]
             if argument.owner == NULL:
@@ -316,9 +325,10 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
                     dict_prefetch_entry(&client.database.keys, parser.requests[i].hash)
         while parser.requests_done < parser.requests_count and may_execute(client):
             if not execute_request(core, client, parser, &parser.requests[parser.requests_done], data):
-                client.flags |= CLIENT_POSTPONED
                 break
             parser.requests_done += 1
+            if core.ready != NULL:
+                wake_waiters(core)
             if core.settings.output_hard_limit and client_check_output(core, client):
                 break
         if state != PARSE_REQUEST or not may_execute(client):
@@ -341,6 +351,84 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     client.flags &= ~<uint64_t> CLIENT_INSIDE
     if client.reply.starved:
         client.flags |= CLIENT_CLOSE_NOW
+
+
+cdef void queue_resume(Core* core, Client* client) noexcept nogil:
+    if not client.flags & CLIENT_QUEUED_RESUME:
+        client.flags |= CLIENT_QUEUED_RESUME
+        client.next_resumed = core.resumed
+        core.resumed = client
+
+
+cdef void finish_blocked(Core* core, Client* client) noexcept nogil:
+    """The waiting request has been answered: takes it out, and has the rest of the pipeline executed later."""
+    unblock(core, client)
+    client.parser.requests_done += 1
+    queue_resume(core, client)
+    client_queue_write(core, client)
+
+
+cdef void wake_client(Core* core, Client* client) noexcept nogil:
+    cdef Parser* parser = client.parser
+    client.flags &= ~<uint64_t> CLIENT_BLOCKED
+    if execute_request(core, client, parser, &parser.requests[parser.requests_done], client.query):
+        finish_blocked(core, client)
+    elif not client.flags & CLIENT_BLOCKED:
+        # Paused meanwhile: it waits no more for the key, but for the pause to end.
+        unblock(core, client)
+    client.argv = NULL
+    client.argc = 0
+    client.hashed = 0
+
+
+cdef bint is_wanted(Core* core, WaitList* waiting, const Blocked* blocked) noexcept nogil:
+    """Whether the key now holds what the client waits for."""
+    cdef size_t length
+    cdef char* key = prefixed_read(<char*> waiting + sizeof(WaitList), &length)
+    cdef Entry** slot
+    if blocked.options & WAIT_ALSO_MISSING:
+        return 1
+    slot = keyspace_find(core, waiting.database, key, length, dict_hash(&waiting.database.keys, key, length))
+    return slot != NULL and entry_type(slot[0]) == blocked.type
+
+
+cdef void wake_waiters(Core* core) noexcept nogil:
+    cdef WaitList* waiting
+    cdef Waiter* waiter
+    cdef Waiter* following
+    cdef Client* client
+    if core.waking:
+        return                          # a woken command changed a key: the loop below comes to it
+    core.waking = 1
+    while core.ready != NULL:
+        waiting = core.ready
+        core.ready = waiting.next_ready
+        if core.ready == NULL:
+            core.ready_last = NULL
+        waiter = waiting.first
+        while waiter != NULL:
+            # A woken command takes nobody but its own client out of the list.
+            following = waiter.next
+            client = waiter.client
+            if is_wanted(core, waiting, client.blocked):
+                wake_client(core, client)
+            waiter = following
+        waiting.is_ready = 0
+        discard_if_empty(core, waiting)
+    core.waking = 0
+
+
+cdef void resume_clients(Core* core) noexcept nogil:
+    cdef Client* client
+    if core.ready != NULL:
+        wake_waiters(core)
+    while core.resumed != NULL:
+        client = core.resumed
+        core.resumed = client.next_resumed
+        client.flags &= ~<uint64_t> CLIENT_QUEUED_RESUME
+        if may_execute(client):
+            client_serve(core, client)
+            client_queue_write(core, client)
 
 
 cdef void client_serve(Core* core, Client* client) noexcept nogil:
@@ -538,13 +626,43 @@ cdef class Connection:
                 self.engine.close(self)
 
     def resume(self) -> None:
-        """Executes what waited in the query buffer while the client was paused or blocked."""
+        """Executes what waited in the query buffer while the client was paused."""
         cdef Client* client = &self.client
         if client.core == NULL or client.flags & CLIENT_CLOSE_NOW:
             return
-        client.flags &= ~<uint64_t> (CLIENT_POSTPONED | CLIENT_BLOCKED)
+        client.flags &= ~<uint64_t> CLIENT_POSTPONED
         client_serve(client.core, client)
         client_queue_write(client.core, client)
+
+    def time_out(self) -> bool:
+        """Ends the waiting for keys as its timeout does; false where the client does not wait."""
+        return self._end_waiting(None)
+
+    def unblock_with_error(self) -> bool:
+        """The same with an error, for CLIENT UNBLOCK."""
+        return self._end_waiting(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+
+    cdef bint _end_waiting(self, bytes error):
+        cdef Client* client = &self.client
+        cdef Parser* parser = client.parser
+        cdef Request* request
+        if client.core == NULL or client.blocked == NULL:
+            return False
+        request = &parser.requests[parser.requests_done]
+        parser_release_owned(client.core.heap, parser, request.first, request.first + request.count)
+        if error is None:
+            reply_null_array(&client.reply)
+        else:
+            reply_error(&client.reply, error)
+        finish_blocked(client.core, client)
+        return True
+
+    @property
+    def deadline_ms(self) -> int:
+        """When the waiting for keys ends, by the wall clock; 0 for never, -1 where the client does not wait."""
+        if self.client.blocked == NULL:
+            return -1
+        return self.client.blocked.deadline_ms
 
     def append(self, object value) -> None:
         """Appends a reply or a push message out of turn; it is written before the loop sleeps."""
@@ -604,6 +722,12 @@ cdef class Connection:
             while place[0] != client:
                 place = &place[0].next_write
             place[0] = client.next_write
+        if client.flags & CLIENT_QUEUED_RESUME:
+            place = &core.resumed
+            while place[0] != client:
+                place = &place[0].next_resumed
+            place[0] = client.next_resumed
+        unblock(core, client)
         if not client.flags & CLIENT_INTERNAL:
             if client.previous != NULL:
                 client.previous.next = client.next

@@ -10,11 +10,13 @@ from redislite._core.alloc cimport (
     Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_new, heap_note_peak, heap_trim, heap_zalloc,
 )
 from redislite._core.client cimport (
-    Connection, call_command, client_check_output, client_memory, client_queue_write, client_write, renew_clock,
+    Connection, call_command, client_check_output, client_memory, client_write, renew_clock, resume_clients,
+    wake_waiters,
 )
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
 from redislite._core.dict cimport (
-    dict_hash, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
+    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_rehash,
+    dict_shrink_if_sparse, dict_size, dict_table_bytes,
 )
 from redislite._core.expiry cimport expire_cycle
 from redislite._core.glob cimport glob_match
@@ -23,13 +25,13 @@ from redislite._core.keyspace cimport (
     store_string,
 )
 from redislite._core.object cimport (
-    NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_memory, entry_string, entry_type, type_name,
+    NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_string, entry_type, type_name,
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.reply cimport chunk_data, reply_object, reply_pending, reply_release
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX, GATE_MEMORY,
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX, GATE_MEMORY,
     GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK,
     Argument, Chunk, Client, Command, CommandStatistics, Core, Database, ErrorKind, Request,
 )
@@ -103,6 +105,13 @@ cdef void watch_writable(Core* core, Client* client, bint watch) noexcept with g
         (<Engine> core.engine).on_exception(error)
 
 
+cdef void block_timer(Core* core, Client* client, int64_t timeout_ms) noexcept with gil:
+    try:
+        (<Engine> core.engine).on_blocked(<object> client.connection, timeout_ms)
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
 cdef void close_soon(Core* core, Client* client) noexcept with gil:
     (<Engine> core.engine).closing.append(<object> client.connection)
 
@@ -130,13 +139,14 @@ cdef class Engine:
     Called by the data plane, each set by the control plane before the first connection:
     on_close(connection) when a connection is to be unregistered; on_writable(connection, watch);
     on_slow_command(connection, args, lengths, count, kinds, us, request_bytes, reply_bytes);
-    on_monitored(connection, args); on_latency(event, ms); on_log(level, text); on_exception(error).
+    on_blocked(connection, timeout_ms) when its time_out is to be called then; on_monitored(connection, args);
+    on_latency(event, ms); on_log(level, text); on_exception(error).
     """
     cdef Core core
     cdef Connection own
     cdef readonly object table
     cdef public object control
-    cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_exception
+    cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_blocked, on_exception
     cdef readonly list closing
     cdef dict connections
     cdef int64_t calibrated_ns
@@ -164,13 +174,14 @@ cdef class Engine:
         core.upcalls.feed_monitors = feed_monitors
         core.upcalls.latency_sample = latency_sample
         core.upcalls.watch_writable = watch_writable
+        core.upcalls.block_timer = block_timer
         core.upcalls.close_soon = close_soon
         core.upcalls.log_line = log_line
         self.control = control if control is not None else self
         self.closing = []
         self.connections = {}
         self.on_close = self.on_writable = self.on_slow_command = self.on_monitored = _nothing
-        self.on_latency = self.on_log = _nothing
+        self.on_latency = self.on_log = self.on_blocked = _nothing
         self.on_exception = _raise
         self.calibrated_ns = clock_monotonic_ns()
         self.calibrated_ticks = clock_counter()
@@ -246,6 +257,8 @@ cdef class Engine:
             renew_clock(&self.core)
         try:
             call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
+            if self.core.ready != NULL and self.core.executing == NULL:
+                wake_waiters(&self.core)
         finally:
             heap_free(self.core.heap, arguments, len(encoded) * sizeof(Argument))
             client.argv = outer_argv
@@ -285,6 +298,11 @@ cdef class Engine:
         return list(self.connections.values())
 
     @property
+    def blocked_clients(self) -> int:
+        """How many clients wait for keys."""
+        return self.core.blocked_clients
+
+    @property
     def connections_count(self) -> int:
         return self.core.clients_count
 
@@ -299,6 +317,7 @@ cdef class Engine:
         cdef Core* core = &self.core
         cdef Client* client
         cdef bint more = 0
+        resume_clients(core)
         while core.writers != NULL:
             client = core.writers
             core.writers = client.next_write
@@ -493,16 +512,63 @@ cdef class Engine:
         data = entry_string(slot[0], buffer, &length)
         return data[:length]
 
+    def key_names(self, int number) -> list[bytes]:
+        """All keys of a database, in no order, those that are expired and not removed yet included."""
+        cdef DictIterator position
+        cdef Entry* entry
+        cdef size_t length
+        cdef char* key
+        cdef list names = []
+        dict_iterate_begin(&position, &self.core.databases[number].keys)
+        entry = <Entry*> dict_iterate_next(&position)
+        while entry != NULL:
+            key = entry_key(entry, &length)
+            names.append(key[:length])
+            entry = <Entry*> dict_iterate_next(&position)
+        dict_iterate_end(&position)
+        return names
+
+    def add_string(self, int number, bytes key, bytes value) -> bool:
+        """Puts a string under a key unless it is there already; true where it did. MemoryError."""
+        cdef Database* database = self.core.databases[number]
+        cdef uint64_t hash = dict_hash(&database.keys, key, len(key))
+        cdef Argument name
+        if keyspace_find(&self.core, database, key, len(key), hash) != NULL:
+            return False
+        name.data = key
+        name.length = len(key)
+        name.owner = NULL
+        if store_string(&self.core, database, NULL, &name, hash, value, len(value), NULL, NO_EXPIRE, 0) != 0:
+            raise MemoryError
+        return True
+
+    def set_resizing(self, bint on) -> None:
+        """Lets the tables of all databases grow and shrink at will, or only where they must."""
+        cdef int i
+        for i in range(self.core.databases_count):
+            self.core.databases[i].keys.no_resize = not on
+            self.core.databases[i].expires.no_resize = not on
+
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), clients, overhead of the key tables."""
+        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), clients, overhead of the key tables;
+        largest input and output that waited of any client; counts of entries to be released and of blocked clients."""
         cdef Client* client = self.core.clients
         cdef size_t clients = 0
+        cdef size_t largest_input = 0
+        cdef size_t largest_output = 0
+        cdef int blocked = 0
         cdef size_t tables = 0
         cdef int i
         heap_note_peak(self.core.heap)
         while client != NULL:
             clients += client_memory(client)
+            if client.query_peak > largest_input:
+                largest_input = client.query_peak
+            if client.reply_peak > largest_output:
+                largest_output = client.reply_peak
+            if client.flags & CLIENT_BLOCKED:
+                blocked += 1
             client = client.next
         for i in range(self.core.databases_count):
             tables += dict_table_bytes(&self.core.databases[i].keys)
@@ -515,6 +581,9 @@ cdef class Engine:
             "clients": clients,
             "tables": tables,
             "discarded_entries": self.core.discarded_entries,
+            "largest_input": largest_input,
+            "largest_output": largest_output,
+            "blocked_clients": blocked,
         }
 
     def trim_memory(self) -> None:

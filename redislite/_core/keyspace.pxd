@@ -7,6 +7,7 @@ A slot (``Entry**``) is the place in ``keys`` that points to the entry; it is go
 that adds or removes a key.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from redislite._core.blocking cimport mark_ready
 from redislite._core.dict cimport Dict, dict_hash
 from redislite._core.object cimport Entry
 from redislite._core.sds cimport sds
@@ -65,6 +66,8 @@ cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil
 # The one place that every change of a key goes through.
 cdef inline void key_changed(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
     core.dirty += 1
+    if core.blocked_clients:
+        mark_ready(core, database, key, length)
 
 
 # The hash of argument index of the client's command; that of the first key is known already.

@@ -3,6 +3,7 @@ from libc.math cimport fmod
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.blocking cimport release_waiting
 from redislite._core.dict cimport (
     Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
     dict_prefetch_entry, dict_release, dict_remove, dict_size,
@@ -18,7 +19,7 @@ from redislite._core.object cimport (
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, Argument, Client, Core, Database, Discarded, random_next,
+    CLIENT_NO_TOUCH, Argument, Client, Core, Database, Discarded, WaitList, random_next,
 )
 
 cdef enum:
@@ -40,6 +41,7 @@ cdef int keyspace_init(Core* core, int count) noexcept nogil:
         database.id = i
         dict_init(&database.keys, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.expires, core.heap, core.seed, KEY_OFFSET)
+        dict_init(&database.waiting, core.heap, core.seed, sizeof(WaitList))
         core.databases[i] = database
     return 0
 
@@ -51,6 +53,7 @@ cdef void keyspace_release(Core* core) noexcept nogil:
     for i in range(core.databases_count):
         if core.databases[i] != NULL:
             flush_database(core, core.databases[i], 0)
+            release_waiting(core, core.databases[i])
             heap_free(core.heap, core.databases[i], sizeof(Database))
     while release_discarded(core, 1 << 20):
         pass

@@ -26,6 +26,7 @@ cdef struct Argument:
 cdef struct Database:
     Dict keys
     Dict expires                # the entries of keys that have a time to live
+    Dict waiting                # WaitLists of keys that clients wait for (blocking.pxd)
     int id
     uint64_t expire_cursor      # where the active expiry cycle goes on
     int64_t average_ttl_ms      # running mean over sampled keys
@@ -121,6 +122,7 @@ cdef enum:
     CLIENT_REPLY_OFF = 128
     CLIENT_REPLY_SKIP = 256     # replies to the current command are dropped
     CLIENT_REPLY_SKIP_NEXT = 512
+    CLIENT_QUEUED_RESUME = 262144   # is in the list of clients to resume before the loop sleeps
     CLIENT_QUEUED_WRITE = 1024  # is in the list of clients to write to before the loop sleeps
     CLIENT_WAITS_WRITABLE = 2048  # the socket was full: the loop watches for room
     CLIENT_MONITOR = 4096
@@ -128,6 +130,34 @@ cdef enum:
     CLIENT_PROTOCOL_ERROR = 16384
     CLIENT_INSIDE = 32768       # its requests are being executed further up the stack
     CLIENT_AUTHENTICATED = 65536
+    CLIENT_DENY_BLOCKING = 131072   # a command that would block answers as after its timeout
+
+
+# One client's place in the queue for one key.
+cdef struct Waiter:
+    Client* client
+    WaitList* waiting           # NULL: this key was named twice
+    Waiter* previous
+    Waiter* next
+
+
+# The clients that wait for one key, in order of their coming; the prefixed key stands behind the struct.
+cdef struct WaitList:
+    Waiter* first
+    Waiter* last
+    WaitList* next_ready        # list of those whose key changed
+    Database* database
+    int64_t is_ready
+
+
+# What a client waits for; keys_count Waiters and then words_count words stand behind the struct.
+cdef struct Blocked:
+    int64_t deadline_ms         # 0: none
+    int32_t type                # wanted
+    int32_t options
+    int32_t keys_count
+    int32_t words_count
+    int64_t is_counted
 
 
 cdef struct Client:
@@ -159,7 +189,9 @@ cdef struct Client:
     size_t request_bytes        # of the command being executed
     size_t reply_peak           # most output bytes pending at once since the last cron
     size_t query_peak           # longest the query buffer was since the last cron
+    Blocked* blocked            # what it waits for, or NULL
     Client* next_write          # list of clients to write to
+    Client* next_resumed        # list of clients whose further requests are to be executed
     Client* previous            # list of all clients
     Client* next
 
@@ -270,6 +302,8 @@ cdef struct Upcalls:
     void (*watch_writable)(Core* core, Client* client, bint watch) noexcept nogil
     # The client is to be closed before the loop sleeps.
     void (*close_soon)(Core* core, Client* client) noexcept nogil
+    # The client began to wait: call its connection's time_out in so many milliseconds.
+    void (*block_timer)(Core* core, Client* client, int64_t timeout_ms) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
     void (*log_line)(Core* core, int level, const char* text) noexcept nogil
 
@@ -330,6 +364,12 @@ cdef struct Core:
     Client* writers             # clients to write to before the loop sleeps
     Client* executing           # client whose command runs now
     int expire_database         # where the next expiry cycle begins
+    # clients that wait for keys
+    int64_t blocked_clients
+    WaitList* ready             # keys that changed, in order
+    WaitList* ready_last
+    bint waking                 # waiting requests are being executed
+    Client* resumed             # unblocked: the rest of their pipelines comes before the loop sleeps
     # deferred release
     Discarded* discarded
     int64_t discarded_entries

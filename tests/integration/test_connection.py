@@ -133,11 +133,12 @@ def test_quit_before_authentication(start_server: ServerPool) -> None:
 
 def test_redis_py_with_password(start_server: ServerPool) -> None:
     redis = pytest.importorskip("redis")
+    once = pytest.importorskip("redis.retry").Retry(pytest.importorskip("redis.backoff").NoBackoff(), 0)
     server = start_server(password="secret")
     for protocol in (2, 3):
         with redis.Redis(port=server.port, password="secret", protocol=protocol) as client:
             assert client.ping()
-        with redis.Redis(port=server.port, password="wrong", protocol=protocol) as client:
+        with redis.Redis(port=server.port, password="wrong", protocol=protocol, retry=once) as client:
             with pytest.raises(redis.AuthenticationError):
                 client.ping()
 

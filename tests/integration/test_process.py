@@ -77,7 +77,9 @@ def test_shutdown_command(start_server: ServerPool, options: tuple[str, ...]) ->
 def test_shutdown_errors(server: ServerProcess, client: Connection) -> None:
     for options in (("NOSUCH",), ("SAVE", "NOSAVE"), ("NOSAVE", "ABORT"), ("ABORT", "NOW")):
         assert client("SHUTDOWN", *options) == SYNTAX
-    assert client("SHUTDOWN", "ABORT") == "ERR No shutdown in progress." or client("SHUTDOWN", "ABORT").startswith("ERR")
+    assert client("SHUTDOWN", "ABORT") == "ERR No shutdown in progress." or client("SHUTDOWN", "ABORT").startswith(
+        "ERR"
+    )
     assert client("PING") == PONG
 
 
@@ -95,7 +97,9 @@ def test_requests_before_shutdown_are_answered(start_server: ServerPool) -> None
 def test_log_lines_that_tools_wait_for(start_server: ServerPool) -> None:
     server = start_server()
     log = server.log()
-    assert re.search(rf"^{server.pid}:M \d\d? \w{{3}} \d{{4}} \d\d:\d\d:\d\d\.\d{{3}} [*#] .*Server initialized", log, re.M)
+    assert re.search(
+        rf"^{server.pid}:M \d\d? \w{{3}} \d{{4}} \d\d:\d\d:\d\d\.\d{{3}} [*#] .*Server initialized", log, re.M
+    )
     assert re.search(r"Ready to accept connections", log)
     assert re.search(rf"^{server.pid}:C ", log, re.M)
     if server.is_ours:
@@ -253,7 +257,7 @@ BAD_FILES = [
     ("timeout -1\n", 1, "timeout -1", "argument must be between 0 and 2147483647 inclusive"),
     ("maxmemory 1zb\n", 1, "maxmemory 1zb", "argument must be a memory value"),
     ("daemonize perhaps\n", 1, "daemonize perhaps", "argument must be 'yes' or 'no'"),
-    ("hz 10\nrequirepass \"unclosed\n", 2, 'requirepass "unclosed', "Unbalanced quotes in configuration line"),
+    ('hz 10\nrequirepass "unclosed\n', 2, 'requirepass "unclosed', "Unbalanced quotes in configuration line"),
     ("databases 0\n", 1, "databases 0", "argument must be between 1 and 2147483647 inclusive"),
     ("loglevel shout\n", 1, "loglevel shout", "argument(s) must be one of the following: "),
     ("save 1\n", 1, "save 1", "Invalid save parameters"),

@@ -150,9 +150,7 @@ def test_binary_arguments(client: Connection) -> None:
 
 def test_unknown_command_errors(client: Connection) -> None:
     assert client("NOSUCH") == Failure("ERR unknown command 'NOSUCH', with args beginning with: ")
-    assert client("nosuch", "a", "b c") == Failure(
-        "ERR unknown command 'nosuch', with args beginning with: 'a' 'b c' "
-    )
+    assert client("nosuch", "a", "b c") == Failure("ERR unknown command 'nosuch', with args beginning with: 'a' 'b c' ")
     long = client("nosuch", *["a" * 50] * 4)
     assert long.startswith("ERR unknown command 'nosuch', with args beginning with: 'aaaaa")
     assert len(long) < 250
@@ -465,7 +463,23 @@ def test_half_closed_connections_are_answered(server: ServerProcess) -> None:
 
 def test_random_bytes_never_stop_the_server(server: ServerProcess) -> None:
     chance = random.Random(7)
-    pieces = [b"*", b"$", b"\r\n", b"-1", b"3", b"\x00", b"SET", b"GET", b"key", b'"', b"'", b"\\", b"9" * 20, b"\n", b" "]
+    pieces = [
+        b"*",
+        b"$",
+        b"\r\n",
+        b"-1",
+        b"3",
+        b"\x00",
+        b"SET",
+        b"GET",
+        b"key",
+        b'"',
+        b"'",
+        b"\\",
+        b"9" * 20,
+        b"\n",
+        b" ",
+    ]
     for _ in range(300):
         connection = server.connect()
         try:
@@ -552,7 +566,19 @@ def test_debug_protocol_attribute_and_push(server: ServerProcess) -> None:
 
 
 def test_integer_arguments_are_strict(client: Connection) -> None:
-    for text in ("", " 1", "1 ", "+1", "01", "0x10", "1.0", "1e3", "--1", "9223372036854775808", "-9223372036854775809"):
+    for text in (
+        "",
+        " 1",
+        "1 ",
+        "+1",
+        "01",
+        "0x10",
+        "1.0",
+        "1e3",
+        "--1",
+        "9223372036854775808",
+        "-9223372036854775809",
+    ):
         assert client("INCRBY", "n", text) == NOT_INTEGER, text
     assert client("EXISTS", "n") == 0
     assert client("INCRBY", "n", "-0") == NOT_INTEGER
