@@ -1,0 +1,42 @@
+"""A complete Redis server that pip installs.
+
+    redislite-server [redis.conf] [--directive value ...]
+
+From Python:
+
+- ``Engine``: the data plane in this process, no socket: ``Engine().execute("SET", "key", "value")``.
+- ``Config`` and ``Server``: a server of one's own, ``Server(config)``, then ``start()`` and ``serve()``.
+- ``command``: decorator that makes a Python function a command; see ``redislite._core.row.command``.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from redislite._core.engine import Engine
+    from redislite._core.reply_types import CommandError
+    from redislite._core.row import command
+    from redislite.config import Config
+    from redislite.server import Server
+
+__all__ = ["CommandError", "Config", "Engine", "Server", "command"]
+
+_HOMES = {
+    "CommandError": "redislite._core.reply_types",
+    "Config": "redislite.config",
+    "Engine": "redislite._core.engine",
+    "Server": "redislite.server",
+    "command": "redislite._core.row",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public names, each imported when it is first used: the command line needs few of them."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value

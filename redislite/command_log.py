@@ -83,7 +83,7 @@ class CommandLog:
             capacity = self._config[LENGTH_DIRECTIVES[kind]]
             if not kinds & kind or capacity <= 0:
                 continue
-            shown = shown or shorten(redact(args), [*lengths], args, count)
+            shown = shown or shorten(redact(args), args, lengths, count)
             entries = self._entries[kind]
             entries.appendleft(
                 Entry(
@@ -113,8 +113,8 @@ class CommandLog:
         self._entries[kind].clear()
 
 
-def shorten(shown: list[bytes], lengths: Sequence[int], args: Sequence[bytes], count: int) -> list[bytes]:
-    """What an entry keeps of the arguments as they are shown, where `args` are what the lengths are of."""
+def shorten(shown: Sequence[bytes], args: Sequence[bytes], lengths: Sequence[int], count: int) -> list[bytes]:
+    """What an entry keeps of `count` arguments: `args` and their whole lengths, `shown` without the secrets in them."""
     kept = count if count <= MAXIMUM_ARGUMENTS else MAXIMUM_ARGUMENTS - 1
     result: list[bytes] = []
     for text, whole, length in zip(shown[:kept], args, lengths, strict=False):

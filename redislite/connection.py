@@ -1,7 +1,7 @@
 """What the control plane knows of a client: its flags, its line in CLIENT LIST, its user, what it said of itself.
 
-The data plane's Connection holds what a request needs; this module reads it, and keeps in ``Connection.state`` what only
-commands of the Python tier care about. It holds no state of its own.
+The data plane's Connection holds what a request needs; this module reads it, and keeps in ``Connection.state`` what
+only commands of the Python tier care about. It holds no state of its own.
 
 Guarantees: a line has the fields of Redis 7.2 in its order, with ``capa``, ``tot-net-in``, ``tot-net-out`` and
 ``tot-cmds`` where later versions put them; a name that was accepted never breaks a line into more fields or lines.
@@ -145,23 +145,6 @@ def become_default_user(server: Server, connection: Connection) -> None:
     connection.authenticated = not needs_password(server)
 
 
-def redact_credentials(args: list[bytes]) -> list[bytes]:
-    """The arguments of a request as logs and monitors may see them: without users and passwords of AUTH and HELLO."""
-    name = args[0].lower()
-    if name == b"auth":
-        return args[:1] + [b"(redacted)"] * (len(args) - 1)
-    if name == b"hello":
-        shown = list(args)
-        at = 2
-        while at < len(shown):
-            option = shown[at].lower()
-            if option == b"auth" and at + 2 < len(shown):
-                shown[at + 1] = shown[at + 2] = b"(redacted)"
-            at += 3 if option == b"auth" else 2
-        return shown
-    return args
-
-
 # --- what others see of a client
 
 
@@ -230,24 +213,3 @@ def describe(connection: Connection) -> str:
         f"lib-name={connection.library_name or ''} lib-ver={connection.library_version or ''} "
         f"tot-net-in={sizes['input_bytes']} tot-net-out={sizes['output_bytes']} tot-cmds={sizes['commands']}"
     )
-
-
-# --- waiting
-
-
-def interrupt(server: Server, connection: Connection, as_error: bool) -> bool:
-    """Ends the wait of a client that is suspended in a command, as if its time were up or with an error.
-
-    Answers whether it was suspended; a client that is merely paused was not. Its further requests go on in the loop's
-    next turn.
-    """
-    if not connection.flags & CLIENT_BLOCKED:
-        return False
-    connection.set_flag(CLIENT_BLOCKED, False)
-    connection.set_flag(CLIENT_POSTPONED, True)
-    if as_error:
-        connection.append(CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
-    else:
-        connection.append_raw(b"*-1\r\n" if connection.protocol == 2 else b"_\r\n")
-    server.loop.call_later(0.0, connection.resume)
-    return True

@@ -118,7 +118,7 @@ class LatencyMonitor:
         if "fast-command" in names:
             advice.append(
                 "Even commands that do next to nothing were slow: something takes the processor away from the server. "
-                "Look for other busy processes, for swapping (SMAPS and vmstat tell), and for a virtual machine whose "
+                "Look for other busy processes, for swapping (vmstat tells), and for a virtual machine whose "
                 "host is overcommitted."
             )
         if "expire-cycle" in names:

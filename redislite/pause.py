@@ -3,8 +3,8 @@
 The data plane's gates do the suspending: a command that meets one leaves its connection postponed, with its input kept.
 This module opens and closes the gates, and resumes the postponed connections, in the loop and never inside a command.
 
-Guarantees: while a pause lasts, a further one can only make it longer and more severe; a connection that was postponed is
-resumed by the end of the pause, in the order of connecting.
+Guarantees: while a pause lasts, a further one can only make it longer and more severe; when it ends, every connection
+that was postponed is resumed, in the order of connecting.
 """
 
 from __future__ import annotations

@@ -1,9 +1,15 @@
-"""The dictionary: open addressing over cache-line buckets, progressive rehashing over two tables.
+"""The dictionary: cache-line buckets with one-byte hash tags, chained where one overflows; progressive rehashing.
 
 The dict stores pointers to entries that its owner allocates. An entry holds its own key: at ``key_offset`` bytes
 from the entry's start stands a prefixed string (see prefixed.pxd: length, then bytes).
+
+    bucket | 7 tags of 1 byte | chained | slot 0 | slot 1 | ... | slot 5 | slot 6, or the next bucket of the chain |
+
+Every entry stands in the chain of its home, the bucket that the low bits of its hash name. So removing leaves no
+tombstones, a scan or a migration of a home touches nothing else, and a load that must not be resized away for a while
+costs time only.
 """
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from redislite._core.alloc cimport Heap
 
 cdef enum:
@@ -12,21 +18,23 @@ cdef enum:
 
 cdef struct Bucket:                 # one cache line; tables are aligned to it
     uint8_t tags[BUCKET_SLOTS]      # 0: empty slot, else 1..255 from the entry's hash
-    uint8_t passed                  # entries that probed past this bucket (255: sticky)
+    uint8_t chained                 # 1: the last slot points to the next bucket of the chain, and its tag is 0
     void* slots[BUCKET_SLOTS]
 
 
 cdef struct Dict:
     Heap* heap
     Bucket* tables[2]
-    uint64_t masks[2]               # buckets - 1
+    uint64_t masks[2]               # buckets - 1, chained ones aside
     size_t used[2]                  # entries
     int64_t rehash_index            # first home of table 0 not migrated yet; -1: not rehashing
     uint64_t seed[2]                # SipHash key
-    int pauses                      # rehashing is paused while > 0 (iteration, snapshot), but see no_resize
+    size_t children                 # chained buckets of both tables
+    uint32_t depth[2]               # chained buckets that one home of the table may have at most
+    int pauses                      # no entry is moved while > 0 (iteration, snapshot)
     uint8_t key_offset
-    uint8_t backward                # the migration runs from table 1 back to table 0
-    uint8_t no_resize               # a snapshot child runs: move entries only where an insert meets the hard load limit
+    uint8_t no_resize               # a snapshot child runs: entries move only past the hard load limit
+    uint8_t draining                # dict_drain has been called
 
 
 # Called for each entry that a scan or an iteration step emits.
@@ -47,20 +55,20 @@ cdef void** dict_find(Dict* d, const char* key, size_t length, uint64_t hash) no
 cdef void dict_prefetch_bucket(const Dict* d, uint64_t hash) noexcept nogil
 # Second half: asks for the first entry in the home bucket with the key's tag, if any.
 cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil
-# Adds an entry whose key is not in the dict (the caller has looked). 0, or -1 where memory for a table is out (the
-# dict is unchanged then).
+# Adds an entry whose key is not in the dict (the caller has looked). 0, or -1 where memory is out (the entry is not in the
+# dict then). May move entries.
 cdef int dict_insert(Dict* d, void* entry, uint64_t hash) noexcept nogil
 # Takes the entry with this key out and answers it, or NULL.
 cdef void* dict_remove(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil
-# Makes room for this many entries in all at once, so that adding them starts no growth. Ends a running migration first
-# where that is too small, at a stroke. Undone by shrinking, as ever. 0, or -1 where memory is out.
+# Makes room for this many entries in all, so that adding them starts no growth. Ends a running migration at a stroke
+# where that is too small. Undone by shrinking, as ever. 0, or -1 where memory is out.
 cdef int dict_reserve(Dict* d, size_t entries) noexcept nogil
 # One step of SCAN: emits every entry whose home is the cursor's (in both tables), answers the next cursor, 0 at the end.
 # Guarantee: an entry that stays in the dict from the first to the last step is emitted at least once, however
 # the tables grow and shrink in between. The visitor must not change the dict.
 cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil
-# An entry picked at random, each with the same probability (also amid rehashing); NULL where empty. Only where less
-# than some 1/100 of a table that was kept from shrinking is in use, entries behind gaps are favoured.
+# An entry picked at random, each with the same probability (also amid rehashing); NULL where empty. Only where a table
+# that was kept from shrinking is almost empty, entries behind gaps are favoured.
 # random: state of a xorshift generator, advanced.
 cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil
 # Up to count distinct entries from a random place on, for eviction and expiry sampling; answers how many, at least one
@@ -73,18 +81,19 @@ cdef int dict_rehash(Dict* d, size_t homes) noexcept nogil
 # from cron for what was removed while paused.
 cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil
 # Takes up to count entries out, in no order, giving each to the visitor; answers how many. Never rehashes. For releasing
-# a large dict bit by bit; no other call but dict_release may follow a first dict_drain.
+# a large dict bit by bit; no other call but dict_size and dict_release may follow a first dict_drain.
 cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil
-# Bytes that the tables take.
+# Bytes that the tables and the chained buckets take.
 cdef size_t dict_table_bytes(const Dict* d) noexcept nogil
 
 
-# Walks all entries. Between begin and end the dict may be changed only by removing the entry just answered
-# (rehashing is paused). An insert is harmless to memory, but entries may then be answered twice or not at all.
+# Walks all entries. Between begin and end nothing is rehashed. An entry that was answered may be removed then; one that is
+# inserted may be answered or not, and where a bucket overflows by that an old one may be answered twice.
 cdef struct DictIterator:
     Dict* d
+    Bucket* bucket                  # of the chain at home; NULL: to be looked up
+    uint64_t home
     int table
-    uint64_t bucket
     int slot
 
 cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil

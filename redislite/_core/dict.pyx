@@ -1,39 +1,26 @@
-"""The dictionary: open addressing over cache-line buckets, progressive rehashing over two tables.
+"""The dictionary: cache-line buckets with one-byte hash tags, chained where one overflows; progressive rehashing.
 
-The contract is in dict.pxd. Words used here: the *home* of an entry in a table is the bucket that the low bits of its
-hash name; an entry that finds its home full *passes* it and goes to the next bucket with a free slot. The tag comes
-from the top byte of the hash, which no bucket index uses.
+The contract and the layout are in dict.pxd. The tag comes from the top byte of the hash, which no home uses.
 
 Invariants
-- ``passed`` of a bucket is the number of entries that stand behind it and whose home is at or before it (255: that
-  many or more, kept until the table goes). So a search from its home ends at the first bucket that none passed;
-  removing needs no tombstone: it lowers the counters on the way.
-- An entry lives in exactly one table: in table 0 where its home there is at or after ``rehash_index``, else in
-  table 1. So find, insert and remove look in one table, and migrating a home (all of its entries, wherever probing
-  put them) and moving the index by one is a whole step. Outside a migration the index is -1, and all is in table 0.
-- A migration runs forward, from table 0 to table 1, while the index rises. A shrink whose table 1 becomes too small
-  meanwhile turns ``backward``: the index falls, each home that it gives up moves back to table 0, and where it
-  reaches 0 table 1 goes. Only a smaller table 1 is ever left so, since then its home follows from that in table 0.
+- An entry stands in the chain of its home, in exactly one table: in table 0 where its home there is at or after
+  ``rehash_index``, else in table 1. So find, insert and remove look in one chain, and migrating one home and moving
+  the index by one is a whole step. Outside a migration the index is -1 and all is in table 0.
+- Homes of table 0 before the index are left as they were when they moved: nobody reads them again, their memory goes
+  back to the system in pieces, and a snapshot child shares it untouched.
+- A chain has no more buckets than its entries need, except where entries were removed while moving was paused.
+- Growing needs no memory but the new table: the two homes that a home falls into need at most as many chained buckets
+  as it had, and get those. Shrinking may need more; where memory is out it stays where it is.
 
-Why no table ever overflows. Load limits of a table of B buckets, in entries: ``soft_limit`` 7/8 of its slots;
-``hard_limit`` all but B/4.
-- A growth starts at the soft limit and migrates at least STEP_GROW = 2 homes with each insert: B/2 inserts later it is
-  over, with at most 6.125 B + B/2 entries, fewer than the 7 B slots of table 0 even if every one went there.
-- Where moving is not wanted (``pauses``, ``no_resize``) growth starts at the hard limit of table 0, and steps of
-  STEP_PRESSED = 8 homes are made in spite of that wish while a table stands past its hard limit, or both tables
-  together hold more than the soft limit of the table that migration runs to. That is over within B/8 inserts.
-- A shrink starts with at most half the slots of table 1 full and a table 0 at most 16 times larger, and migrates
-  STEP_SHRINK = 8 homes per insert: at most 2 B1 inserts later it is over, with at most 5.5 of 7 slots used. Where pauses
-  drew it out and table 1's soft limit is reached, it turns backward, to a table at least twice as large.
-- Whatever the reasons above, an insert whose table has no free slot at all first migrates until it has one.
-A search is bounded by the number of buckets too: counters that are never lowered from 255, or holes left by removals,
-may leave no bucket that none passed.
+Sizes: a table grows from SOFT_LOAD entries per home on (under ``no_resize`` from HARD_LOAD), to the smallest one below
+that load; it shrinks below 1/8 of its slots, to at most 1/2 of them, by SHRINK_FACTOR_MAX at most, so that a step of a
+scan amid it stays short. Each insert and removal bears a share of the migration: B inserts after its start a growth
+from B homes is over. Whatever the load is meanwhile, a chain only becomes longer: no table is ever full.
 
-Large tables are mapped memory: asking for one costs nothing, pages come in as the migration reaches them, and what
-the migration has left behind is given back in pieces of DISCARD_BUCKETS.
+Large tables are mapped memory: asking for one costs nothing, and pages come in as the migration reaches them.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport (
     Heap, heap_discard_lines, heap_free_lines, heap_lines_footprint, heap_zalloc_lines,
 )
@@ -58,26 +45,27 @@ cdef extern from *:
     const uint64_t MAX_BUCKETS "REDISLITE_MAX_BUCKETS"
     const uint64_t EVERY_BYTE "REDISLITE_EVERY_BYTE"
     const uint64_t LOW_BITS "REDISLITE_LOW_BITS"        # all but the top bit of each byte
-    const uint64_t SLOT_BITS "REDISLITE_SLOT_BITS"      # the top bit of each tag; the last byte is the passed counter
+    const uint64_t SLOT_BITS "REDISLITE_SLOT_BITS"      # the top bit of each tag; the last byte is the chained mark
     void prefetch "REDISLITE_PREFETCH"(const void* address) noexcept nogil
     uint64_t little_64 "REDISLITE_LITTLE_64"(uint64_t word) noexcept nogil
     uint32_t little_32 "REDISLITE_LITTLE_32"(uint32_t word) noexcept nogil
     uint64_t swap_bytes "__builtin_bswap64"(uint64_t word) noexcept nogil
     int count_trailing_zeros "__builtin_ctzll"(unsigned long long value) noexcept nogil
+    int count_ones "__builtin_popcountll"(unsigned long long value) noexcept nogil
     bint unlikely "REDISLITE_UNLIKELY"(bint condition) noexcept nogil
 
 cdef enum:
-    STEP_GROW = 2               # homes migrated with each insert and removal
+    SOFT_LOAD = 7               # entries per home
+    HARD_LOAD = 28
+    STEP_GROW = 1               # homes migrated with each insert and removal
     STEP_SHRINK = 8
-    STEP_PRESSED = 8
     EMPTY_PER_HOME = 8          # empty homes that a step may go over in addition, for each home
     SHRINK_FACTOR_MAX = 16      # by how much one migration shrinks
-    PREFETCH_AHEAD = 2          # homes ahead of the migration whose entries are asked for
+    PREFETCH_AHEAD = 2          # homes ahead of a walk whose entries are asked for
     DISCARD_BUCKETS = 4096      # 256 KiB
-    PASSED_STICKY = 255
-    DRAINING = 2                # value of backward once dict_drain has been called
+    LAST = BUCKET_SLOTS - 1     # the slot that points to the next bucket of a chain
     RANDOM_TRIES = 1024
-    SAMPLE_BUCKETS_PER_ENTRY = 10
+    SAMPLE_HOMES_PER_ENTRY = 10
 
 
 cdef struct SipState:
@@ -165,28 +153,42 @@ cdef inline uint8_t tag_of(uint64_t hash) noexcept nogil:
 
 
 cdef inline uint64_t bucket_word(const Bucket* bucket) noexcept nogil:
-    """Tags and passed counter, the first tag in the lowest byte."""
+    """Tags and chained mark, the first tag in the lowest byte."""
     cdef uint64_t word
     memcpy(&word, bucket, 8)
     return little_64(word)
 
 
 cdef inline uint64_t slots_with(uint64_t word, uint8_t tag) noexcept nogil:
-    """Bit 8 i + 7 is set for each slot i whose tag this is (exactly); tag 0 answers the free slots."""
+    """Bit 8 i + 7 is set for each slot i whose tag this is (exactly)."""
     cdef uint64_t different = word ^ (EVERY_BYTE * tag)
     return ~(((different & LOW_BITS) + LOW_BITS) | different) & SLOT_BITS
 
 
 cdef inline uint64_t slots_taken(uint64_t word) noexcept nogil:
+    """The same for the slots with entries."""
     return (((word & LOW_BITS) + LOW_BITS) | word) & SLOT_BITS
+
+
+cdef inline bint word_chained(uint64_t word) noexcept nogil:
+    return (word >> 56) != 0
+
+
+cdef inline uint64_t slots_free(uint64_t word) noexcept nogil:
+    """The same for the slots that an entry may be put into."""
+    cdef uint64_t taken = slots_taken(word)
+    if word_chained(word):
+        taken |= <uint64_t> 0x80 << (8 * LAST)
+    return ~taken & SLOT_BITS
 
 
 cdef inline int first_slot(uint64_t slots) noexcept nogil:
     return count_trailing_zeros(slots) >> 3
 
 
-cdef inline uint8_t word_passed(uint64_t word) noexcept nogil:
-    return <uint8_t> (word >> 56)
+cdef inline Bucket* chain_next(const Bucket* bucket) noexcept nogil:
+    """The next bucket of the chain, or NULL."""
+    return <Bucket*> bucket.slots[LAST] if bucket.chained else NULL
 
 
 cdef inline uint64_t entry_hash(const Dict* d, const void* entry) noexcept nogil:
@@ -231,103 +233,176 @@ cdef inline int table_of(const Dict* d, uint64_t hash) noexcept nogil:
     return <int64_t> (hash & d.masks[0]) < d.rehash_index
 
 
+cdef inline Bucket* home_of(const Dict* d, uint64_t hash, int table) noexcept nogil:
+    return d.tables[table] + (hash & d.masks[table])
+
+
 cdef inline Bucket* find_slot(
-    const Dict* d, int table, const char* key, size_t length, uint64_t hash, uint64_t* index, int* slot,
+    const Dict* d, Bucket* bucket, const char* key, size_t length, uint64_t hash, int* slot,
 ) noexcept nogil:
-    """The bucket with the entry of this key, its index and slot; or NULL."""
-    cdef uint64_t mask = d.masks[table]
-    cdef uint64_t home = hash & mask
-    cdef uint64_t place = home
+    """The bucket of this chain that has the entry of this key, and its slot; or NULL."""
     cdef uint64_t word, candidates
     cdef uint8_t tag = tag_of(hash)
-    cdef Bucket* bucket
     while True:
-        bucket = d.tables[table] + place
         word = bucket_word(bucket)
         candidates = slots_with(word, tag)
         while candidates:
             slot[0] = first_slot(candidates)
             if entry_has_key(d, bucket.slots[slot[0]], key, length):
-                index[0] = place
                 return bucket
             candidates &= candidates - 1
-        if not word_passed(word):
+        if not word_chained(word):
             return NULL
-        place = (place + 1) & mask
-        if place == home:
-            return NULL
-
-
-cdef inline void put(Dict* d, int table, uint64_t hash, void* entry) noexcept nogil:
-    """Enters an entry into a table that has a free slot."""
-    cdef uint64_t mask = d.masks[table]
-    cdef uint64_t place = hash & mask
-    cdef uint64_t vacant
-    cdef Bucket* bucket
-    cdef int slot
-    while True:
-        bucket = d.tables[table] + place
-        vacant = slots_with(bucket_word(bucket), 0)
-        if vacant:
-            break
-        if bucket.passed != PASSED_STICKY:
-            bucket.passed += 1
-        place = (place + 1) & mask
-    slot = first_slot(vacant)
-    bucket.tags[slot] = tag_of(hash)
-    bucket.slots[slot] = entry
-    d.used[table] += 1
-
-
-cdef inline void clear(Dict* d, int table, uint64_t home, uint64_t index, int slot) noexcept nogil:
-    """Empties a slot whose entry has this home."""
-    cdef uint64_t mask = d.masks[table]
-    cdef Bucket* bucket = d.tables[table] + index
-    bucket.tags[slot] = 0
-    d.used[table] -= 1
-    while home != index:
-        bucket = d.tables[table] + home
-        if bucket.passed != PASSED_STICKY:
-            bucket.passed -= 1
-        home = (home + 1) & mask
+        bucket = <Bucket*> bucket.slots[LAST]
 
 
 cdef inline void prefetch_entries(const Dict* d, const Bucket* bucket) noexcept nogil:
-    cdef uint64_t taken = slots_taken(bucket_word(bucket))
+    """Asks for the keys of a bucket's entries and for the next bucket of its chain."""
+    cdef uint64_t word = bucket_word(bucket)
+    cdef uint64_t taken = slots_taken(word)
     while taken:
         prefetch(<const char*> bucket.slots[first_slot(taken)] + d.key_offset)
         taken &= taken - 1
+    if word_chained(word):
+        prefetch(bucket.slots[LAST])
 
 
-cdef inline size_t capacity(uint64_t mask) noexcept nogil:
-    return BUCKET_SLOTS * (mask + 1)
+cdef inline void set_slot(Bucket* bucket, int slot, uint8_t tag, void* entry) noexcept nogil:
+    bucket.tags[slot] = tag
+    bucket.slots[slot] = entry
 
 
-cdef inline size_t soft_limit(uint64_t mask) noexcept nogil:
-    return capacity(mask) - (capacity(mask) >> 3)
+cdef Bucket* child_new(Dict* d) noexcept nogil:
+    cdef Bucket* child = <Bucket*> heap_zalloc_lines(d.heap, sizeof(Bucket))
+    if child != NULL:
+        d.children += 1
+    return child
 
 
-cdef inline size_t hard_limit(uint64_t mask) noexcept nogil:
-    return capacity(mask) - ((mask + 1) >> 2)
+cdef void child_free(Dict* d, Bucket* child) noexcept nogil:
+    heap_free_lines(d.heap, child, sizeof(Bucket))
+    d.children -= 1
+
+
+cdef void chain_extend(Bucket* last, Bucket* child) noexcept nogil:
+    """Hangs an empty bucket behind the last one of a chain, whose last entry moves into it."""
+    if last.tags[LAST]:
+        set_slot(child, 0, last.tags[LAST], last.slots[LAST])
+        last.tags[LAST] = 0
+    last.slots[LAST] = child
+    last.chained = True
+
+
+cdef inline int put(Dict* d, int table, Bucket* bucket, uint8_t tag, void* entry, Bucket** spare) noexcept nogil:
+    """Enters an entry into the chain of its home. 0, or -1 where memory is out.
+
+    spare: chained buckets to use first, linked through their last slot.
+    """
+    cdef uint64_t vacant
+    cdef uint32_t depth = 0
+    cdef Bucket* child
+    while True:
+        vacant = slots_free(bucket_word(bucket))
+        if vacant:
+            set_slot(bucket, first_slot(vacant), tag, entry)
+            d.used[table] += 1
+            return 0
+        depth += 1
+        if not bucket.chained:
+            break
+        bucket = <Bucket*> bucket.slots[LAST]
+    child = spare[0]
+    if child != NULL:
+        spare[0] = <Bucket*> child.slots[LAST]
+        memset(child, 0, sizeof(Bucket))
+    else:
+        child = child_new(d)
+        if child == NULL:
+            return -1
+    chain_extend(bucket, child)
+    set_slot(child, 1, tag, entry)
+    d.used[table] += 1
+    if depth > d.depth[table]:
+        d.depth[table] = depth
+    return 0
+
+
+cdef void chain_compact(Dict* d, Bucket* home) noexcept nogil:
+    """Fills the holes of a chain from its end, and releases the buckets that it no longer needs."""
+    cdef Bucket* hole
+    cdef Bucket* before = home
+    cdef Bucket* last
+    cdef uint64_t taken
+    cdef int slot
+    while home.chained:
+        hole = NULL
+        last = home
+        while last.chained:
+            if hole == NULL and slots_free(bucket_word(last)):
+                hole = last
+            before = last
+            last = <Bucket*> last.slots[LAST]
+        taken = slots_taken(bucket_word(last))
+        if not taken & (taken - 1):
+            # At most one entry: it has its place in the slot that pointed here.
+            before.chained = False
+            before.slots[LAST] = NULL
+            if taken:
+                slot = first_slot(taken)
+                set_slot(before, LAST, last.tags[slot], last.slots[slot])
+            child_free(d, last)
+        elif hole != NULL:
+            slot = first_slot(taken)
+            set_slot(hole, first_slot(slots_free(bucket_word(hole))), last.tags[slot], last.slots[slot])
+            last.tags[slot] = 0
+        else:
+            return
 
 
 cdef inline bint moving_is_free(const Dict* d) noexcept nogil:
     return d.pauses <= 0 and not d.no_resize
 
 
+cdef inline uint64_t first_home(const Dict* d, int table) noexcept nogil:
+    """The first home of a table that may have entries; past its last one where none has."""
+    cdef uint64_t index
+    if d.rehash_index < 0:
+        return 0
+    # While draining, the index goes on past table 0 into table 1.
+    index = d.rehash_index
+    if table == 0:
+        return index if index <= d.masks[0] else d.masks[0] + 1
+    return index - d.masks[0] - 1 if index > d.masks[0] else 0
+
+
+cdef inline size_t soft_limit(uint64_t mask) noexcept nogil:
+    return SOFT_LOAD * (mask + 1)
+
+
+cdef uint64_t buckets_for(size_t entries) noexcept nogil:
+    """The smallest table that this many entries do not make grow, in buckets (0: there is none)."""
+    cdef uint64_t buckets = 1
+    while soft_limit(buckets - 1) < entries:
+        buckets <<= 1
+        if buckets > MAX_BUCKETS:
+            return 0
+    return buckets
+
+
 cdef Bucket* table_new(Dict* d, uint64_t buckets) noexcept nogil:
-    if buckets > MAX_BUCKETS:
+    if not buckets or buckets > MAX_BUCKETS:
         return NULL
     return <Bucket*> heap_zalloc_lines(d.heap, buckets * sizeof(Bucket))
 
 
 cdef void table_free(Dict* d, int table) noexcept nogil:
-    """Releases a table; its place reads as no table."""
+    """Releases a table, which has no chained bucket any more; its place reads as no table."""
     if d.tables[table] != NULL:
         heap_free_lines(d.heap, d.tables[table], (d.masks[table] + 1) * sizeof(Bucket))
     d.tables[table] = NULL
     d.masks[table] = 0
     d.used[table] = 0
+    d.depth[table] = 0
 
 
 cdef int resize_start(Dict* d, uint64_t buckets) noexcept nogil:
@@ -338,70 +413,84 @@ cdef int resize_start(Dict* d, uint64_t buckets) noexcept nogil:
     d.tables[1] = table
     d.masks[1] = buckets - 1
     d.used[1] = 0
+    d.depth[1] = 0
     d.rehash_index = 0
-    d.backward = False
     return 0
 
 
-cdef size_t migrate_home(Dict* d, int source, uint64_t home) noexcept nogil:
-    """Moves the entries with this home in table 0 to the other table; answers how many."""
-    cdef uint64_t mask = d.masks[source]
-    cdef uint64_t start = home & mask
-    cdef uint64_t index = start
-    cdef uint64_t taken, hash
-    cdef size_t moved = 0
-    cdef Bucket* bucket
-    cdef void* entry
+cdef Bucket* reserve_children(Dict* d, const Bucket* source, const Bucket* target, bint* failed) noexcept nogil:
+    """As many spare buckets as the target's chain may need to take all entries of the source's chain in."""
+    cdef Bucket* spare = NULL
+    cdef Bucket* child
+    cdef int64_t wanting = 0
+    failed[0] = False
+    while source != NULL:
+        wanting += count_ones(slots_taken(bucket_word(source)))
+        source = chain_next(source)
+    while target != NULL:
+        wanting -= count_ones(slots_free(bucket_word(target)))
+        target = chain_next(target)
+    # A chained bucket takes 7 entries, one of which comes from the slot that points to it.
+    while wanting > 0:
+        child = child_new(d)
+        if child == NULL:
+            failed[0] = True
+            break
+        child.slots[LAST] = spare
+        spare = child
+        wanting -= LAST
+    return spare
+
+
+cdef int migrate_home(Dict* d, uint64_t home) noexcept nogil:
+    """Moves the entries with this home in table 0 to table 1; answers how many, or -1 where memory is out."""
+    cdef Bucket* source = d.tables[0] + home
+    cdef Bucket* target = d.tables[1] + (home & d.masks[1])
+    cdef Bucket* spare = NULL
+    cdef Bucket* child
+    cdef Bucket copy
+    cdef uint64_t taken
+    cdef bint grows = d.masks[1] > d.masks[0]
+    cdef bint failed = False
     cdef int slot
-    while True:
-        bucket = d.tables[source] + index
-        taken = slots_taken(bucket_word(bucket))
-        while taken:
-            slot = first_slot(taken)
-            taken &= taken - 1
-            entry = bucket.slots[slot]
-            hash = entry_hash(d, entry)
-            if hash & d.masks[0] == home:
-                clear(d, source, start, index, slot)
-                put(d, 1 - source, hash, entry)
+    cdef int moved = 0
+    if not grows and (slots_taken(bucket_word(source)) or source.chained):
+        spare = reserve_children(d, source, target, &failed)
+    if not failed:
+        copy = source[0]
+        while True:
+            taken = slots_taken(bucket_word(&copy))
+            while taken:
+                slot = first_slot(taken)
+                taken &= taken - 1
+                # A smaller table's homes follow from the larger one's: only growing needs the hash.
+                if grows:
+                    target = home_of(d, entry_hash(d, copy.slots[slot]), 1)
+                put(d, 1, target, copy.tags[slot], copy.slots[slot], &spare)
                 moved += 1
-        if not bucket.passed:
-            return moved
-        index = (index + 1) & mask
-        if index == start:
-            return moved
+            if not copy.chained:
+                break
+            # A bucket that has been read can be used again at once.
+            child = <Bucket*> copy.slots[LAST]
+            copy = child[0]
+            child.slots[LAST] = spare
+            spare = child
+        d.used[0] -= moved
+    while spare != NULL:
+        child = spare
+        spare = <Bucket*> child.slots[LAST]
+        child_free(d, child)
+    return -1 if failed else moved
 
 
-cdef void discard_behind(Dict* d, uint64_t end) noexcept nogil:
-    """Gives back the piece of table 0 before this bucket, all homes of which have moved to table 1.
-
-    Entries stand there only if they came past the bucket before it from the end of the table; then it stays. The first
-    piece always does. Zeroed buckets are empty buckets, whichever way the migration goes on.
-    """
-    cdef uint64_t start = end - DISCARD_BUCKETS
-    if start and not (d.tables[0] + start - 1).passed:
-        heap_discard_lines(
-            d.tables[0], (d.masks[0] + 1) * sizeof(Bucket), start * sizeof(Bucket), end * sizeof(Bucket)
-        )
-
-
-cdef size_t migrate_next(Dict* d) noexcept nogil:
-    """Moves the next home and the index, ends the migration after the last one; answers how many entries moved."""
+cdef int migrate_next(Dict* d) noexcept nogil:
+    """Moves the next home and the index, ends the migration after the last one; answers as migrate_home."""
     cdef uint64_t home = d.rehash_index
     cdef uint64_t ahead
-    cdef size_t moved
-    if d.backward:
-        if home:
-            moved = migrate_home(d, 1, home - 1)
-            d.rehash_index -= 1
-        else:
-            moved = 0
-        if not d.rehash_index:
-            table_free(d, 1)
-            d.rehash_index = -1
-            d.backward = False
+    cdef const Bucket* child
+    cdef int moved = migrate_home(d, home)
+    if moved < 0:
         return moved
-    moved = migrate_home(d, 0, home)
     home += 1
     d.rehash_index = home
     if home > d.masks[0]:
@@ -409,28 +498,41 @@ cdef size_t migrate_next(Dict* d) noexcept nogil:
         d.tables[0] = d.tables[1]
         d.masks[0] = d.masks[1]
         d.used[0] = d.used[1]
+        d.depth[0] = d.depth[1]
         d.tables[1] = NULL
         d.masks[1] = 0
         d.used[1] = 0
+        d.depth[1] = 0
         d.rehash_index = -1
         return moved
     if not home & (DISCARD_BUCKETS - 1):
-        discard_behind(d, home)
-    ahead = home + PREFETCH_AHEAD
+        heap_discard_lines(
+            d.tables[0], (d.masks[0] + 1) * sizeof(Bucket),
+            (home - DISCARD_BUCKETS) * sizeof(Bucket), home * sizeof(Bucket),
+        )
+    ahead = home + PREFETCH_AHEAD - 1
     if ahead <= d.masks[0]:
-        prefetch_entries(d, d.tables[0] + ahead)
         prefetch(d.tables[1] + (ahead & d.masks[1]))
-        prefetch(d.tables[1] + ((ahead + d.masks[0] + 1) & d.masks[1]))
+        if d.masks[1] > d.masks[0]:
+            prefetch(d.tables[1] + ahead + d.masks[0] + 1)
+            prefetch_entries(d, d.tables[0] + ahead)
+            child = chain_next(d.tables[0] + home)
+            if child != NULL:
+                prefetch_entries(d, child)
     return moved
 
 
 cdef bint migrate(Dict* d, size_t homes) noexcept nogil:
-    """Moves at least this many homes, or the rest; whether more are left."""
+    """Moves at least this many homes, or the rest; whether more are left that can be moved."""
     cdef size_t empty = homes * EMPTY_PER_HOME
+    cdef int moved
     while homes:
         if d.rehash_index < 0:
             return False
-        if migrate_next(d) or not empty:
+        moved = migrate_next(d)
+        if moved < 0:
+            return False
+        if moved or not empty:
             homes -= 1
         else:
             empty -= 1
@@ -442,37 +544,24 @@ cdef inline void migrate_along(Dict* d) noexcept nogil:
     migrate(d, STEP_GROW if d.masks[1] > d.masks[0] else STEP_SHRINK)
 
 
-cdef int table_with_room(Dict* d, uint64_t hash) noexcept nogil:
-    """The table that a new entry with this hash goes to, which has a free slot; or -1 where memory is out.
-
-    Starts, turns and advances migrations as the comment at the top of the file says.
-    """
+cdef void grow_or_migrate(Dict* d) noexcept nogil:
+    """What an insert does for the size of the table first; failing for want of memory only means a higher load."""
     cdef size_t total = dict_size(d)
-    cdef int table
-    if d.rehash_index < 0:
-        if total < soft_limit(d.masks[0]):
-            return 0
-        if not moving_is_free(d) and total < hard_limit(d.masks[0]):
-            return 0
-        if resize_start(d, 2 * (d.masks[0] + 1)):
-            return 0 if total < capacity(d.masks[0]) else -1
-    if not d.backward and d.masks[1] < d.masks[0] and total >= soft_limit(d.masks[1]):
-        d.backward = True
-    if (
-        total >= soft_limit(d.masks[0 if d.backward else 1])
-        or d.used[0] >= hard_limit(d.masks[0])
-        or d.used[1] >= hard_limit(d.masks[1])
-    ):
-        migrate(d, STEP_PRESSED)
-    elif moving_is_free(d):
-        migrate_along(d)
-    while True:
-        table = table_of(d, hash)
-        if d.used[table] < capacity(d.masks[table]):
-            return table
-        if d.rehash_index < 0 and resize_start(d, 2 * (d.masks[0] + 1)):
-            return -1
-        migrate(d, 1)
+    cdef size_t load
+    if d.pauses > 0:
+        return
+    # What counts under no_resize is the load of the homes not migrated yet, which migrating them does not lower: once
+    # begun past the limit, a migration goes on to its end, as half of the limit keeps it going.
+    if d.no_resize:
+        load = d.used[0] // (d.masks[0] + 1 - first_home(d, 0))
+        if d.rehash_index < 0:
+            if load < HARD_LOAD:
+                return
+        elif load < HARD_LOAD // 2 and total < HARD_LOAD * (d.masks[1] + 1):
+            return
+    if d.rehash_index < 0 and (total < soft_limit(d.masks[0]) or resize_start(d, buckets_for(total + 1))):
+        return
+    migrate_along(d)
 
 
 cdef void dict_init(Dict* d, Heap* heap, const uint64_t* seed, uint8_t key_offset) noexcept nogil:
@@ -483,89 +572,102 @@ cdef void dict_init(Dict* d, Heap* heap, const uint64_t* seed, uint8_t key_offse
         d.masks[table] = 0
         d.used[table] = 0
         d.seed[table] = seed[table]
+        d.depth[table] = 0
     d.rehash_index = -1
+    d.children = 0
     d.pauses = 0
     d.key_offset = key_offset
-    d.backward = False
     d.no_resize = False
+    d.draining = False
 
 
 cdef void dict_release(Dict* d) noexcept nogil:
+    cdef Bucket* child
+    cdef Bucket* following
+    cdef uint64_t home
+    cdef int table
+    for table in range(2):
+        if d.tables[table] == NULL:
+            continue
+        for home in range(first_home(d, table), d.masks[table] + 1):
+            if not d.children:
+                break
+            child = chain_next(d.tables[table] + home)
+            while child != NULL:
+                following = chain_next(child)
+                child_free(d, child)
+                child = following
     table_free(d, 0)
     table_free(d, 1)
     d.rehash_index = -1
-    d.backward = False
+    d.draining = False
 
 
 cdef void** dict_find(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil:
-    cdef uint64_t index
     cdef int slot
     cdef Bucket* bucket
-    if d.tables[0] == NULL:
+    if unlikely(d.tables[0] == NULL):
         return NULL
-    bucket = find_slot(d, table_of(d, hash), key, length, hash, &index, &slot)
+    bucket = find_slot(d, home_of(d, hash, table_of(d, hash)), key, length, hash, &slot)
     return &bucket.slots[slot] if bucket != NULL else NULL
 
 
 cdef void dict_prefetch_bucket(const Dict* d, uint64_t hash) noexcept nogil:
-    cdef int table = table_of(d, hash)
-    prefetch(d.tables[table] + (hash & d.masks[table]))
+    prefetch(home_of(d, hash, table_of(d, hash)))
 
 
 cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil:
-    cdef int table = table_of(d, hash)
     cdef const Bucket* bucket
-    cdef uint64_t candidates
-    if d.tables[0] == NULL:
+    cdef uint64_t word, candidates
+    if unlikely(d.tables[0] == NULL):
         return
-    bucket = d.tables[table] + (hash & d.masks[table])
-    candidates = slots_with(bucket_word(bucket), tag_of(hash))
+    bucket = home_of(d, hash, table_of(d, hash))
+    word = bucket_word(bucket)
+    candidates = slots_with(word, tag_of(hash))
     if candidates:
         prefetch(bucket.slots[first_slot(candidates)])
+    elif word_chained(word):
+        prefetch(bucket.slots[LAST])
 
 
 cdef int dict_insert(Dict* d, void* entry, uint64_t hash) noexcept nogil:
+    cdef Bucket* spare = NULL
     cdef int table
     if unlikely(d.tables[0] == NULL):
         d.tables[0] = table_new(d, 1)
         if d.tables[0] == NULL:
             return -1
-    table = table_with_room(d, hash)
-    if table < 0:
-        return -1
-    put(d, table, hash, entry)
-    return 0
+    if d.rehash_index >= 0 or dict_size(d) >= soft_limit(d.masks[0]):
+        grow_or_migrate(d)
+    table = table_of(d, hash)
+    return put(d, table, home_of(d, hash, table), tag_of(hash), entry, &spare)
 
 
 cdef void* dict_remove(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil:
-    cdef uint64_t index
     cdef int slot, table
+    cdef Bucket* home
     cdef Bucket* bucket
     cdef void* entry
-    if d.tables[0] == NULL:
+    if unlikely(d.tables[0] == NULL):
         return NULL
     table = table_of(d, hash)
-    bucket = find_slot(d, table, key, length, hash, &index, &slot)
+    home = home_of(d, hash, table)
+    bucket = find_slot(d, home, key, length, hash, &slot)
     if bucket == NULL:
         return NULL
     entry = bucket.slots[slot]
-    clear(d, table, hash & d.masks[table], index, slot)
-    if moving_is_free(d):
+    bucket.tags[slot] = 0
+    d.used[table] -= 1
+    if d.pauses > 0:
+        return entry
+    if home.chained:
+        chain_compact(d, home)
+    if not d.no_resize:
         if d.rehash_index >= 0:
             migrate_along(d)
-        elif d.used[0] < capacity(d.masks[0]) >> 3:
+        elif d.used[0] < (BUCKET_SLOTS * (d.masks[0] + 1)) >> 3:
             dict_shrink_if_sparse(d)
     return entry
-
-
-cdef uint64_t buckets_for(size_t entries) noexcept nogil:
-    """The smallest table whose soft limit this many entries do not exceed, in buckets (0: there is none)."""
-    cdef uint64_t buckets = 1
-    while soft_limit(buckets - 1) < entries:
-        buckets <<= 1
-        if buckets > MAX_BUCKETS:
-            return 0
-    return buckets
 
 
 cdef int dict_reserve(Dict* d, size_t entries) noexcept nogil:
@@ -573,14 +675,15 @@ cdef int dict_reserve(Dict* d, size_t entries) noexcept nogil:
     if not buckets:
         return -1
     if d.rehash_index >= 0:
-        if buckets <= d.masks[0 if d.backward else 1] + 1 or not moving_is_free(d):
+        if buckets <= d.masks[1] + 1 or not moving_is_free(d):
             return 0
         while d.rehash_index >= 0:
-            migrate_next(d)
+            if migrate_next(d) < 0:
+                return -1
     if d.tables[0] != NULL:
         if buckets <= d.masks[0] + 1:
             return 0
-        if d.used[0] or d.pauses > 0:
+        if d.used[0] or d.children or d.pauses > 0:
             return resize_start(d, buckets)
         table_free(d, 0)
     d.tables[0] = table_new(d, buckets)
@@ -601,16 +704,16 @@ cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil:
     cdef uint64_t least = buckets // SHRINK_FACTOR_MAX
     if (
         d.tables[0] == NULL or d.rehash_index >= 0 or not moving_is_free(d) or buckets == 1
-        or d.used[0] >= capacity(d.masks[0]) >> 3
+        or d.used[0] >= (BUCKET_SLOTS * buckets) >> 3
     ):
         return 0
-    while buckets > 1 and buckets > least and 2 * d.used[0] <= capacity((buckets >> 1) - 1):
+    while buckets > 1 and buckets > least and 2 * d.used[0] <= BUCKET_SLOTS * (buckets >> 1):
         buckets >>= 1
     return resize_start(d, buckets) == 0
 
 
 cdef size_t dict_table_bytes(const Dict* d) noexcept nogil:
-    cdef size_t total = 0
+    cdef size_t total = d.children * sizeof(Bucket)
     cdef int table
     for table in range(2):
         if d.tables[table] != NULL:
@@ -620,25 +723,17 @@ cdef size_t dict_table_bytes(const Dict* d) noexcept nogil:
 
 cdef void emit_home(const Dict* d, int table, uint64_t home, DictVisitor visit, void* argument) noexcept nogil:
     """Shows the visitor the entries of this table with this home in it."""
-    cdef uint64_t mask = d.masks[table]
-    cdef uint64_t index = home
+    cdef const Bucket* bucket
     cdef uint64_t taken
-    cdef Bucket* bucket
-    cdef void* entry
-    # Where none passed the bucket before, all entries in the first bucket are at home.
-    cdef bint mixed = d.tables[table][(home - 1) & mask].passed != 0
-    while True:
-        bucket = d.tables[table] + index
+    if home < first_home(d, 0) and table == 0:
+        return
+    bucket = d.tables[table] + home
+    while bucket != NULL:
         taken = slots_taken(bucket_word(bucket))
         while taken:
-            entry = bucket.slots[first_slot(taken)]
+            visit(argument, bucket.slots[first_slot(taken)])
             taken &= taken - 1
-            if not mixed or entry_hash(d, entry) & mask == home:
-                visit(argument, entry)
-        index = (index + 1) & mask
-        if not bucket.passed or index == home:
-            return
-        mixed = True
+        bucket = chain_next(bucket)
 
 
 cdef inline uint64_t reverse_bits(uint64_t word) noexcept nogil:
@@ -677,94 +772,99 @@ cdef inline uint64_t random_next(uint64_t* state) noexcept nogil:
     return word * <uint64_t> 0x2545f4914f6cdd1d
 
 
-cdef inline uint64_t bucket_count(const Dict* d) noexcept nogil:
-    """Buckets of both tables."""
+cdef inline uint64_t home_count(const Dict* d) noexcept nogil:
+    """Homes of both tables that may have entries."""
     cdef uint64_t count = 0
     if d.tables[0] != NULL:
-        count = d.masks[0] + 1
+        count = d.masks[0] + 1 - first_home(d, 0)
     if d.tables[1] != NULL:
-        count += d.masks[1] + 1
+        count += d.masks[1] + 1 - first_home(d, 1)
     return count
 
 
-cdef inline Bucket* bucket_at(const Dict* d, uint64_t index) noexcept nogil:
-    """A bucket by its number among those of both tables."""
-    if index <= d.masks[0]:
-        return d.tables[0] + index
-    return d.tables[1] + (index - d.masks[0] - 1)
+cdef inline Bucket* home_at(const Dict* d, uint64_t index) noexcept nogil:
+    """A home by its number among those of both tables that may have entries."""
+    cdef uint64_t first = first_home(d, 0)
+    if index <= d.masks[0] - first:
+        return d.tables[0] + first + index
+    return d.tables[1] + (index - (d.masks[0] + 1 - first))
 
 
 cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
-    cdef uint64_t buckets = bucket_count(d)
-    cdef uint64_t number, taken, index
-    cdef Bucket* bucket
-    cdef int tries, slot
+    # Every place that a chain as long as the longest may have is drawn with the same probability, until one is taken.
+    # Places of a chain count on from LAST per bucket, as only the last bucket has an entry in its last slot.
+    cdef uint64_t homes = home_count(d)
+    cdef uint64_t number, place, taken
+    cdef uint64_t places = LAST * <uint64_t> max(d.depth[0], d.depth[1]) + BUCKET_SLOTS
+    cdef const Bucket* bucket
+    cdef int tries
     if not dict_size(d):
         return NULL
     for tries in range(RANDOM_TRIES):
         number = random_next(random)
-        slot = <int> (number >> 61)
-        if slot < BUCKET_SLOTS:
-            bucket = bucket_at(d, (number & (~<uint64_t> 0 >> 3)) % buckets)
-            if bucket.tags[slot]:
-                return bucket.slots[slot]
-    # Hardly anything in a large table that must not shrink now: the next entry after a random place.
-    index = random_next(random) % buckets
+        place = ((number >> 40) * places) >> 24
+        bucket = home_at(d, (number & (~<uint64_t> 0 >> 24)) % homes)
+        while place >= LAST and bucket.chained:
+            bucket = <const Bucket*> bucket.slots[LAST]
+            place -= LAST
+        if place < BUCKET_SLOTS and bucket.tags[place]:
+            return bucket.slots[place]
+    # Hardly anything in a large table that must not shrink now: the next entry behind a random place.
+    number = random_next(random) % homes
     while True:
-        bucket = bucket_at(d, index)
-        taken = slots_taken(bucket_word(bucket))
-        if taken:
-            break
-        index += 1
-        if index == buckets:
-            index = 0
-    slot = <int> (random_next(random) >> 33) % BUCKET_SLOTS
-    while not bucket.tags[slot]:
-        slot = (slot + 1) % BUCKET_SLOTS
-    return bucket.slots[slot]
+        bucket = home_at(d, number)
+        while bucket != NULL:
+            taken = slots_taken(bucket_word(bucket))
+            if taken:
+                return bucket.slots[first_slot(taken)]
+            bucket = chain_next(bucket)
+        number += 1
+        if number == homes:
+            number = 0
 
 
 cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count) noexcept nogil:
-    cdef uint64_t buckets = bucket_count(d)
+    cdef uint64_t homes = home_count(d)
     cdef uint64_t index, taken
     cdef uint64_t visited = 0
     cdef size_t found = 0
-    cdef Bucket* bucket
+    cdef const Bucket* bucket
     if not dict_size(d) or not count:
         return 0
-    index = random_next(random) % buckets
-    if <int64_t> index < d.rehash_index:
-        index = d.rehash_index          # the homes before it have left table 0
-    while visited < buckets and (not found or visited < SAMPLE_BUCKETS_PER_ENTRY * count):
-        bucket = bucket_at(d, index)
-        taken = slots_taken(bucket_word(bucket))
-        while taken:
-            entries[found] = bucket.slots[first_slot(taken)]
-            taken &= taken - 1
-            found += 1
-            if found == count:
-                return found
+    index = random_next(random) % homes
+    while visited < homes and (not found or visited < SAMPLE_HOMES_PER_ENTRY * count):
+        bucket = home_at(d, index)
+        while bucket != NULL:
+            taken = slots_taken(bucket_word(bucket))
+            while taken:
+                entries[found] = bucket.slots[first_slot(taken)]
+                taken &= taken - 1
+                found += 1
+                if found == count:
+                    return found
+            bucket = chain_next(bucket)
         visited += 1
         index += 1
-        if index == buckets:
+        if index == homes:
             index = 0
     return found
 
 
 cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil:
-    # From here on the index is the next bucket to empty, among those of both tables.
-    cdef uint64_t buckets = bucket_count(d)
-    cdef uint64_t index, taken, behind
+    # From here on the index is the next home to empty, and after those of table 0 come those of table 1.
+    cdef uint64_t taken, home
     cdef size_t drained = 0
     cdef Bucket* bucket
+    cdef Bucket* child
     cdef int slot, table
-    if d.backward != DRAINING:
-        d.backward = DRAINING
-        d.rehash_index = 0
-    index = d.rehash_index
-    while drained < count and index < buckets and dict_size(d):
-        table = index > d.masks[0]
-        bucket = bucket_at(d, index)
+    if not d.draining:
+        d.draining = True
+        if d.rehash_index < 0:
+            d.rehash_index = 0
+    while drained < count and dict_size(d):
+        table = d.rehash_index > <int64_t> d.masks[0]
+        home = first_home(d, table)
+        bucket = d.tables[table] + home
         taken = slots_taken(bucket_word(bucket))
         while taken and drained < count:
             slot = first_slot(taken)
@@ -775,23 +875,28 @@ cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument)
             visit(argument, bucket.slots[slot])
         if taken:
             break
-        index += 1
-        if index + PREFETCH_AHEAD < buckets:
-            prefetch_entries(d, bucket_at(d, index + PREFETCH_AHEAD))
-        behind = index - d.masks[0] - 1 if table else index
-        if not behind & (DISCARD_BUCKETS - 1):
+        child = chain_next(bucket)
+        if child != NULL:
+            bucket[0] = child[0]
+            child_free(d, child)
+            continue
+        d.rehash_index += 1
+        if home + PREFETCH_AHEAD <= d.masks[table]:
+            prefetch_entries(d, bucket + PREFETCH_AHEAD)
+        home += 1
+        if not home & (DISCARD_BUCKETS - 1):
             heap_discard_lines(
                 d.tables[table], (d.masks[table] + 1) * sizeof(Bucket),
-                (behind - DISCARD_BUCKETS) * sizeof(Bucket), behind * sizeof(Bucket),
+                (home - DISCARD_BUCKETS) * sizeof(Bucket), home * sizeof(Bucket),
             )
-    d.rehash_index = index
     return drained
 
 
 cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil:
     it.d = d
+    it.bucket = NULL
+    it.home = first_home(d, 0)
     it.table = 0
-    it.bucket = 0
     it.slot = 0
     d.pauses += 1
 
@@ -799,21 +904,22 @@ cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil:
 cdef void* dict_iterate_next(DictIterator* it) noexcept nogil:
     cdef Dict* d = it.d
     cdef uint64_t taken
-    cdef Bucket* bucket
     while it.table < 2 and d.tables[it.table] != NULL:
-        while it.bucket <= d.masks[it.table]:
-            bucket = d.tables[it.table] + it.bucket
-            if not it.slot and it.bucket + PREFETCH_AHEAD <= d.masks[it.table]:
-                prefetch_entries(d, bucket + PREFETCH_AHEAD)
-            taken = slots_taken(bucket_word(bucket)) >> (8 * it.slot)
-            if taken:
-                it.slot += first_slot(taken) + 1
-                return bucket.slots[it.slot - 1]
-            it.bucket += 1
-            it.slot = 0
+        while it.home <= d.masks[it.table]:
+            if it.bucket == NULL:
+                it.bucket = d.tables[it.table] + it.home
+                if it.home + PREFETCH_AHEAD <= d.masks[it.table]:
+                    prefetch_entries(d, it.bucket + PREFETCH_AHEAD)
+            while it.bucket != NULL:
+                taken = slots_taken(bucket_word(it.bucket)) >> (8 * it.slot)
+                if taken:
+                    it.slot += first_slot(taken) + 1
+                    return it.bucket.slots[it.slot - 1]
+                it.bucket = chain_next(it.bucket)
+                it.slot = 0
+            it.home += 1
         it.table += 1
-        it.bucket = 0
-        it.slot = 0
+        it.home = 0
     return NULL
 
 

@@ -4,7 +4,7 @@ A DictProbe is a set of byte strings: its entries are heap blocks that hold ``ke
 prefixed key. Addresses of blocks are plain integers; misuse of a HeapProbe ends the process, as misuse of a heap does.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
@@ -350,8 +350,9 @@ cdef class DictProbe:
         return self.d.rehash_index
 
     @property
-    def backward(self):
-        return bool(self.d.backward)
+    def children(self):
+        """Chained buckets."""
+        return self.d.children
 
     @property
     def table_bytes(self):
@@ -361,53 +362,61 @@ cdef class DictProbe:
     def heap_used(self):
         return self.heap.used
 
-    def check(self):
-        """Raises AssertionError where an invariant of the dict does not hold."""
+    def check(self, bint tight=False):
+        """Raises AssertionError where an invariant of the dict does not hold.
+
+        tight: no chain has more buckets than its entries need, as is so where nothing was removed while paused.
+        """
         cdef int table, slot
-        cdef uint64_t index, home, place, hash
-        cdef size_t used, length
-        cdef uint32_t* passed
+        cdef int64_t home
+        cdef uint64_t hash
+        cdef size_t used, length, children
+        cdef uint32_t depth
         cdef Bucket* bucket
         cdef const char* key
         if (self.d.rehash_index >= 0) != (self.d.tables[1] != NULL):
             raise AssertionError("a second table stands exactly during a migration")
+        children = 0
         for table in range(2):
-            if self.d.tables[table] == NULL:
-                if self.d.used[table]:
-                    raise AssertionError("entries without a table")
-                continue
-            if <uintptr_t> self.d.tables[table] & 63:
-                raise AssertionError("table not aligned to cache lines")
-            passed = <uint32_t*> calloc(self.d.masks[table] + 1, sizeof(uint32_t))
-            if passed == NULL:
-                raise MemoryError
-            try:
-                used = 0
-                for index in range(self.d.masks[table] + 1):
-                    bucket = self.d.tables[table] + index
-                    for slot in range(BUCKET_SLOTS):
-                        if not bucket.tags[slot]:
-                            continue
-                        used += 1
-                        key = prefixed_read(<const char*> bucket.slots[slot] + self.d.key_offset, &length)
-                        hash = dict_hash(&self.d, key, length)
-                        if bucket.tags[slot] != (hash >> 56 or 1):
-                            raise AssertionError("tag is not the hash's")
-                        home = hash & self.d.masks[0]
-                        if table != (<int64_t> home < self.d.rehash_index):
-                            raise AssertionError("entry in the wrong table")
-                        place = hash & self.d.masks[table]
-                        while place != index:
-                            passed[place] += 1
-                            place = (place + 1) & self.d.masks[table]
-                if used != self.d.used[table]:
-                    raise AssertionError(f"{used} entries in table {table}, {self.d.used[table]} counted")
-                for index in range(self.d.masks[table] + 1):
-                    bucket = self.d.tables[table] + index
-                    if bucket.passed != 255 and bucket.passed != passed[index]:
-                        raise AssertionError(f"bucket {index}: {passed[index]} passed, {bucket.passed} counted")
-            finally:
-                free(passed)
+            used = 0
+            if self.d.tables[table] != NULL:
+                if <uintptr_t> self.d.tables[table] & 63:
+                    raise AssertionError("table not aligned to cache lines")
+                for home in range(max(self.d.rehash_index, 0) if table == 0 else 0, <int64_t> self.d.masks[table] + 1):
+                    bucket = self.d.tables[table] + home
+                    depth = 0
+                    while True:
+                        if bucket.chained and bucket.tags[BUCKET_SLOTS - 1]:
+                            raise AssertionError("a tag on the way to the next bucket")
+                        taken = 0
+                        for slot in range(BUCKET_SLOTS):
+                            if not bucket.tags[slot]:
+                                continue
+                            taken += 1
+                            key = prefixed_read(<const char*> bucket.slots[slot] + self.d.key_offset, &length)
+                            hash = dict_hash(&self.d, key, length)
+                            if bucket.tags[slot] != (hash >> 56 or 1):
+                                raise AssertionError("tag is not the hash's")
+                            if hash & self.d.masks[table] != <uint64_t> home:
+                                raise AssertionError("entry away from its home")
+                            if table != (<int64_t> (hash & self.d.masks[0]) < self.d.rehash_index):
+                                raise AssertionError("entry in the wrong table")
+                        used += taken
+                        if tight and (taken < BUCKET_SLOTS - 1 if bucket.chained else depth and taken < 2):
+                            raise AssertionError("chain longer than it need be")
+                        if not bucket.chained:
+                            break
+                        bucket = <Bucket*> bucket.slots[BUCKET_SLOTS - 1]
+                        if <uintptr_t> bucket & 63:
+                            raise AssertionError("bucket not aligned to cache lines")
+                        depth += 1
+                    if depth > self.d.depth[table]:
+                        raise AssertionError("chain longer than noted")
+                    children += depth
+            if used != self.d.used[table]:
+                raise AssertionError(f"{used} entries in table {table}, {self.d.used[table]} counted")
+        if children != self.d.children:
+            raise AssertionError(f"{children} chained buckets, {self.d.children} counted")
 
     def grow_times(self, size_t entries):
         """Adds 8-byte keys 0..entries-1; nanoseconds of the slowest insert, which it was, and the mean (dict only)."""

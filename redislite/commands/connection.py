@@ -41,7 +41,6 @@ from redislite.connection import (
     describe_flags,
     host_of,
     idle_of,
-    interrupt,
     is_valid_name,
     needs_password,
     set_name,
@@ -542,7 +541,7 @@ def client_unpause(server: Server, connection: Connection, args: list[bytes]) ->
     complexity="O(log N) for N connections",
 )
 def client_unblock(server: Server, connection: Connection, args: list[bytes]) -> object:
-    """CLIENT UNBLOCK: 1 where the client was suspended, else 0."""
+    """CLIENT UNBLOCK: 1 where the client was suspended, else 0; one that is merely paused was not."""
     if len(args) > 4:
         raise _subcommand_error(args)
     reason = args[3].lower() if len(args) == 4 else b"timeout"
@@ -552,7 +551,9 @@ def client_unblock(server: Server, connection: Connection, args: list[bytes]) ->
     if number is None:
         raise CommandError("ERR value is not an integer or out of range")
     target = server.engine.find_connection(number) if number > 0 else None
-    return int(target is not None and interrupt(server, target, reason == b"error"))
+    if target is None:
+        return 0
+    return int(target.unblock_with_error() if reason == b"error" else target.time_out())
 
 
 @command(

@@ -117,7 +117,7 @@ READERS: dict[str, Callable[[bytes], tuple[bytes, ...]]] = {
 def contents(
     connection: Connection, encodings: bool = True, databases: int = 16
 ) -> dict[tuple[int, bytes], tuple[str, Any, bytes, bool]]:
-    """Every key of the server: (database, key) to type, value, encoding (where asked), whether it has a time to live."""
+    """Every key: (database, key) to type, value, encoding (where asked), and whether it has a time to live."""
     found = {}
     for database in range(databases):
         assert connection("SELECT", database) == "OK"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import shlex
+from typing import Any
 
 import pytest
 from harness import Connection, ServerPool, ServerProcess, real_server_program, request
@@ -25,18 +26,21 @@ GROUPS = [name for name in os.environ.get("REDISLITE_DIFFERENTIAL_GROUPS", "").s
 ROUND = 2500  # commands over one connection, in one protocol
 PIPELINE = 50  # commands sent at once
 SHOWN = 25  # differences shown
-DIRECTIVES = {"slowlog_log_slower_than": "-1", "latency_monitor_threshold": "0"}
+DIRECTIVES: dict[str, Any] = {"slowlog_log_slower_than": "-1", "latency_monitor_threshold": "0"}
 
 
 def run_pipeline(connection: Connection, commands: list[list[bytes]]) -> list[bytes]:
-    """The raw replies, in order. A connection that closes early leaves its end as the last reply."""
+    """The raw replies, in order; the last one says so where the server closed or did not answer."""
     connection.send(b"".join(request(*command) for command in commands))
     replies = []
     for _ in commands:
         try:
             replies.append(connection.read_raw())
         except (EOFError, ConnectionError):
-            replies.append(b"-closed\r\n")
+            replies.append(b"-(the connection was closed)\r\n")
+            break
+        except TimeoutError:
+            replies.append(b"-(no reply within the deadline)\r\n")
             break
     return replies
 
@@ -66,7 +70,7 @@ def compare(
                         f"RESP{protocol} {show(command)}\n    ours   {left[:300]!r}\n    theirs {right[:300]!r}"
                     )
             if len(mine) != len(commands) or len(other) != len(commands):
-                differences.append(f"a connection was closed after {show(commands[len(mine) - 1])}")
+                differences.append(f"a connection ended at {show(commands[min(len(mine), len(other)) - 1])}")
             done += PIPELINE
             if len(differences) >= SHOWN:
                 break

@@ -424,8 +424,8 @@ def test_select(client: Connection) -> None:
         assert client("DBSIZE") == 1
     for database in (16, -1, 1000):
         assert client("SELECT", database) == DB_OUT_OF_RANGE
-    for database in ("x", "", "1.0", MAXIMUM):
-        assert client("SELECT", database) in (
+    for text in ("x", "", "1.0", MAXIMUM):
+        assert client("SELECT", text) in (
             Failure("ERR invalid DB index"),
             NOT_INTEGER,
             INT_RANGE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import select
 import socket
@@ -114,10 +115,8 @@ def _flood(connection: Connection, megabytes: int) -> None:
     """Asks for that many megabytes and reads none of them."""
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.socket.settimeout(0.5)
-    try:
+    with contextlib.suppress(TimeoutError, ConnectionError):
         connection.send(request("GET", "big") * megabytes)
-    except (TimeoutError, ConnectionError):
-        pass
 
 
 def test_output_buffer_hard_limit(server: ServerProcess) -> None:

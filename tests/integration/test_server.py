@@ -25,9 +25,9 @@ from harness import (
 
 FIELDS = {
     "server": (
-        "redis_version redis_git_sha1 redis_git_dirty redis_build_id redis_mode os arch_bits multiplexing_api gcc_version "
-        "process_id process_supervised run_id tcp_port server_time_usec uptime_in_seconds uptime_in_days hz "
-        "configured_hz lru_clock executable config_file io_threads_active"
+        "redis_version redis_git_sha1 redis_git_dirty redis_build_id redis_mode os arch_bits multiplexing_api "
+        "gcc_version process_id process_supervised run_id tcp_port server_time_usec uptime_in_seconds "
+        "uptime_in_days hz configured_hz lru_clock executable config_file io_threads_active"
     ),
     "clients": (
         "connected_clients cluster_connections maxclients client_recent_max_input_buffer "
@@ -467,10 +467,20 @@ def test_memory_stats(client: Connection) -> None:
     client("SET", "k", "v")
     reply = client("MEMORY", "STATS")
     fields = dict(zip(reply[::2], reply[1::2], strict=True))
-    for name in (
-        "peak.allocated total.allocated startup.allocated clients.normal overhead.total keys.count keys.bytes-per-key "
-        "dataset.bytes dataset.percentage peak.percentage db.0 fragmentation"
-    ).split():
+    for name in [
+        "peak.allocated",
+        "total.allocated",
+        "startup.allocated",
+        "clients.normal",
+        "overhead.total",
+        "keys.count",
+        "keys.bytes-per-key",
+        "dataset.bytes",
+        "dataset.percentage",
+        "peak.percentage",
+        "db.0",
+        "fragmentation",
+    ]:
         assert name.encode() in fields
     assert fields[b"keys.count"] == 1
     assert fields[b"peak.allocated"] >= fields[b"total.allocated"] > fields[b"startup.allocated"] * 0.5
@@ -551,7 +561,7 @@ def test_monitor_hides_passwords_and_shows_no_administration(server: ServerProce
     client("NOSUCH")
     client("GET")
     client("PING")
-    seen = []
+    seen: list[str] = []
     while not seen or not seen[-1].endswith('"PING"'):
         seen.append(watcher.read())
     assert not [line for line in seen if "secret-word" in line]

@@ -535,8 +535,8 @@ def test_setrange_offsets_that_would_need_gigabytes(client: Connection) -> None:
         assert client("SETRANGE", "new", offset, "x") in (TOO_LONG, TOO_LONG_BEFORE_7_2)
     for offset in (-1, MINIMUM):
         assert client("SETRANGE", "k", offset, "x") == OUT_OF_OFFSET
-    for offset in ("x", "", MAXIMUM + 1):
-        assert client("SETRANGE", "k", offset, "x") == NOT_INTEGER
+    for text in ("x", "", MAXIMUM + 1):
+        assert client("SETRANGE", "k", text, "x") == NOT_INTEGER
     assert client("GET", "k") == b"v"
     assert client("EXISTS", "new") == 0
     # Nothing to write, nothing to check.

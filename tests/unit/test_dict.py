@@ -1,4 +1,4 @@
-"""The dictionary: against a plain set, through growing, shrinking, turning back, pauses; scan guarantee; randomness."""
+"""The dictionary: against a plain set, through growing, shrinking and pauses; scan guarantee; randomness."""
 
 import os
 import random
@@ -43,6 +43,7 @@ class DictMachine(RuleBasedStateMachine):
         self.probe = DictProbe(key_offset, seed)
         self.model: set[bytes] = set()
         self.pauses = 0
+        self.tight = True
 
     @rule(span=spans, padding=st.sampled_from([0, 0, 0, 20, 300]))
     def add(self, span: tuple[int, int], padding: int) -> None:
@@ -56,12 +57,14 @@ class DictMachine(RuleBasedStateMachine):
         for key in keys_of(range(span[0], sum(span))):
             assert self.probe.discard(key) == (key in self.model)
             self.model.discard(key)
+        self.tight = self.tight and not self.pauses
 
     @rule(keep=st.integers(0, 20))
     def discard_most(self, keep: int) -> None:
         for key in sorted(self.model)[keep:]:
             assert self.probe.discard(key)
             self.model.discard(key)
+        self.tight = self.tight and not self.pauses
 
     @rule(homes=st.integers(0, 50))
     def rehash(self, homes: int) -> None:
@@ -102,6 +105,7 @@ class DictMachine(RuleBasedStateMachine):
         removed = set(random.Random(len(self.model)).sample(sorted(self.model), len(self.model) // 2)) if remove else set()
         assert sorted(self.probe.iterate(removed)) == sorted(self.model)
         self.model -= removed
+        self.tight = self.tight and not removed
 
     @rule(count=st.integers(0, 40))
     def sample(self, count: int) -> None:
@@ -123,7 +127,7 @@ class DictMachine(RuleBasedStateMachine):
     @invariant()
     def agrees(self) -> None:
         assert len(self.probe) == len(self.model) == sum(self.probe.used)
-        self.probe.check()
+        self.probe.check(tight=self.tight)
         for key in random.Random(len(self.model)).sample(sorted(self.model), min(20, len(self.model))):
             assert key in self.probe
         assert b"absent" not in self.probe
@@ -215,9 +219,10 @@ def test_empty_dict_answers_everything_and_takes_no_table() -> None:
     assert probe.scan(0) == (0, [])
     assert probe.scan(12345) == (0, [])
     assert probe.random() is None
-    assert probe.sample(5) == probe.iterate() == probe.drain(5) == []
+    assert probe.sample(5) == probe.iterate() == []
     assert not probe.rehash(10)
     assert not probe.shrink()
+    assert probe.drain(5) == []
 
 
 def test_first_table_is_one_cache_line() -> None:
@@ -230,14 +235,34 @@ def test_first_table_is_one_cache_line() -> None:
     assert probe.buckets == (2, 0)
 
 
-def test_growth_keeps_load_between_limits_without_help() -> None:
+def test_growth_keeps_the_load_near_its_limit_without_help() -> None:
     probe = DictProbe()
     for count, key in enumerate(keys_of(range(60_000)), 1):
         probe.add(key)
         assert sum(probe.used) == count
-        assert probe.used[0] < 7 * probe.buckets[0] or probe.buckets[0] < 4
-        assert probe.table_bytes <= 64 + 64 * count * 4
-    probe.check()
+        assert count <= 8 * probe.buckets[0] or probe.buckets[1]
+        assert count <= 8 * max(probe.buckets)
+        assert probe.table_bytes <= 64 + 40 * count
+    probe.check(tight=True)
+
+
+def test_a_long_life_leaves_no_trace() -> None:
+    probe = DictProbe()
+    generator = random.Random(9)
+    numbers = list(range(6000))
+    for key in keys_of(numbers):
+        probe.add(key)
+    while probe.rehash(1000):
+        pass
+    fresh = probe.children
+    for number in range(6000, 60_000):
+        at = generator.randrange(len(numbers))
+        assert probe.discard(b"key:%d" % numbers[at])
+        numbers[at] = number
+        assert probe.add(b"key:%d" % number)
+    probe.check(tight=True)
+    assert probe.buckets == (1024, 0)
+    assert abs(probe.children - fresh) < 0.3 * fresh
 
 
 def test_removing_shrinks_and_ends_small() -> None:
@@ -256,7 +281,7 @@ def test_removing_shrinks_and_ends_small() -> None:
     assert sorted(probe.iterate()) == sorted(keys[:10])
 
 
-def test_shrink_overtaken_by_inserts_turns_back() -> None:
+def test_shrink_overtaken_by_inserts_while_paused() -> None:
     probe = DictProbe()
     keys = keys_of(range(20_000))
     for key in keys:
@@ -267,51 +292,85 @@ def test_shrink_overtaken_by_inserts_turns_back() -> None:
     probe.pause()
     for key in keys[1000:]:
         probe.discard(key)
+    probe.check()
     probe.resume()
     assert probe.shrink()
     probe.rehash(large // 20)
-    assert 0 <= probe.rehash_index < large > probe.buckets[1]
+    assert 0 < probe.rehash_index < large > probe.buckets[1]
     probe.pause()
     model = set(keys[:1000])
-    turned = False
     for key in keys_of(range(30_000, 60_000)):
         probe.add(key)
         model.add(key)
-        turned = turned or probe.backward
-        if len(model) % 4000 == 0:
-            probe.check()
-            assert sorted(full_scan(probe)) == sorted(model)
-    assert turned
+    probe.check()
+    assert sorted(full_scan(probe)) == sorted(model)
     probe.resume()
+    for key in keys_of(range(60_000, 70_000)):
+        probe.add(key)
+        model.add(key)
     while probe.rehash(1000):
         pass
     probe.check()
-    assert probe.buckets[1] == 0
+    assert len(model) <= 8 * probe.buckets[0]
     assert set(probe.iterate()) == model
 
 
-@pytest.mark.parametrize("hold", ["pause", "no_resize", "both"])
-def test_held_back_dict_grows_only_past_the_hard_limit_but_never_overflows(hold: str) -> None:
+def test_paused_dict_moves_nothing_and_takes_whatever_comes() -> None:
     probe = DictProbe()
     for key in keys_of(range(800)):
         probe.add(key)
     while probe.rehash(1000):
         pass
-    if hold != "no_resize":
-        probe.pause()
-    if hold != "pause":
-        probe.set_no_resize(True)
+    probe.pause()
+    buckets = probe.buckets
+    for key in keys_of(range(800, 20_000)):
+        probe.add(key)
+    assert probe.buckets == buckets
+    assert not probe.rehash(10)
+    probe.check()
+    probe.resume()
+    probe.add(b"one more")
+    assert probe.buckets[1] * 8 >= 20_000
+    while probe.rehash(1000):
+        pass
+    probe.check(tight=True)
+    assert all(key in probe for key in keys_of(range(20_000)))
+
+
+def test_under_no_resize_it_grows_only_past_the_hard_limit() -> None:
+    probe = DictProbe()
+    for key in keys_of(range(800)):
+        probe.add(key)
+    while probe.rehash(1000):
+        pass
+    probe.set_no_resize(True)
     buckets = probe.buckets[0]
     added = 800
     while probe.buckets == (buckets, 0):
         probe.add(b"key:%d" % added)
         added += 1
-    assert added - 1 >= 7 * buckets * 0.95
-    for number in range(added, 30_000):
+    assert 20 * buckets < added - 1 < 40 * buckets
+    for number in range(added, added + buckets):
         probe.add(b"key:%d" % number)
-        if number % 500 == 0:
-            probe.check()
+    assert probe.buckets[1] == 0
+    assert added <= 8 * probe.buckets[0]
+    for number in range(added + buckets, 30_000):
+        probe.add(b"key:%d" % number)
+    probe.check(tight=True)
     assert all(key in probe for key in keys_of(range(30_000)))
+
+
+def test_migration_stands_still_under_no_resize() -> None:
+    probe = migrating_probe("grow")
+    probe.set_no_resize(True)
+    at = probe.rehash_index
+    assert not probe.rehash(10)
+    for key in keys_of(range(5000, 5500)):
+        probe.add(key)
+        probe.discard(key)
+    assert probe.rehash_index == at
+    probe.set_no_resize(False)
+    assert probe.rehash(1) and probe.rehash_index > at
 
 
 def test_held_back_dict_does_not_shrink() -> None:
@@ -342,10 +401,10 @@ def test_reserve_makes_room_at_once() -> None:
         probe.add(key)
     assert probe.buckets == buckets
     probe.reserve(100_000)
-    assert probe.buckets[1] * 7 >= 100_000
+    assert probe.buckets[1] * 8 >= 100_000
     assert probe.rehash_index == 0
     probe.reserve(200_000)
-    assert probe.buckets[1] * 7 >= 200_000
+    assert probe.buckets[1] * 8 >= 200_000
     probe.check()
     with pytest.raises(MemoryError):
         probe.reserve(2**62)
@@ -386,32 +445,15 @@ def test_hundreds_of_keys_with_one_home() -> None:
             model.add(key)
     probe.check()
     assert sorted(full_scan(probe)) == sorted(model)
+    probe.check(tight=True)
     for key in sorted(model):
         assert probe.discard(key)
-    probe.check()
-
-
-def test_search_ends_where_every_bucket_was_passed() -> None:
-    for seed in range(200):
-        probe = DictProbe(seed=(seed, 0))
-        probe.pause()
-        generator = random.Random(seed)
-        model: set[bytes] = set()
-        for _ in range(300):
-            key = b"k%d" % generator.randrange(40)
-            if key in model and generator.random() < 0.5:
-                assert probe.discard(key)
-                model.discard(key)
-            elif len(model) < 14:
-                probe.add(key)
-                model.add(key)
-            assert b"absent" not in probe
-        probe.check()
-        assert all((b"k%d" % number in probe) == (b"k%d" % number in model) for number in range(40))
+    probe.check(tight=True)
+    assert probe.children == 0
 
 
 class Churn:
-    """Makes a dict grow, shrink, turn back, pause or go on: what may happen between two steps of a scan."""
+    """Makes a dict grow, shrink, pause or go on: what may happen between two steps of a scan."""
 
     def __init__(self, probe: DictProbe, generator: random.Random) -> None:
         self.probe = probe
@@ -483,11 +525,11 @@ def test_scan_never_misses_a_key_that_stays() -> None:
             churn.step()
             if probe.rehash_index >= 0:
                 growing = probe.buckets[1] > probe.buckets[0]
-                migrations["backward" if probe.backward else "grow" if growing else "shrink"] += 1
+                migrations["grow" if growing else "shrink"] += 1
         missed += len(stable - seen)
         probe.check()
     assert missed == 0
-    assert min(migrations[kind] for kind in ("grow", "shrink", "backward")) > 500, migrations
+    assert min(migrations[kind] for kind in ("grow", "shrink")) > 500, migrations
 
 
 def migrating_probe(kind: str) -> DictProbe:
@@ -506,7 +548,7 @@ def migrating_probe(kind: str) -> DictProbe:
         for key in keys_of(range(400)):
             probe.add(key)
         assert probe.shrink()
-        probe.rehash(probe.buckets[0] // 30)
+        probe.rehash(probe.buckets[0] // 40)
     else:
         for key in keys_of(range(500)):
             probe.add(key)

@@ -1,0 +1,526 @@
+"""INFO: the figures and facts of a server, section by section; and Metrics, what is measured over time for it.
+
+A section is a function from the server to lines `name:value`, in the original's order and formats, because exporters
+parse them. Figures of what this server does not do have the value that the original shows while it does not do it.
+What would have no true value is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import sys
+import time
+from collections import deque
+
+from redislite.version import REDIS_VERSION, VERSION, build_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from redislite._core.engine import Engine
+    from redislite.server import Server
+
+    Section = Callable[[Server], list[str]]
+
+RATE_SAMPLES = 16  # what the instantaneous figures are the mean of
+RATE_PERIOD = 0.1  # seconds between samples
+PERIOD_TOLERANCE = 0.005  # seconds that a sample may come early: timers are not exact
+ACCESS_CLOCK_MASK = 0xFFFFFF  # the 24 bits of a key's access time, seconds
+REPLY_PEAK_RESET_MS = 5000
+
+
+class Metrics:
+    """What one server measures of itself over time.
+
+    `sample` is for cron, ten times a second or more often. The counters that others increase are public.
+    """
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        # Bytes used before there was any client or key; None until the first sample, if no engine is given.
+        self.startup_memory: int | None = engine.memory["used"] if engine is not None else None
+        # The identity of the data set: master_replid.
+        self.replication_id = secrets.token_hex(20)
+        # Refused by AUTH, or by the rules for commands, keys and channels.
+        self.denied_authentications = 0
+        self.denied_commands = 0
+        self.denied_keys = 0
+        self.denied_channels = 0
+        # For how long CLIENT LIST remembers the peak of a client's output; -1: for ever.
+        self.reply_peak_reset_ms = REPLY_PEAK_RESET_MS
+        self._rates: dict[str, deque[float]] = {name: deque(maxlen=RATE_SAMPLES) for name in _RATED}
+        self._last_counts: dict[str, int] = {}
+        self._last_time = 0.0
+
+    def sample(self, engine: Engine, now: float | None = None) -> None:
+        """Note how far the counters have come. now: monotonic time in seconds, read here if not given."""
+        now = time.monotonic() if now is None else now
+        if self.startup_memory is None:
+            self.startup_memory = engine.memory["used"]
+        elapsed = now - self._last_time
+        if self._last_counts and elapsed < RATE_PERIOD - PERIOD_TOLERANCE:
+            return
+        counts = {name: engine.statistics[name] for name in _RATED}
+        if self._last_counts:
+            for name, count in counts.items():
+                # Counters that were reset meanwhile begin anew.
+                self._rates[name].append(max(0, count - self._last_counts[name]) / elapsed)
+        self._last_counts = counts
+        self._last_time = now
+
+    def rate(self, name: str) -> float:
+        """How much a counter of the engine's statistics grew per second lately. Raises KeyError."""
+        samples = self._rates[name]
+        return sum(samples) / RATE_SAMPLES if samples else 0.0
+
+    def reset(self) -> None:
+        """Begin anew, as CONFIG RESETSTAT does."""
+        self.denied_authentications = self.denied_commands = self.denied_keys = self.denied_channels = 0
+        self._last_counts = {}
+        for samples in self._rates.values():
+            samples.clear()
+
+
+_RATED = ("commands_processed", "input_bytes", "output_bytes")
+
+
+def info_text(server: Server, names: Sequence[str] = ()) -> str:
+    """The text of INFO for these sections (in any case; unknown ones are ignored), or for the default ones."""
+    wanted: set[str] = set()
+    for name in names or ("default",):
+        wanted.update(_GROUPS.get(name.lower(), (name.lower(),)))
+    parts: list[str] = []
+    for name, (title, section) in _SECTIONS.items():
+        if name in wanted:
+            parts.append("\r\n".join((f"# {title}", *section(server), "")))
+    return "\r\n".join(parts)
+
+
+def _server_section(server: Server) -> list[str]:
+    system = os.uname()
+    uptime = int(time.monotonic() - server.started_monotonic)
+    config = server.config
+    lines = [
+        f"redis_version:{REDIS_VERSION}",
+        f"redislite_version:{VERSION}",
+        "redis_git_sha1:00000000",
+        "redis_git_dirty:0",
+        f"redis_build_id:{build_id()}",
+        "redis_mode:standalone",
+        f"os:{system.sysname} {system.release} {system.machine}",
+        f"arch_bits:{64 if sys.maxsize > 2**32 else 32}",
+        f"monotonic_clock:{_clock_name(system.machine)}",
+        f"multiplexing_api:{server.loop.backend}",
+        f"process_id:{os.getpid()}",
+        f"process_supervised:{(server.supervisor.kind if server.supervisor is not None else '') or 'no'}",
+        f"run_id:{server.run_id}",
+        f"tcp_port:{config['port']}",
+        f"server_time_usec:{time.time_ns() // 1000}",
+        f"uptime_in_seconds:{uptime}",
+        f"uptime_in_days:{uptime // 86400}",
+        f"hz:{server.engine.get('hz')}",
+        f"configured_hz:{config['hz']}",
+        f"lru_clock:{server.engine.now_ms // 1000 & ACCESS_CLOCK_MASK}",
+        f"executable:{server.executable}",
+        f"config_file:{server.config_path or ''}",
+        "io_threads_active:0",
+    ]
+    return lines + [f"listener{number}:{text}" for number, text in enumerate(_listeners(server))]
+
+
+def _clock_name(machine: str) -> str:
+    # What the data plane counts with; see clock.pxd.
+    if machine == "x86_64":
+        return "X86 TSC"
+    return "ARM CNTVCT" if machine in ("aarch64", "arm64") else "POSIX clock_gettime"
+
+
+def _listeners(server: Server) -> Iterable[str]:
+    config = server.config
+    if config["port"]:
+        addresses = "".join(f"bind={address}," for address in config["bind"])
+        yield f"name=tcp,{addresses}port={config['port']}"
+    if config["unixsocket"]:
+        yield f"name=unix,bind={config['unixsocket']}"
+
+
+def _clients_section(server: Server) -> list[str]:
+    memory = server.engine.memory
+    return [
+        f"connected_clients:{server.engine.connections_count}",
+        "cluster_connections:0",
+        f"maxclients:{server.config['maxclients']}",
+        f"client_recent_max_input_buffer:{memory['largest_input']}",
+        f"client_recent_max_output_buffer:{memory['largest_output']}",
+        f"blocked_clients:{memory['blocked_clients']}",
+        "tracking_clients:0",
+        "pubsub_clients:0",
+        "watching_clients:0",
+        "clients_in_timeout_table:0",
+        "total_watched_keys:0",
+        "total_blocking_keys:0",
+        "total_blocking_keys_on_nokey:0",
+        f"paused_reason:{server.pause.reason}",
+        f"paused_actions:{server.pause.mode}",
+        f"paused_timeout_milliseconds:{server.pause.remaining_ms}",
+    ]
+
+
+class MemoryFigures:
+    """The figures that INFO and MEMORY derive from what the engine and the system say. Bytes, unless it says ratio."""
+
+    def __init__(self, server: Server) -> None:
+        memory = server.engine.memory
+        startup = server.metrics.startup_memory
+        self.used: int = memory["used"]
+        self.peak: int = memory["peak"]
+        self.startup: int = self.used if startup is None else startup
+        self.clients: int = memory["clients"]
+        self.tables: int = memory["tables"]
+        # The heap's own share of the process: what it has from the system, for small blocks and for large ones.
+        self.heap: int = max(memory["mapped"] + memory["large"], self.used)
+        self.resident = resident_bytes()
+        self.overhead = self.startup + self.clients + self.tables
+        self.dataset = max(0, self.used - self.overhead)
+        net = self.used - self.startup
+        self.dataset_percent = min(100.0, self.dataset * 100 / net) if net > 0 else 0.0
+        self.peak_percent = self.used * 100 / self.peak if self.peak else 0.0
+        self.pending_objects: int = memory["discarded_entries"]
+        self.largest_input: int = memory["largest_input"]
+        self.largest_output: int = memory["largest_output"]
+        self.rehashing_tables = 0
+        self.rehashing_bytes = 0
+        self.keys = 0
+        for number in range(server.engine.databases_count):
+            tables = server.engine.database_statistics(number)
+            self.keys += tables["keys"]
+            for kind in ("keys", "expires"):
+                buckets = tables[f"{kind}_buckets"] + tables[f"{kind}_buckets_new"]
+                if tables[f"{kind}_rehashing"]:
+                    self.rehashing_tables += 1
+                    self.rehashing_bytes += tables[f"{kind}_table_bytes"] * tables[f"{kind}_buckets"] // buckets
+
+
+def resident_bytes() -> int:
+    """Bytes of memory that the process has in use now; where the system does not tell, the most it ever had."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def total_system_memory() -> int:
+    """Bytes of memory that the machine has; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+
+
+def human_bytes(size: int) -> str:
+    """An amount of bytes as the `…_human` fields have it: 512B, 1.50M."""
+    if size < 1024:
+        return f"{size}B"
+    value = float(size)
+    for unit in "KMGTPE":
+        value /= 1024
+        if value < 1024 or unit == "E":
+            break
+    return f"{value:.2f}{unit}"
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _memory_section(server: Server) -> list[str]:
+    figures = MemoryFigures(server)
+    config = server.config
+    system = total_system_memory()
+    limit = config["maxmemory"]
+    return [
+        f"used_memory:{figures.used}",
+        f"used_memory_human:{human_bytes(figures.used)}",
+        f"used_memory_rss:{figures.resident}",
+        f"used_memory_rss_human:{human_bytes(figures.resident)}",
+        f"used_memory_peak:{figures.peak}",
+        f"used_memory_peak_human:{human_bytes(figures.peak)}",
+        f"used_memory_peak_perc:{figures.peak_percent:.2f}%",
+        f"used_memory_overhead:{figures.overhead}",
+        f"used_memory_startup:{figures.startup}",
+        f"used_memory_dataset:{figures.dataset}",
+        f"used_memory_dataset_perc:{figures.dataset_percent:.2f}%",
+        f"allocator_allocated:{figures.used}",
+        f"allocator_active:{figures.heap}",
+        f"allocator_resident:{figures.heap}",
+        "allocator_muzzy:0",
+        f"total_system_memory:{system}",
+        f"total_system_memory_human:{human_bytes(system)}",
+        "used_memory_lua:0",
+        "used_memory_vm_eval:0",
+        "used_memory_lua_human:0B",
+        "used_memory_scripts_eval:0",
+        "number_of_cached_scripts:0",
+        "number_of_functions:0",
+        "number_of_libraries:0",
+        "used_memory_vm_functions:0",
+        "used_memory_vm_total:0",
+        "used_memory_vm_total_human:0B",
+        "used_memory_functions:0",
+        "used_memory_scripts:0",
+        "used_memory_scripts_human:0B",
+        f"maxmemory:{limit}",
+        f"maxmemory_human:{human_bytes(limit)}",
+        f"maxmemory_policy:{config['maxmemory-policy']}",
+        f"allocator_frag_ratio:{_ratio(figures.heap, figures.used):.2f}",
+        f"allocator_frag_bytes:{figures.heap - figures.used}",
+        "allocator_rss_ratio:1.00",
+        "allocator_rss_bytes:0",
+        f"rss_overhead_ratio:{_ratio(figures.resident, figures.heap):.2f}",
+        f"rss_overhead_bytes:{figures.resident - figures.heap}",
+        f"mem_fragmentation_ratio:{_ratio(figures.resident, figures.used):.2f}",
+        f"mem_fragmentation_bytes:{figures.resident - figures.used}",
+        "mem_not_counted_for_evict:0",
+        "mem_replication_backlog:0",
+        "mem_total_replication_buffers:0",
+        "mem_clients_slaves:0",
+        f"mem_clients_normal:{figures.clients}",
+        "mem_cluster_links:0",
+        "mem_aof_buffer:0",
+        "mem_allocator:redislite",
+        f"mem_overhead_db_hashtable_rehashing:{figures.rehashing_bytes}",
+        "active_defrag_running:0",
+        f"lazyfree_pending_objects:{figures.pending_objects}",
+        f"lazyfreed_objects:{server.engine.statistics['lazily_freed']}",
+    ]
+
+
+def _persistence_section(server: Server) -> list[str]:
+    started = int(time.time() - (time.monotonic() - server.started_monotonic))
+    return [
+        "loading:0",
+        "async_loading:0",
+        "current_cow_peak:0",
+        "current_cow_size:0",
+        "current_cow_size_age:0",
+        "current_fork_perc:0.00",
+        "current_save_keys_processed:0",
+        "current_save_keys_total:0",
+        f"rdb_changes_since_last_save:{server.engine.dirty}",
+        "rdb_bgsave_in_progress:0",
+        f"rdb_last_save_time:{started}",
+        "rdb_last_bgsave_status:ok",
+        "rdb_last_bgsave_time_sec:-1",
+        "rdb_current_bgsave_time_sec:-1",
+        "rdb_saves:0",
+        "rdb_last_cow_size:0",
+        "rdb_last_load_keys_expired:0",
+        "rdb_last_load_keys_loaded:0",
+        "aof_enabled:0",
+        "aof_rewrite_in_progress:0",
+        "aof_rewrite_scheduled:0",
+        "aof_last_rewrite_time_sec:-1",
+        "aof_current_rewrite_time_sec:-1",
+        "aof_last_bgrewrite_status:ok",
+        "aof_rewrites:0",
+        "aof_rewrites_consecutive_failures:0",
+        "aof_last_write_status:ok",
+        "aof_last_cow_size:0",
+        "module_fork_in_progress:0",
+        "module_fork_last_cow_size:0",
+    ]
+
+
+def _stats_section(server: Server) -> list[str]:
+    statistics = server.engine.statistics
+    metrics = server.metrics
+    return [
+        f"total_connections_received:{statistics['connections_received']}",
+        f"total_commands_processed:{statistics['commands_processed']}",
+        f"instantaneous_ops_per_sec:{metrics.rate('commands_processed'):.0f}",
+        f"total_net_input_bytes:{statistics['input_bytes']}",
+        f"total_net_output_bytes:{statistics['output_bytes']}",
+        "total_net_repl_input_bytes:0",
+        "total_net_repl_output_bytes:0",
+        f"instantaneous_input_kbps:{metrics.rate('input_bytes') / 1024:.2f}",
+        f"instantaneous_output_kbps:{metrics.rate('output_bytes') / 1024:.2f}",
+        "instantaneous_input_repl_kbps:0.00",
+        "instantaneous_output_repl_kbps:0.00",
+        f"rejected_connections:{statistics['connections_rejected']}",
+        "sync_full:0",
+        "sync_partial_ok:0",
+        "sync_partial_err:0",
+        f"expired_keys:{statistics['expired_keys']}",
+        f"expired_stale_perc:{statistics['expired_stale_percent']:.2f}",
+        f"expired_time_cap_reached_count:{statistics['expired_time_cap_reached']}",
+        f"expire_cycle_cpu_milliseconds:{statistics['expire_cycle_us'] // 1000}",
+        "evicted_keys:0",
+        "evicted_clients:0",
+        "evicted_scripts:0",
+        "total_eviction_exceeded_time:0",
+        "current_eviction_exceeded_time:0",
+        f"keyspace_hits:{statistics['keyspace_hits']}",
+        f"keyspace_misses:{statistics['keyspace_misses']}",
+        "pubsub_channels:0",
+        "pubsub_patterns:0",
+        "pubsubshard_channels:0",
+        "latest_fork_usec:0",
+        "total_forks:0",
+        "migrate_cached_sockets:0",
+        "slave_expires_tracked_keys:0",
+        "active_defrag_hits:0",
+        "active_defrag_misses:0",
+        "active_defrag_key_hits:0",
+        "active_defrag_key_misses:0",
+        "total_active_defrag_time:0",
+        "current_active_defrag_time:0",
+        "tracking_total_keys:0",
+        "tracking_total_items:0",
+        "tracking_total_prefixes:0",
+        "unexpected_error_replies:0",
+        f"total_error_replies:{statistics['error_replies']}",
+        "dump_payload_sanitizations:0",
+        f"total_reads_processed:{statistics['reads_processed']}",
+        f"total_writes_processed:{statistics['writes_processed']}",
+        "io_threaded_reads_processed:0",
+        "io_threaded_writes_processed:0",
+        f"client_query_buffer_limit_disconnections:{statistics['query_limit_disconnections']}",
+        f"client_output_buffer_limit_disconnections:{statistics['output_limit_disconnections']}",
+        "reply_buffer_shrinks:0",
+        "reply_buffer_expands:0",
+        f"acl_access_denied_auth:{metrics.denied_authentications}",
+        f"acl_access_denied_cmd:{metrics.denied_commands}",
+        f"acl_access_denied_key:{metrics.denied_keys}",
+        f"acl_access_denied_channel:{metrics.denied_channels}",
+    ]
+
+
+def _replication_section(server: Server) -> list[str]:
+    return [
+        "role:master",
+        "connected_slaves:0",
+        "master_failover_state:no-failover",
+        f"master_replid:{server.metrics.replication_id}",
+        "master_replid2:" + "0" * 40,
+        "master_repl_offset:0",
+        "second_repl_offset:-1",
+        "repl_backlog_active:0",
+        f"repl_backlog_size:{server.config['repl-backlog-size']}",
+        "repl_backlog_first_byte_offset:0",
+        "repl_backlog_histlen:0",
+    ]
+
+
+def _cpu_section(server: Server) -> list[str]:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = [
+        f"used_cpu_sys:{own.ru_stime:.6f}",
+        f"used_cpu_user:{own.ru_utime:.6f}",
+        f"used_cpu_sys_children:{children.ru_stime:.6f}",
+        f"used_cpu_user_children:{children.ru_utime:.6f}",
+    ]
+    # Not every system accounts for threads. Commands run on the thread that asks here.
+    who = getattr(resource, "RUSAGE_THREAD", None)
+    if who is not None:
+        thread = resource.getrusage(who)
+        lines.append(f"used_cpu_sys_main_thread:{thread.ru_stime:.6f}")
+        lines.append(f"used_cpu_user_main_thread:{thread.ru_utime:.6f}")
+    return lines
+
+
+def _modules_section(server: Server) -> list[str]:
+    return []
+
+
+def _safe(name: str) -> str:
+    """A name that cannot be taken for the syntax of a line."""
+    return name.translate(_UNSAFE)
+
+
+_UNSAFE = str.maketrans("#:\n\r", "____")
+
+
+def _commandstats_section(server: Server) -> list[str]:
+    return [
+        f"cmdstat_{_safe(name)}:calls={calls},usec={us:.0f},usec_per_call={us / calls if calls else 0:.2f},"
+        f"rejected_calls={rejected},failed_calls={failed}"
+        for name, calls, us, rejected, failed in server.engine.command_statistics()
+    ]
+
+
+def _errorstats_section(server: Server) -> list[str]:
+    return [f"errorstat_{_safe(name)}:count={count}" for name, count in server.engine.error_statistics()]
+
+
+def _latencystats_section(server: Server) -> list[str]:
+    percentiles = server.config["latency-tracking-info-percentiles"]
+    lines: list[str] = []
+    for row in server.table.rows:
+        histogram = server.engine.latency_histogram(row.id)
+        if histogram:
+            values = ",".join(
+                f"p{_percentile_name(percentile)}={at_percentile(histogram, percentile) / 1000:.3f}"
+                for percentile in percentiles
+            )
+            lines.append(f"latency_percentiles_usec_{_safe(row.name)}:{values}")
+    return lines
+
+
+def _percentile_name(percentile: float) -> str:
+    return f"{percentile:f}".rstrip("0").rstrip(".")
+
+
+def at_percentile(histogram: Sequence[tuple[int, int]], percentile: float) -> int:
+    """The bound of the bucket below which this share of all calls is, in the unit of the bounds."""
+    total = sum(count for _, count in histogram)
+    wanted = max(1, int(percentile / 100 * total + 0.5))
+    seen = 0
+    for bound, count in histogram:
+        seen += count
+        if seen >= wanted:
+            return bound
+    return histogram[-1][0]
+
+
+def _cluster_section(server: Server) -> list[str]:
+    return ["cluster_enabled:0"]
+
+
+def _keyspace_section(server: Server) -> list[str]:
+    lines: list[str] = []
+    for number in range(server.engine.databases_count):
+        database = server.engine.database_statistics(number)
+        if database["keys"]:
+            lines.append(
+                f"db{number}:keys={database['keys']},expires={database['expires']},avg_ttl={database['average_ttl_ms']}"
+            )
+    return lines
+
+
+_SECTIONS: dict[str, tuple[str, Section]] = {
+    "server": ("Server", _server_section),
+    "clients": ("Clients", _clients_section),
+    "memory": ("Memory", _memory_section),
+    "persistence": ("Persistence", _persistence_section),
+    "stats": ("Stats", _stats_section),
+    "replication": ("Replication", _replication_section),
+    "cpu": ("CPU", _cpu_section),
+    "modules": ("Modules", _modules_section),
+    "commandstats": ("Commandstats", _commandstats_section),
+    "errorstats": ("Errorstats", _errorstats_section),
+    "latencystats": ("Latencystats", _latencystats_section),
+    "cluster": ("Cluster", _cluster_section),
+    "keyspace": ("Keyspace", _keyspace_section),
+}
+_DETAILED = ("commandstats", "latencystats")
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "default": tuple(name for name in _SECTIONS if name not in _DETAILED),
+    "all": tuple(_SECTIONS),
+    "everything": tuple(_SECTIONS),
+    "module_list": ("modules",),
+}

@@ -1,0 +1,60 @@
+"""The layering of the data plane, read from its imports: they point down only, and never to the control plane."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+CORE = Path(__file__).resolve().parents[2] / "redislite" / "_core"
+
+# Bottom to top; a module imports from layers below its own, or from its own where that is marked.
+LAYERS = [
+    {"alloc", "clock", "prefixed", "numbers", "glob"},
+    {"sds", "dict", "listpack", "intset", "skiplist", "rax", "quicklist"},
+    {"state"},
+    {"blocking", "resp", "reply", "set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
+    {"arguments", "object", "table"},
+    {"keyspace"},
+    {"expiry", "scanning"},
+    {"strings", "keys", "lists", "sets", "hashes", "zsets", "streams", "bits", "hyperloglog", "geo", "sort"},
+    {"client"},
+    {"engine"},
+]
+HANDLERS = LAYERS[7]
+IMPORT = re.compile(r"^\s*from redislite(?:\._core)?\.(\w+) c?import|^\s*from redislite\._core import (.+)$", re.M)
+
+
+def level(module: str) -> int:
+    for number, names in enumerate(LAYERS):
+        if module in names:
+            return number
+    raise AssertionError(f"{module} has no place in the layers")
+
+
+def cython_modules() -> list[Path]:
+    return sorted(path for path in CORE.glob("*.p[yx][xd]") if not path.stem.startswith(("probe", "__init__")))
+
+
+@pytest.mark.parametrize("path", cython_modules(), ids=lambda path: path.name)
+def test_imports_point_down(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"^\s*(from|import) redislite\.(?!_core)", text, re.M), "the control plane is not to be imported"
+    own = level(path.stem)
+    for match in IMPORT.finditer(text):
+        names = [match[1]] if match[1] else [name.strip() for name in match[2].split(",")]
+        for name in names:
+            if name == path.stem or not list(CORE.glob(f"{name}.p[yx][xd]")):
+                continue
+            assert level(name) <= own, f"{path.name} imports {name}, which stands above it"
+            assert not (path.stem in HANDLERS and name in HANDLERS), "handlers of one type never import another's"
+
+
+@pytest.mark.parametrize("path", sorted(CORE.glob("*.pxd")), ids=lambda path: path.name)
+def test_every_function_states_its_contract(path: Path) -> None:
+    declaration = re.compile(r"^ *cdef (?!class|struct|enum|extern|packed|union)[^\n=#]*\([^)]*\)([^\n]*)$", re.M)
+    for match in declaration.finditer(path.read_text()):
+        if match[0].startswith("    cdef") and "noexcept" not in match[0] and "except" not in match[0]:
+            continue  # a method of an extension class: Python calls it with the GIL, and it raises
+        assert "noexcept" in match[1] or "except" in match[1], match[0]
