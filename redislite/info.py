@@ -54,6 +54,10 @@ class Metrics:
         self._last_counts: dict[str, int] = {}
         self._last_time = 0.0
 
+    def change_replication_id(self) -> None:
+        """Give the data set another identity."""
+        self.replication_id = secrets.token_hex(20)
+
     def sample(self, engine: Engine, now: float | None = None) -> None:
         """Note how far the counters have come. now: monotonic time in seconds, read here if not given."""
         now = time.monotonic() if now is None else now
@@ -154,7 +158,7 @@ def _clients_section(server: Server) -> list[str]:
         f"maxclients:{server.config['maxclients']}",
         f"client_recent_max_input_buffer:{memory['largest_input']}",
         f"client_recent_max_output_buffer:{memory['largest_output']}",
-        f"blocked_clients:{memory['blocked_clients']}",
+        f"blocked_clients:{server.engine.blocked_clients}",
         "tracking_clients:0",
         "pubsub_clients:0",
         "watching_clients:0",

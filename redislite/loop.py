@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     EventHandler = Callable[[int], object]
     Waiter = Callable[[float], list[tuple[int, int]]]
+    Backend = type["EpollBackend"] | type["PollBackend"] | type["SelectBackend"] | type["KqueueBackend"]
 
 READABLE = 1
 WRITABLE = 4
@@ -153,7 +154,7 @@ class KqueueBackend:
         self._queue.close()
 
 
-BACKENDS = {"epoll": EpollBackend, "kqueue": KqueueBackend, "poll": PollBackend, "select": SelectBackend}
+BACKENDS: dict[str, Backend] = {"epoll": EpollBackend, "kqueue": KqueueBackend, "poll": PollBackend, "select": SelectBackend}
 
 
 def best_backend() -> str:

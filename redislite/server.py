@@ -41,7 +41,6 @@ from redislite.process import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from redislite._core.client import Connection
 
@@ -387,7 +386,7 @@ def run(config: Config) -> int:
     if config["daemonize"] and not supervisor.kind:
         daemonize()
         log.discard_output = True
-    log.notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")
+    log.notice("redislite is starting")
     bits = 64 if sys.maxsize > 2**32 else 32
     log.notice(
         f"Redis version={COMPATIBLE_VERSION}, bits={bits}, commit=00000000, modified=0, pid={os.getpid()}, just started"

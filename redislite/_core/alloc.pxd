@@ -42,6 +42,7 @@ cdef struct Heap:
     Segment* segments       # all segments
     Segment* available      # those with pages to take
     CheckedBlock* checked   # checked build: the small blocks handed out
+    size_t limit            # checked build: what used may not pass, as if memory were out; 0: nothing. For tests
 
 
 # A new heap, or NULL where memory is out.

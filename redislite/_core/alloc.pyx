@@ -321,6 +321,8 @@ cdef void checked_count(Heap* heap, size_t size, uint64_t kind, bint add) noexce
 cdef void* checked_alloc(Heap* heap, size_t size, uint64_t kind) noexcept nogil:
     cdef void* start
     cdef CheckedBlock* header
+    if heap.limit and size > heap.limit - min(heap.used, heap.limit):
+        return NULL
     if size > <size_t> -1 - CHECKED_HEADER or posix_memalign(&start, LINE, CHECKED_HEADER + size):
         return NULL
     header = <CheckedBlock*> start

@@ -31,7 +31,7 @@ from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.reply cimport chunk_data, reply_object, reply_pending, reply_release
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX, GATE_MEMORY,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX, GATE_MEMORY,
     GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK,
     Argument, Chunk, Client, Command, CommandStatistics, Core, Database, ErrorKind, Request,
 )
@@ -552,12 +552,11 @@ cdef class Engine:
     @property
     def memory(self) -> dict[str, int]:
         """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), clients, overhead of the key tables;
-        largest input and output that waited of any client; counts of entries to be released and of blocked clients."""
+        largest input and output that waited of any client; count of entries to be released."""
         cdef Client* client = self.core.clients
         cdef size_t clients = 0
         cdef size_t largest_input = 0
         cdef size_t largest_output = 0
-        cdef int blocked = 0
         cdef size_t tables = 0
         cdef int i
         heap_note_peak(self.core.heap)
@@ -567,8 +566,6 @@ cdef class Engine:
                 largest_input = client.query_peak
             if client.reply_peak > largest_output:
                 largest_output = client.reply_peak
-            if client.flags & CLIENT_BLOCKED:
-                blocked += 1
             client = client.next
         for i in range(self.core.databases_count):
             tables += dict_table_bytes(&self.core.databases[i].keys)
@@ -583,7 +580,6 @@ cdef class Engine:
             "discarded_entries": self.core.discarded_entries,
             "largest_input": largest_input,
             "largest_output": largest_output,
-            "blocked_clients": blocked,
         }
 
     def trim_memory(self) -> None:

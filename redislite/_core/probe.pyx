@@ -255,10 +255,14 @@ cdef class DictProbe:
     def replace(self, bytes key not None):
         """Puts a new entry with the same key into the slot of the old one; whether the key was there."""
         cdef void** slot = dict_find(&self.d, key, len(key), dict_hash(&self.d, key, len(key)))
+        cdef void* entry
         if slot == NULL:
             return False
+        entry = self.entry_new(key, len(key))
+        if entry == NULL:
+            raise MemoryError
         self.entry_free(slot[0])
-        slot[0] = self.entry_new(key, len(key))
+        slot[0] = entry
         return True
 
     def scan(self, uint64_t cursor):
@@ -361,6 +365,10 @@ cdef class DictProbe:
     @property
     def heap_used(self):
         return self.heap.used
+
+    def set_heap_limit(self, size_t limit):
+        """Lets allocations fail past this many bytes in use, in a checked build; 0: none fail."""
+        self.heap.limit = limit
 
     def check(self, bint tight=False):
         """Raises AssertionError where an invariant of the dict does not hold.

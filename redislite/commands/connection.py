@@ -16,7 +16,6 @@ from redislite._core.reply_types import (
     help_reply,
 )
 from redislite._core.row import command, container
-from redislite.config import COMPATIBLE_VERSION
 from redislite.config_directives import parse_integer
 from redislite.connection import (
     CLIENT_CLOSE_NOW,
@@ -49,6 +48,7 @@ from redislite.connection import (
     user_exists,
 )
 from redislite.pause import ALL, WRITE
+from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def hello(server: Server, connection: Connection, args: list[bytes]) -> object:
     _set_protocol(connection, protocol)
     return {
         b"server": b"redis",
-        b"version": COMPATIBLE_VERSION.encode(),
+        b"version": REDIS_VERSION.encode(),
         b"proto": protocol,
         b"id": connection.id,
         b"mode": b"standalone",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import settings
@@ -125,7 +126,7 @@ def test_many_blocks_of_a_class_are_distinct_and_dense(size: int) -> None:
     blocks = [heap.alloc(size) for _ in range(count)]
     assert len(set(blocks)) == count
     ordered = sorted(blocks)
-    assert all(after - before >= size for before, after in zip(ordered, ordered[1:], strict=False))
+    assert all(after - before >= size for before, after in pairwise(ordered))
     if not heap.checked():
         assert heap.mapped <= 1.03 * count * size + PAGE
     for block in blocks[::2] + blocks[1::2]:

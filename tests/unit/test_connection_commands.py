@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from redislite._core.engine import Engine, decode
 
 import redislite
 from redislite import connection as connection_module
 from redislite import pause as pause_module
+from redislite._core.engine import Engine, decode
 from redislite._core.reply_types import CommandError
 from redislite._core.row import rows_of
 from redislite.commands import connection as commands

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from redislite._core.probe import DictProbe
+from redislite._core.probe import DictProbe, HeapProbe
 
 SCAN_RUNS = 1200
 MASK = 2**64 - 1
@@ -102,7 +102,9 @@ class DictMachine(RuleBasedStateMachine):
 
     @rule(remove=st.booleans())
     def iterate(self, remove: bool) -> None:
-        removed = set(random.Random(len(self.model)).sample(sorted(self.model), len(self.model) // 2)) if remove else set()
+        removed = (
+            set(random.Random(len(self.model)).sample(sorted(self.model), len(self.model) // 2)) if remove else set()
+        )
         assert sorted(self.probe.iterate(removed)) == sorted(self.model)
         self.model -= removed
         self.tight = self.tight and not removed
@@ -192,7 +194,9 @@ def test_model_of_the_hash_agrees_with_python() -> None:
     data = b"the same bytes, hashed with a key of zeros"
     program = f"print(hash({data!r}) % 2**64)"
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
     assert int(answer.stdout) == siphash_1_3((0, 0), data)
 
 
@@ -200,7 +204,9 @@ def test_model_of_the_hash_agrees_with_python() -> None:
 def test_keys_of_any_length(length: int) -> None:
     probe = DictProbe(8)
     key = bytes(index % 251 for index in range(length))
-    others = [key[:index] + bytes([key[index] ^ 1]) + key[index + 1 :] for index in {0, length // 2, length - 1} if length]
+    others = [
+        key[:index] + bytes([key[index] ^ 1]) + key[index + 1 :] for index in {0, length // 2, length - 1} if length
+    ]
     others.append(key + b"\0")
     assert probe.add(key)
     assert key in probe
@@ -232,7 +238,7 @@ def test_first_table_is_one_cache_line() -> None:
     assert probe.table_bytes == 64
     probe.add(b"one more")
     probe.check()
-    assert probe.buckets == (2, 0)
+    assert probe.table_bytes == 128
 
 
 def test_growth_keeps_the_load_near_its_limit_without_help() -> None:
@@ -393,7 +399,7 @@ def test_held_back_dict_does_not_shrink() -> None:
     assert probe.shrink()
 
 
-def test_reserve_makes_room_at_once() -> None:
+def test_reserve_makes_room() -> None:
     probe = DictProbe()
     probe.reserve(10_000)
     buckets = probe.buckets
@@ -450,6 +456,37 @@ def test_hundreds_of_keys_with_one_home() -> None:
         assert probe.discard(key)
     probe.check(tight=True)
     assert probe.children == 0
+
+
+@pytest.mark.skipif(not HeapProbe.checked(), reason="needs a build with a checked heap")
+def test_memory_out_at_any_place_leaves_the_dict_whole() -> None:
+    refused = 0
+    for run in range(300):
+        generator = random.Random(run)
+        probe = DictProbe(seed=(run, 3))
+        model: set[bytes] = set()
+        for _ in range(generator.randrange(5, 25)):
+            probe.set_heap_limit(probe.heap_used + generator.randrange(3000) if generator.random() < 0.7 else 0)
+            start = generator.randrange(600)
+            keys = keys_of(range(start, start + generator.randrange(300)))
+            action = generator.random()
+            try:
+                if action < 0.5:
+                    for key in keys:
+                        probe.add(key)
+                        model.add(key)
+                elif action < 0.9:
+                    for key in sorted(model)[generator.randrange(20) :] if action < 0.6 else keys:
+                        assert probe.discard(key) == (key in model)
+                        model.discard(key)
+                else:
+                    probe.reserve(generator.randrange(3000))
+            except MemoryError:
+                refused += 1
+            probe.rehash(generator.randrange(8))
+            probe.check(tight=True)
+            assert sorted(full_scan(probe)) == sorted(model)
+    assert refused > 300
 
 
 class Churn:

@@ -1,0 +1,357 @@
+"""DEBUG: switches and tests for who develops the server or tests against it.
+
+Open only to whom `enable-debug-command` lets in. A subcommand is a function from the server, the connection and what
+stands behind the subcommand's name to a reply.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from redislite._core.reply_types import NO_REPLY, OK, CommandError, Push, Set, SimpleString, Verbatim, help_reply
+from redislite._core.row import command
+from redislite.commands.permission import require_enabled
+from redislite.commands.server import parse_integer_argument
+from redislite.config import ConfigError
+from redislite.digest import dataset_digest, value_digest
+from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redislite._core.client import Connection
+    from redislite.server import Server
+
+    Subcommand = Callable[[Server, Connection, list[bytes]], object]
+
+BUCKET_SLOTS = 7  # of the data plane's dict
+NO_SUCH_KEY = "ERR no such key"
+PROTOCOL_TYPES = "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+BIG_NUMBER = b"1234567999999999999999999999999999999"
+
+# Name → least and most arguments behind it, function, usage and explanation.
+_SUBCOMMANDS: dict[bytes, tuple[int, int, Subcommand, str, str]] = {}
+
+
+@command(
+    "debug",
+    -2,
+    "admin noscript loading stale protected",
+    group="server",
+    since="1.0.0",
+    system=True,
+    summary="Switches and tests for developing the server itself.",
+    complexity="Depends on the subcommand",
+)
+def debug(server: Server, connection: Connection, args: list[bytes]) -> object:
+    """DEBUG subcommand [argument ...]."""
+    require_enabled(server, connection, "debug")
+    name = args[1].lower()
+    if name == b"help" and len(args) == 2:
+        return help_reply("debug", tuple((usage, text) for _, _, _, usage, text in _SUBCOMMANDS.values()))
+    least, most, function = _SUBCOMMANDS.get(name, (1, 0, None))[:3]
+    if function is None or not least <= len(args) - 2 <= most:
+        raise unknown_subcommand(args[1])
+    return function(server, connection, args[2:])
+
+
+def unknown_subcommand(name: bytes) -> CommandError:
+    """The error for a subcommand that is not there, or not with so many arguments."""
+    shown = name[:128].decode("utf-8", "surrogateescape")
+    return CommandError(f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try DEBUG HELP.")
+
+
+def subcommand(
+    usage: str, explanation: str, least: int = 0, most: int | None = None
+) -> Callable[[Subcommand], Subcommand]:
+    """Decorator: makes a function the subcommand that the usage begins with."""
+
+    def decorate(function: Subcommand) -> Subcommand:
+        name = usage.split()[0].lower().encode()
+        _SUBCOMMANDS[name] = (least, least if most is None else most, function, usage, explanation)
+        return function
+
+    return decorate
+
+
+def parse_switch(value: bytes) -> bool:
+    """A 0 or 1, leniently: what does not begin with a number is 0."""
+    digits = value.lstrip(b" \t+-")
+    return any(character in b"123456789" for character in digits[: len(digits) - len(digits.lstrip(b"0123456789"))])
+
+
+# Crashes
+
+
+def _die(server: Server, message: str) -> None:
+    server.log.warning(message)
+    os.abort()
+
+
+@subcommand("ASSERT", "Crash as a failed assertion does.")
+def _assert(server: Server, connection: Connection, args: list[bytes]) -> object:
+    _die(server, "=== ASSERTION FAILED === (asked for by DEBUG ASSERT)")
+    return NO_REPLY
+
+
+@subcommand("PANIC", "Crash as the server does where it cannot go on.")
+def _panic(server: Server, connection: Connection, args: list[bytes]) -> object:
+    _die(server, "Guru Meditation: asked for by DEBUG PANIC")
+    return NO_REPLY
+
+
+@subcommand("OOM", "Crash for lack of memory.")
+def _oom(server: Server, connection: Connection, args: list[bytes]) -> object:
+    size = sys.maxsize - 64
+    try:
+        bytearray(size)
+    except MemoryError:
+        _die(server, f"Out Of Memory allocating {size} bytes!")
+    return NO_REPLY
+
+
+@subcommand("SEGFAULT", "Crash by writing to memory that is not there.")
+def _segfault(server: Server, connection: Connection, args: list[bytes]) -> object:
+    import ctypes
+
+    ctypes.memset(1, 0, 1)
+    return NO_REPLY
+
+
+@subcommand("LEAK <string>", "Keep a string in memory for ever.", 1)
+def _leak(server: Server, connection: Connection, args: list[bytes]) -> object:
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(args[0]))
+    return OK
+
+
+# Switches
+
+
+@subcommand("SET-ACTIVE-EXPIRE <0|1>", "Switch off or on that expired keys are looked for in the background.", 1)
+def _set_active_expire(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.engine.set("active_expire", parse_switch(args[0]))
+    return OK
+
+
+@subcommand("PAUSE-CRON <0|1>", "Suspend the periodic work, or go on with it.", 1)
+def _pause_cron(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.cron_paused = parse_switch(args[0])
+    return OK
+
+
+@subcommand("DICT-RESIZING <0|1>", "Let the tables of keys keep their size unless they must grow, or not.", 1)
+def _dict_resizing(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.engine.set_resizing(parse_switch(args[0]))
+    return OK
+
+
+@subcommand(
+    "REPLYBUFFER <PEAK-RESET-TIME (NEVER|RESET|milliseconds)|RESIZING (0|1)>",
+    "Say for how long the peak of a client's output counts, or whether it does.",
+    2,
+)
+def _reply_buffer(server: Server, connection: Connection, args: list[bytes]) -> object:
+    what = args[0].lower()
+    if what == b"peak-reset-time":
+        word = args[1].lower()
+        if word == b"never":
+            server.metrics.reply_peak_reset_ms = -1
+        elif word == b"reset":
+            server.metrics.reply_peak_reset_ms = REPLY_PEAK_RESET_MS
+        else:
+            server.metrics.reply_peak_reset_ms = parse_integer_argument(args[1])
+    elif what == b"resizing":
+        server.engine.set("reply_resizing", parse_switch(args[1]))
+    else:
+        raise unknown_subcommand(b"replybuffer")
+    return OK
+
+
+@subcommand("CHANGE-REPL-ID", "Give the data set another identity.")
+def _change_replication_id(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.metrics.change_replication_id()
+    return OK
+
+
+@subcommand("CONFIG-REWRITE-FORCE-ALL", "Write all parameters into the configuration file, defaults included.")
+def _config_rewrite_all(server: Server, connection: Connection, args: list[bytes]) -> object:
+    try:
+        server.config.rewrite(everything=True)
+    except (ConfigError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"ERR CONFIG-REWRITE-FORCE-ALL failed: {reason}") from None
+    return OK
+
+
+# Keys
+
+
+@subcommand("POPULATE <count> [<prefix>] [<size>]", "Add string keys <prefix>:<number>; their size is in bytes.", 1, 3)
+def _populate(server: Server, connection: Connection, args: list[bytes]) -> object:
+    count = parse_integer_argument(args[0])
+    if count < 0:
+        raise CommandError("ERR value is out of range, must be positive")
+    prefix = args[1] if len(args) > 1 else b"key"
+    size = parse_integer_argument(args[2]) if len(args) > 2 else 0
+    if size < 0:
+        raise CommandError("ERR value is out of range, must be positive")
+    if size > server.config["proto-max-bulk-len"]:
+        raise CommandError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+    for number in range(count):
+        value = b"value:%d" % number
+        server.engine.add_string(
+            connection.database, b"%s:%d" % (prefix, number), value[:size].ljust(size, b"\0") if size else value
+        )
+    return OK
+
+
+@subcommand("DIGEST", "Tell the digest of the whole data set.")
+def _digest(server: Server, connection: Connection, args: list[bytes]) -> object:
+    return SimpleString(dataset_digest(server.engine).hex())
+
+
+@subcommand("DIGEST-VALUE <key> [<key> ...]", "Tell the digest of each key's value.", 0, sys.maxsize)
+def _digest_value(server: Server, connection: Connection, args: list[bytes]) -> object:
+    return [SimpleString(value_digest(server.engine, connection.database, key).hex()) for key in args]
+
+
+@subcommand("OBJECT <key> [FAST]", "Tell how a key's value is stored; FAST leaves out what takes time.", 1, 2)
+def _object(server: Server, connection: Connection, args: list[bytes]) -> object:
+    engine = server.engine
+    facts = engine.inspect(connection.database, args[0])
+    if facts is None:
+        raise CommandError(NO_SUCH_KEY)
+    length = ""
+    if len(args) == 1 or args[1].lower() != b"fast":
+        value = engine.string_value(connection.database, args[0]) or b""
+        length = f" serializedlength:{serialized_length(value)}"
+    idle = facts["idle_seconds"]
+    accessed = engine.now_ms // 1000 - idle & ACCESS_CLOCK_MASK
+    return SimpleString(
+        f"Value at:{facts['address']:#x} refcount:1 encoding:{facts['encoding']}{length} lru:{accessed} "
+        f"lru_seconds_idle:{idle}"
+    )
+
+
+def serialized_length(value: bytes) -> int:
+    """Bytes of a string in a snapshot, uncompressed: a number that has a short form, or a length and the bytes."""
+    if len(value) <= 11 and value.removeprefix(b"-").isdigit() and str(int(value)).encode() == value:
+        for bits, size in ((8, 2), (16, 3), (32, 5)):
+            if -1 << bits - 1 <= int(value) < 1 << bits - 1:
+                return size
+    head = 1 if len(value) < 1 << 6 else 2 if len(value) < 1 << 14 else 5 if len(value) < 1 << 32 else 9
+    return head + len(value)
+
+
+@subcommand("SDSLEN <key>", "Tell how long a key and its string are, and what they take. Both stand in one block.", 1)
+def _string_lengths(server: Server, connection: Connection, args: list[bytes]) -> object:
+    facts = server.engine.inspect(connection.database, args[0])
+    if facts is None:
+        raise CommandError(NO_SUCH_KEY)
+    if facts["type"] != "string" or facts["encoding"] == "int":
+        raise CommandError("ERR Not an sds encoded string.")
+    length = len(server.engine.string_value(connection.database, args[0]) or b"")
+    return SimpleString(
+        f"key_sds_len:{len(args[0])}, key_sds_avail:0, key_zmalloc: {facts['memory']}, "
+        f"val_sds_len:{length}, val_sds_avail:0, val_zmalloc: 0"
+    )
+
+
+@subcommand("HTSTATS <database> [FULL]", "Tell how full the tables of keys and of deadlines are.", 1, 2)
+def _table_statistics(server: Server, connection: Connection, args: list[bytes]) -> object:
+    number = parse_integer_argument(args[0])
+    if not 0 <= number < server.engine.databases_count:
+        raise CommandError("ERR Out of range database")
+    tables = server.engine.database_statistics(number)
+    return Verbatim(
+        "txt",
+        "[Dictionary HT]\n"
+        + describe_table(tables, "keys", tables["keys"])
+        + "[Expires HT]\n"
+        + describe_table(tables, "expires", tables["expires"]),
+    )
+
+
+def describe_table(tables: dict[str, int], kind: str, entries: int) -> str:
+    """One dict's tables in the form of DEBUG HTSTATS."""
+    text = "Hash table 0 stats (main hash table):\n"
+    if not entries:
+        return text + "No stats available for empty dictionaries\n"
+    text += f" table size: {tables[f'{kind}_buckets'] * BUCKET_SLOTS}\n number of elements: {entries}\n"
+    if tables[f"{kind}_rehashing"]:
+        text += (
+            "Hash table 1 stats (rehashing target):\n"
+            f" table size: {tables[f'{kind}_buckets_new'] * BUCKET_SLOTS}\n number of elements: {entries}\n"
+        )
+    return text
+
+
+# Replies
+
+
+@subcommand("SLEEP <seconds>", "Do nothing, and let nobody else do anything; a fraction is allowed.", 1)
+def _sleep(server: Server, connection: Connection, args: list[bytes]) -> object:
+    try:
+        seconds = float(args[0])
+    except ValueError:
+        seconds = 0.0
+    if seconds > 0:
+        time.sleep(seconds)
+    return OK
+
+
+@subcommand("ERROR <string>", "Answer an error.", 1)
+def _error(server: Server, connection: Connection, args: list[bytes]) -> object:
+    text = args[0].decode("utf-8", "surrogateescape")
+    raise CommandError(text.replace("\r", " ").replace("\n", " "))
+
+
+@subcommand("LOG <message>", "Write a line into the log.", 1)
+def _log(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.log.warning("DEBUG LOG: " + args[0].decode("utf-8", "surrogateescape"))
+    return OK
+
+
+@subcommand("PROTOCOL <type>", f"Answer a value of a type: {PROTOCOL_TYPES}.", 1)
+def _protocol(server: Server, connection: Connection, args: list[bytes]) -> object:
+    name = args[0].lower()
+    if name in _PROTOCOL_VALUES:
+        return _PROTOCOL_VALUES[name]
+    resp3 = connection.protocol >= 3
+    if name == b"bignum":
+        # No Python object stands for a number of RESP3 that is beyond 64 bits.
+        if not resp3:
+            return BIG_NUMBER
+        connection.append_raw(b"(" + BIG_NUMBER + b"\r\n")
+        return NO_REPLY
+    if name == b"attrib":
+        if resp3:
+            connection.append_raw(b"|1\r\n")
+            connection.append(b"key-popularity")
+            connection.append([b"key:123", 90])
+        return b"Some real reply following the attribute"
+    if name == b"push":
+        if not resp3:
+            raise CommandError("ERR RESP2 is not supported by this command")
+        connection.append(Push([b"server-cpu-usage", 42]))
+        return b"Some real reply following the push reply"
+    raise CommandError(f"ERR Wrong protocol type name. Please use one of the following: {PROTOCOL_TYPES}")
+
+
+_PROTOCOL_VALUES: dict[bytes, object] = {
+    b"string": b"Hello World",
+    b"integer": 12345,
+    b"double": 3.141,
+    b"null": None,
+    b"array": [0, 1, 2],
+    b"set": Set([0, 1, 2]),
+    b"map": {0: False, 1: True, 2: False},
+    b"verbatim": Verbatim("txt", b"This is a verbatim\nstring"),
+    b"true": True,
+    b"false": False,
+}
