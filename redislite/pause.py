@@ -49,6 +49,13 @@ class PauseState:
         """How long the pause lasts yet; 0 where there is none."""
         return 0 if self._mode == NONE else max(0, int(self._end - _now_ms()))
 
+    @property
+    def postponed(self) -> int:
+        """How many clients a pause holds; INFO counts them among the blocked ones."""
+        if self._mode == NONE:
+            return 0
+        return sum(1 for connection in self._server.engine.all_connections() if connection.flags & CLIENT_POSTPONED)
+
     def pause(self, duration_ms: int, mode: str) -> None:
         """Suspends clients (ALL) or their writes (WRITE) from the next command on.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import SUBSTITUTE, Connection, ServerPool, ServerProcess, real_server_program
+from harness import SUBSTITUTE, Connection, ServerDied, ServerPool, ServerProcess, real_server_program
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,12 +45,28 @@ def shared_servers() -> dict[str, ServerProcess]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def failed_starts() -> dict[str, str]:
+    """Why a shared server could not be started, by role: it is tried once, not before each test."""
+    return {}
+
+
 def _shared(
-    shared: dict[str, ServerProcess], pool: ServerPool, role: str, program: list[str] | None = None
+    shared: dict[str, ServerProcess],
+    failed: dict[str, str],
+    pool: ServerPool,
+    role: str,
+    program: list[str] | None = None,
 ) -> ServerProcess:
+    if role in failed:
+        pytest.fail(f"this server could not be started before: {failed[role]}", pytrace=False)
     server = shared.get(role)
     if server is None or not server.alive():
-        server = shared[role] = pool(program)
+        try:
+            server = shared[role] = pool(program)
+        except ServerDied as why:
+            failed[role] = str(why)
+            raise
     server.reset()
     return server
 
@@ -66,10 +82,13 @@ def _apply_needs(node: pytest.Item, server: ServerProcess) -> None:
 
 @pytest.fixture
 def server(
-    request: pytest.FixtureRequest, session_pool: ServerPool, shared_servers: dict[str, ServerProcess]
+    request: pytest.FixtureRequest,
+    session_pool: ServerPool,
+    shared_servers: dict[str, ServerProcess],
+    failed_starts: dict[str, str],
 ) -> Iterator[ServerProcess]:
     """The server under test, shared by the session, without keys and with its first configuration."""
-    process = _shared(shared_servers, session_pool, "ours")
+    process = _shared(shared_servers, failed_starts, session_pool, "ours")
     _apply_needs(request.node, process)
     yield process
     if not process.alive():
@@ -81,12 +100,14 @@ def server(
 
 
 @pytest.fixture
-def real_server(session_pool: ServerPool, shared_servers: dict[str, ServerProcess]) -> ServerProcess:
+def real_server(
+    session_pool: ServerPool, shared_servers: dict[str, ServerProcess], failed_starts: dict[str, str]
+) -> ServerProcess:
     """The original, to compare with."""
     program = real_server_program()
     if program is None:
         pytest.skip("redis-server is not installed (REDISLITE_REAL_SERVER can name another)")
-    return _shared(shared_servers, session_pool, "real", program)
+    return _shared(shared_servers, failed_starts, session_pool, "real", program)
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ cdef void resume_clients(Core* core) noexcept nogil
 cdef int client_write(Core* core, Client* client) noexcept nogil
 # Output was appended outside of the client's own turn: write it before the loop sleeps.
 cdef void client_queue_write(Core* core, Client* client) noexcept nogil
+# Gives back input buffers that are larger than what came lately; idle: nothing has come for a while.
+cdef void trim_client(Core* core, Client* client, bint idle) noexcept nogil
 # Bytes that the client takes: struct, query buffer, parser, output.
 cdef size_t client_memory(const Client* client) noexcept nogil
 # Closes the client over its output limits; true where it did.

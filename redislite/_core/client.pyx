@@ -20,14 +20,14 @@ from redislite._core.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle,
     parser_new, parser_release_owned, resp_large_done, resp_parse,
 )
-from redislite._core.sds cimport sds_block_size, sds_capacity, sds_length, sds_set_length
+from redislite._core.sds cimport sds, sds_block_size, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
     CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_INSIDE, CLIENT_INTERNAL,
     CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH,
     COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, COMMAND_ADMIN, COMMAND_WRITE, COMMANDLOG_LARGE_REPLY,
     COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, GATE_MEMORY, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE,
-    GATE_RENEWAL, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk,
+    GATE_RENEWAL, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, LONG_ARGUMENT, QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk,
     Client, Command, CommandStatistics, Core, Parser, Request, WaitList, Waiter,
 )
 from redislite._core.table cimport command_resolve, histogram_add
@@ -39,6 +39,7 @@ cdef extern from "<sys/uio.h>" nogil:
     ssize_t writev(int fd, const iovec* vector, int count) noexcept
 
 cdef enum:
+    LONG_QUERY_BUFFER = 2 * LONG_ARGUMENT   # bytes of one read from a client that sends long arguments
     VECTOR_MAX = 64                     # chunks of one write
     WRITE_TURN_MAX = 1 << 20            # bytes a client may be written per turn, others wait
     UNAUTHENTICATED_QUERY_MAX = 1 << 20
@@ -265,21 +266,19 @@ cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parse
     cdef size_t capacity
     if rest:
         if client.query == NULL:
-            capacity = rest + QUERY_BUFFER
+            # Who sends long arguments is read in larger pieces from here on.
+            capacity = rest + (LONG_QUERY_BUFFER if parser.large != NULL else QUERY_BUFFER)
             client.query = <char*> heap_alloc(core.heap, capacity)
             if client.query == NULL:
                 client.flags |= CLIENT_CLOSE_NOW
                 return
             client.query_capacity = capacity
+            core.own_queries += 1
             memcpy(client.query, data + start, rest)
         elif start:
             memmove(client.query, client.query + start, rest)
-        client.query_length = rest
-    elif client.query != NULL:
-        heap_free(core.heap, client.query, client.query_capacity)
-        client.query = NULL
-        client.query_length = 0
-        client.query_capacity = 0
+    # An own buffer is kept until trim_client finds it unused: pieces tend to be followed by more pieces.
+    client.query_length = rest
     if parser_is_idle(parser):
         parser.position = 0
         if client.parser != NULL:
@@ -305,7 +304,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     client.flags |= CLIENT_INSIDE
     if parser.large != NULL:
         state = PARSE_LONG
-        if sds_length(parser.large) == sds_capacity(parser.large):
+        if sds_length(parser.large) == <size_t> parser.bulk + 2:
             state = resp_large_done(core.heap, parser)
             if state == PARSE_REQUEST:
                 take_request(core, client, parser, data)
@@ -445,6 +444,12 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
     cdef char* grown
     if parser.large != NULL:
         used = sds_length(parser.large)
+        if sds_capacity(parser.large) < <size_t> parser.bulk + 2:
+            # It had been trimmed while nothing came.
+            grown = sds_resize(core.heap, parser.large, <size_t> parser.bulk + 2)
+            if grown == NULL:
+                return -1
+            parser.large = grown
         room = sds_capacity(parser.large) - used
         count = read(client.fd, parser.large + used, room)
     else:
@@ -474,7 +479,7 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
     client.active_ms = core.now_ms
     if parser.large != NULL:
         sds_set_length(parser.large, used + count)
-        if sds_length(parser.large) < sds_capacity(parser.large):
+        if sds_length(parser.large) < <size_t> parser.bulk + 2:
             return check_query_limit(core, client, parser)
         serve(core, client, client.query, client.query_length, parser)
         keep_rest(core, client, client.query, client.query_length, parser)
@@ -492,11 +497,39 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
                 return -1
             client.query_capacity = used + QUERY_BUFFER
             client.query_length = used
+            core.own_queries += 1
             memcpy(client.query, data, used)
         return check_query_limit(core, client, parser)
     serve(core, client, data, used, parser)
     keep_rest(core, client, data, used, parser)
     return check_query_limit(core, client, client.parser) if client.parser != NULL else 0
+
+
+cdef void trim_client(Core* core, Client* client, bint idle) noexcept nogil:
+    cdef char* smaller
+    cdef sds shorter
+    cdef size_t fitting
+    if client.query != NULL:
+        if client.query_length == 0 and idle:
+            heap_free(core.heap, client.query, client.query_capacity)
+            client.query = NULL
+            client.query_capacity = 0
+            core.own_queries -= 1
+        else:
+            fitting = client.query_peak if client.query_peak > QUERY_BUFFER else <size_t> QUERY_BUFFER
+            if client.query_length > fitting:
+                fitting = client.query_length
+            if client.query_capacity > LONG_ARGUMENT and fitting < client.query_capacity // 2:
+                smaller = <char*> heap_realloc(core.heap, client.query, client.query_capacity, fitting)
+                if smaller != NULL:
+                    client.query = smaller
+                    client.query_capacity = fitting
+    if idle and client.parser != NULL and client.parser.large != NULL and \
+            sds_length(client.parser.large) < sds_capacity(client.parser.large) // 2:
+        shorter = sds_resize(core.heap, client.parser.large, sds_length(client.parser.large))
+        if shorter != NULL:
+            client.parser.large = shorter
+    client.query_peak = client.query_length
 
 
 cdef int check_query_limit(Core* core, Client* client, Parser* parser) noexcept nogil:
@@ -512,6 +545,11 @@ cdef int check_query_limit(Core* core, Client* client, Parser* parser) noexcept 
     return 0
 
 
+cdef inline bint reply_peak_is_old(Core* core, const Client* client) noexcept nogil:
+    return (core.settings.reply_peak_reset_ms >= 0
+            and core.now_ms - client.reply_peak_ms >= core.settings.reply_peak_reset_ms)
+
+
 cdef int client_write(Core* core, Client* client) noexcept nogil:
     cdef iovec vector[VECTOR_MAX]
     cdef Chunk* chunk
@@ -520,8 +558,9 @@ cdef int client_write(Core* core, Client* client) noexcept nogil:
     cdef size_t asked
     cdef int used
     cdef size_t pending = reply_pending(&client.reply)
-    if pending > client.reply_peak:
+    if pending > client.reply_peak or reply_peak_is_old(core, client):
         client.reply_peak = pending
+        client.reply_peak_ms = core.now_ms
     while reply_pending(&client.reply):
         chunk = client.reply.first
         if chunk.next == NULL:
@@ -740,6 +779,7 @@ cdef class Connection:
         if client.query != NULL:
             heap_free(core.heap, client.query, client.query_capacity)
             client.query = NULL
+            core.own_queries -= 1
         parser_free(core.heap, client.parser)
         client.parser = NULL
         if client.fd >= 0:
@@ -820,17 +860,23 @@ cdef class Connection:
         cdef Chunk* chunk = client.reply.first
         cdef int chunks = 0
         cdef size_t capacity = 0
+        cdef size_t query = client.query_length
+        cdef size_t query_capacity = client.query_capacity
+        if client.parser != NULL and client.parser.large != NULL:
+            query += sds_length(client.parser.large)
+            query_capacity += sds_capacity(client.parser.large)
         while chunk != NULL:
             chunks += 1
             capacity += chunk.capacity
             chunk = chunk.next
         return {
-            "query": client.query_length,
-            "query_free": client.query_capacity - client.query_length,
+            "query": query,
+            "query_free": query_capacity - query,
             "query_peak": client.query_peak,
             "arguments": sizeof(Argument) * client.parser.used if client.parser != NULL else 0,
             "reply_pending": reply_pending(&client.reply),
-            "reply_peak": client.reply_peak,
+            "reply_peak": (reply_pending(&client.reply) if reply_peak_is_old(client.core, client)
+                           else client.reply_peak),
             "reply_capacity": capacity,
             "reply_chunks": chunks,
             "memory": client_memory(client) + sizeof(PyObject) * 4,

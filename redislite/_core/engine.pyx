@@ -10,7 +10,7 @@ from redislite._core.alloc cimport (
     Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_new, heap_note_peak, heap_trim, heap_zalloc,
 )
 from redislite._core.client cimport (
-    Connection, call_command, client_check_output, client_memory, client_write, renew_clock, resume_clients,
+    Connection, call_command, client_check_output, client_memory, client_write, renew_clock, resume_clients, trim_client,
     wake_waiters,
 )
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
@@ -49,6 +49,7 @@ from redislite._core.row import CommandTable
 cdef enum:
     CLOCK_RENEWAL_US = 250          # how old the wall clock may get within a pipeline
     REHASH_TURN_US = 1000           # active rehashing per cron tick
+    IDLE_MS = 2000                  # without input, after which a client's buffers are given back
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
 
@@ -358,12 +359,18 @@ cdef class Engine:
                 while clock_monotonic_ns() < until and (
                         dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)):
                     pass
-        client = core.clients
+        if core.own_queries or core.settings.output_soft_limit > 0:
+            self._trim_clients()
+
+    cdef void _trim_clients(self):
+        """Gives unused input buffers back, and closes clients over their soft output limit."""
+        cdef Core* core = &self.core
+        cdef Client* client = core.clients
         while client != NULL:
             if core.settings.output_soft_limit > 0:
                 client_check_output(core, client)
-            client.reply_peak = reply_pending(&client.reply)
-            client.query_peak = client.query_length
+            if client.query != NULL:
+                trim_client(core, client, core.now_ms - client.active_ms > IDLE_MS)
             client = client.next
 
     def _calibrate(self, int64_t at_least_ns) -> None:
@@ -659,6 +666,7 @@ cdef dict _DEFAULT_SETTINGS = {
     "lazy_expire": 0,
     "hz": 10,
     "reply_resizing": 1,
+    "reply_peak_reset_ms": 5000,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

@@ -187,8 +187,9 @@ cdef struct Client:
     uint64_t output_bytes
     uint64_t commands
     size_t request_bytes        # of the command being executed
-    size_t reply_peak           # most output bytes pending at once since the last cron
-    size_t query_peak           # longest the query buffer was since the last cron
+    size_t reply_peak           # most output bytes pending at once of late
+    int64_t reply_peak_ms       # when that was
+    size_t query_peak           # longest the own query buffer was since it was last trimmed
     Blocked* blocked            # what it waits for, or NULL
     Client* next_write          # list of clients to write to
     Client* next_resumed        # list of clients whose further requests are to be executed
@@ -285,6 +286,7 @@ cdef struct Settings:
     int64_t lazy_expire
     int64_t hz
     int64_t reply_resizing              # DEBUG REPLYBUFFER RESIZING
+    int64_t reply_peak_reset_ms         # how long a peak of output counts; negative: for ever
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.
@@ -358,6 +360,7 @@ cdef struct Core:
     Parser* parser              # lent likewise
     Chunk* chunks               # pool of empty chunks
     int chunks_count
+    int64_t own_queries         # clients that have a query buffer of their own
     Client* clients             # all connected clients, newest first
     int64_t clients_count
     uint64_t next_client_id

@@ -15,6 +15,7 @@ from redislite._core.row import command
 from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
 from redislite.config import ConfigError
+from redislite.config_directives import parse_integer
 from redislite.digest import dataset_digest, value_digest
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
 
@@ -193,13 +194,9 @@ def _config_rewrite_all(server: Server, connection: Connection, args: list[bytes
 
 @subcommand("POPULATE <count> [<prefix>] [<size>]", "Add string keys <prefix>:<number>; their size is in bytes.", 1, 3)
 def _populate(server: Server, connection: Connection, args: list[bytes]) -> object:
-    count = parse_integer_argument(args[0])
-    if count < 0:
-        raise CommandError("ERR value is out of range, must be positive")
+    count = _parse_size(args[0])
     prefix = args[1] if len(args) > 1 else b"key"
-    size = parse_integer_argument(args[2]) if len(args) > 2 else 0
-    if size < 0:
-        raise CommandError("ERR value is out of range, must be positive")
+    size = _parse_size(args[2]) if len(args) > 2 else 0
     if size > server.config["proto-max-bulk-len"]:
         raise CommandError("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
     for number in range(count):
@@ -208,6 +205,13 @@ def _populate(server: Server, connection: Connection, args: list[bytes]) -> obje
             connection.database, b"%s:%d" % (prefix, number), value[:size].ljust(size, b"\0") if size else value
         )
     return OK
+
+
+def _parse_size(value: bytes) -> int:
+    number = parse_integer(value.decode("latin-1"))
+    if number is None or number < 0:
+        raise CommandError("ERR value is out of range, must be positive")
+    return number
 
 
 @subcommand("DIGEST", "Tell the digest of the whole data set.")

@@ -76,6 +76,8 @@ def compare(
                 break
         for connection in pair:
             connection.close()
+        if differences:
+            break
         left_contents, right_contents = contents(ours.control, not newer), contents(theirs.control, not newer)
         for place in sorted(set(left_contents) | set(right_contents)):
             mine_value, other_value = left_contents.get(place), right_contents.get(place)

@@ -631,8 +631,10 @@ def test_unpausing(server: Server, client: Client) -> None:
     assert client.call("CLIENT UNPAUSE") == "OK"
     client.call("CLIENT PAUSE 60000 WRITE")
     assert [other.raw("SET x y") for other in others] == [b"", b"", b""]
+    assert server.pause.postponed == 3
     assert client.raw("CLIENT UNPAUSE") == b"+OK\r\n"
     assert [other.receive() for other in others] == [b"+OK\r\n", b"+OK\r\n", b"+OK\r\n"]
+    assert server.pause.postponed == 0
     server.loop.advance(60000)
     assert client.call("SET x z") == "OK"
 
@@ -746,10 +748,11 @@ class Waiting:
 )
 def test_unblock_ends_a_wait_once(reason: list[bytes], ended: str) -> None:
     waiting = Waiting()
+    connection: Any = None
     server: Any = SimpleNamespace(engine=SimpleNamespace(find_connection={7: waiting}.get))
     request = [b"CLIENT", b"UNBLOCK", b"7", *reason]
-    assert commands.client_unblock(server, None, request) == 1  # type: ignore[arg-type]
-    assert commands.client_unblock(server, None, request) == 0  # type: ignore[arg-type]
+    assert commands.client_unblock(server, connection, request) == 1
+    assert commands.client_unblock(server, connection, request) == 0
     assert waiting.ended == ended
 
 
