@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 from libc cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memmove, strlen
+from libc.string cimport memchr, memcpy, memmove
 from posix.unistd cimport close as close_descriptor, read, write
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
@@ -53,6 +53,13 @@ cdef void renew_clock(Core* core) noexcept nogil:
     core.now_ms = clock_wall_us() // 1000 + core.clock_offset_ms
 
 
+cdef size_t text_length(const Argument* argument, size_t most) noexcept nogil:
+    """How much of an argument an error shows: up to a NUL byte, as the original, and so many bytes."""
+    cdef size_t length = argument.length if argument.length < most else most
+    cdef const char* end = <const char*> memchr(argument.data, 0, length)
+    return length if end == NULL else <size_t> (end - argument.data)
+
+
 cdef void reply_unknown(Client* client) noexcept nogil:
     cdef char text[3 * UNKNOWN_SHOWN_MAX + 64]
     cdef char arguments[UNKNOWN_SHOWN_MAX + 8]
@@ -63,15 +70,13 @@ cdef void reply_unknown(Client* client) noexcept nogil:
         if used >= UNKNOWN_SHOWN_MAX:
             break
         shown = UNKNOWN_SHOWN_MAX - used
-        if shown > client.argv[i].length:
-            shown = client.argv[i].length
+        shown = text_length(&client.argv[i], shown)
         arguments[used] = c"'"
         memcpy(arguments + used + 1, client.argv[i].data, shown)
         memcpy(arguments + used + 1 + shown, b"' ", 2)
         used += shown + 3
     length = snprintf(text, sizeof(text), "ERR unknown command '%.*s', with args beginning with: ",
-                      <int> (UNKNOWN_SHOWN_MAX if client.argv[0].length > UNKNOWN_SHOWN_MAX
-                             else client.argv[0].length), client.argv[0].data)
+                      <int> text_length(&client.argv[0], UNKNOWN_SHOWN_MAX), client.argv[0].data)
     memcpy(text + length, arguments, used)
     reply_error_bytes(&client.reply, text, length + used)
 
@@ -83,7 +88,7 @@ cdef void reply_unknown_subcommand(Client* client, Command* container) noexcept 
     for i in range(container.name_length):
         upper[i] = <char> (container.name[i] - 32 if c'a' <= container.name[i] <= c'z' else container.name[i])
     snprintf(text, sizeof(text), "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
-             <int> (UNKNOWN_SHOWN_MAX if client.argv[1].length > UNKNOWN_SHOWN_MAX else client.argv[1].length),
+             <int> text_length(&client.argv[1], UNKNOWN_SHOWN_MAX),
              client.argv[1].data, container.name_length, upper)
     reply_error(&client.reply, text)
 
@@ -873,7 +878,7 @@ cdef class Connection:
             "query": query,
             "query_free": query_capacity - query,
             "query_peak": client.query_peak,
-            "arguments": sizeof(Argument) * client.parser.used if client.parser != NULL else 0,
+            "arguments": self._argument_bytes(),
             "reply_pending": reply_pending(&client.reply),
             "reply_peak": (reply_pending(&client.reply) if reply_peak_is_old(client.core, client)
                            else client.reply_peak),
@@ -885,6 +890,19 @@ cdef class Connection:
             "commands": client.commands,
             "request_bytes": client.request_bytes,
         }
+
+    cdef size_t _argument_bytes(self):
+        """Bytes of the arguments of the command that runs, or of what is parsed and waits."""
+        cdef Client* client = &self.client
+        cdef size_t total = 0
+        cdef size_t i
+        if client.argc:
+            for i in range(<size_t> client.argc):
+                total += client.argv[i].length
+        elif client.parser != NULL:
+            for i in range(client.parser.used):
+                total += client.parser.arguments[i].length
+        return total
 
     @property
     def last_command(self) -> str:

@@ -230,7 +230,7 @@ cdef class Engine:
 
     def execute(self, *args: object) -> object:
         """Runs one command from its arguments (bytes, str, int, float), outside of any connection, and answers its reply as a
-        Python object, in RESP3's types; an error is raised as CommandError."""
+        Python object, in RESP3's types (None where it answers nothing); an error is raised as CommandError."""
         cdef Client* client = &self.own.client
         cdef list encoded = [_encode(argument) for argument in args]
         cdef Argument* arguments
@@ -267,7 +267,7 @@ cdef class Engine:
             client.hashed = outer_hashed
         output = _output(client)
         reply_release(&client.reply)
-        return decode(output)
+        return decode(output) if output else None
 
     # --- connections
 

@@ -9,7 +9,7 @@ from redislite._core.clock cimport clock_monotonic_ns
 from redislite._core.dict cimport dict_hash, dict_scan, dict_size
 from redislite._core.keyspace cimport is_expired, key_changed, delete_key
 from redislite._core.object cimport Entry, entry_deadline, entry_key
-from redislite._core.state cimport Core, Database
+from redislite._core.state cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Core, Database
 
 cdef enum:
     KEYS_PER_ROUND = 20         # looked at per round, with effort 1
@@ -56,6 +56,8 @@ cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     cdef size_t length
     cdef char* key
     cdef bint out_of_time = 0
+    if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE):
+        return
     step.core = core
     for number in range(core.databases_count):
         # Databases take turns at being the first, so that one with much to expire does not starve the others.

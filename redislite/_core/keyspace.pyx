@@ -19,7 +19,7 @@ from redislite._core.object cimport (
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, Argument, Client, Core, Database, Discarded, WaitList, random_next,
+    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Argument, Client, Core, Database, Discarded, WaitList, random_next,
 )
 
 cdef enum:
@@ -106,6 +106,8 @@ cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
     cdef Entry** slot = <Entry**> dict_find(&database.keys, key, length, hash)
     if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
+        if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE):
+            return NULL                 # writes are held back, and this would be one
         delete_key(core, database, key, length, hash, core.settings.lazy_expire != 0)
         core.statistics.expired_keys += 1
         key_changed(core, database, key, length)
