@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import resource
-import secrets
 import sys
 import time
 from collections import deque
@@ -42,21 +41,20 @@ class Metrics:
         # Bytes used before there was any client or key; None until the first sample, if no engine is given.
         self.startup_memory: int | None = engine.memory["used"] if engine is not None else None
         # The identity of the data set: master_replid.
-        self.replication_id = secrets.token_hex(20)
+        self.replication_id = os.urandom(20).hex()
         # Refused by AUTH, or by the rules for commands, keys and channels.
         self.denied_authentications = 0
         self.denied_commands = 0
         self.denied_keys = 0
         self.denied_channels = 0
         # For how long CLIENT LIST remembers the peak of a client's output; -1: for ever.
-        self.reply_peak_reset_ms = REPLY_PEAK_RESET_MS
         self._rates: dict[str, deque[float]] = {name: deque(maxlen=RATE_SAMPLES) for name in _RATED}
         self._last_counts: dict[str, int] = {}
         self._last_time = 0.0
 
     def change_replication_id(self) -> None:
         """Give the data set another identity."""
-        self.replication_id = secrets.token_hex(20)
+        self.replication_id = os.urandom(20).hex()
 
     def sample(self, engine: Engine, now: float | None = None) -> None:
         """Note how far the counters have come. now: monotonic time in seconds, read here if not given."""
@@ -158,7 +156,7 @@ def _clients_section(server: Server) -> list[str]:
         f"maxclients:{server.config['maxclients']}",
         f"client_recent_max_input_buffer:{memory['largest_input']}",
         f"client_recent_max_output_buffer:{memory['largest_output']}",
-        f"blocked_clients:{server.engine.blocked_clients}",
+        f"blocked_clients:{server.engine.blocked_clients + server.pause.postponed}",
         "tracking_clients:0",
         "pubsub_clients:0",
         "watching_clients:0",

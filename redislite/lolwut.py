@@ -6,11 +6,11 @@ A drawing is a function of its size in characters and a source of chance; it ans
 from __future__ import annotations
 
 import math
-from random import Random
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
     Drawing = Callable[[int, int, Random], list[str]]
 

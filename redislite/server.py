@@ -9,11 +9,11 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import secrets
 import signal
 import socket
 import sys
 import time
+from functools import partial
 
 from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError
@@ -21,7 +21,7 @@ from redislite._core.row import rows_of
 from redislite.command_log import CommandLog
 from redislite.commands import configuration, connection, debugging, introspection, observability
 from redislite.commands import server as server_commands
-from redislite.config import COMPATIBLE_VERSION, Config, ConfigError
+from redislite.config import Config, ConfigError
 from redislite.info import Metrics
 from redislite.latency import LatencyMonitor
 from redislite.listeners import ListenError, Listeners
@@ -38,6 +38,7 @@ from redislite.process import (
     title_text,
     write_pid_file,
 )
+from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ class Server:
         self.listeners = Listeners(self)
         self.command_log = CommandLog(config)
         self.latency = LatencyMonitor(config)
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.engine)
         self.pause = PauseState(self)
         self.monitors: set[Connection] = set()
-        self.run_id = secrets.token_hex(20)
+        self.run_id = os.urandom(20).hex()
         self.config_path = config.path
         self.executable = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] else sys.executable
         self.started_monotonic = time.monotonic()
@@ -122,7 +123,8 @@ class Server:
     def _follow_configuration(self) -> None:
         config = self.config
         for name in ENGINE_SETTINGS:
-            config.on_change(name, self._apply_setting)
+            # An observer of its own for each: one that is shared would be called once for all.
+            config.on_change(name, partial(self._apply_setting))
             self._apply_setting(config, name)
         for name, apply in (
             ("client-output-buffer-limit", self._apply_output_limits),
@@ -389,7 +391,7 @@ def run(config: Config) -> int:
     log.notice("redislite is starting")
     bits = 64 if sys.maxsize > 2**32 else 32
     log.notice(
-        f"Redis version={COMPATIBLE_VERSION}, bits={bits}, commit=00000000, modified=0, pid={os.getpid()}, just started"
+        f"Redis version={REDIS_VERSION}, bits={bits}, commit=00000000, modified=0, pid={os.getpid()}, just started"
     )
     if config.path is None:
         log.warning(

@@ -53,6 +53,10 @@ cdef enum:
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
 
+# Both clocks at one moment, early: the longer ago, the better their ratio is known.
+cdef int64_t BEGUN_NS = clock_monotonic_ns()
+cdef uint64_t BEGUN_TICKS = clock_counter()
+
 # Modules of native handlers; each brings its rows as COMMANDS.
 NATIVE_MODULES = (strings, keys)
 
@@ -150,8 +154,6 @@ cdef class Engine:
     cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_blocked, on_exception
     cdef readonly list closing
     cdef dict connections
-    cdef int64_t calibrated_ns
-    cdef uint64_t calibrated_ticks
 
     def __cinit__(self, int databases=DEFAULT_DATABASES, object control=None) -> None:
         cdef Core* core = &self.core
@@ -184,8 +186,6 @@ cdef class Engine:
         self.on_close = self.on_writable = self.on_slow_command = self.on_monitored = _nothing
         self.on_latency = self.on_log = self.on_blocked = _nothing
         self.on_exception = _raise
-        self.calibrated_ns = clock_monotonic_ns()
-        self.calibrated_ticks = clock_counter()
         self._calibrate(1000000)
         renew_clock(core)
         for name, value in _DEFAULT_SETTINGS.items():
@@ -374,12 +374,12 @@ cdef class Engine:
             client = client.next
 
     def _calibrate(self, int64_t at_least_ns) -> None:
-        """Measures the counter against the monotonic clock since the engine began."""
-        cdef int64_t ns = clock_monotonic_ns() - self.calibrated_ns
+        """Measures the counter against the monotonic clock since this module was imported."""
+        cdef int64_t ns = clock_monotonic_ns() - BEGUN_NS
         cdef uint64_t ticks
         while ns < at_least_ns:
-            ns = clock_monotonic_ns() - self.calibrated_ns
-        ticks = clock_counter() - self.calibrated_ticks
+            ns = clock_monotonic_ns() - BEGUN_NS
+        ticks = clock_counter() - BEGUN_TICKS
         self.core.ns_per_tick = <double> ns / <double> (ticks if ticks else 1)
         self.core.renew_ticks = <uint64_t> (CLOCK_RENEWAL_US * 1000 / self.core.ns_per_tick)
         self._thresholds()

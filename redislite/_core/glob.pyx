@@ -13,7 +13,8 @@ cdef bint match_one(const unsigned char* pattern, size_t length, size_t* at, uns
     """Whether the pattern element at *at (no star) matches c; moves *at behind the element."""
     cdef size_t i = at[0]
     cdef bint negated, matched = 0
-    cdef unsigned char start, end
+    cdef unsigned char start
+    cdef signed char low, high              # ranges go by signed bytes, as the original's do on most machines
     if fold:
         c = lower(c)
     if pattern[i] == c'?':
@@ -36,15 +37,15 @@ cdef bint match_one(const unsigned char* pattern, size_t length, size_t* at, uns
                 i += 1
                 break
             elif i + 2 < length and pattern[i + 1] == c'-':
-                start = pattern[i]
-                end = pattern[i + 2]
-                if start > end:
-                    start, end = end, start
+                low = <signed char> pattern[i]
+                high = <signed char> pattern[i + 2]
+                if low > high:
+                    low, high = high, low
                 if fold:
-                    start = lower(start)
-                    end = lower(end)
+                    low = <signed char> lower(<unsigned char> low)
+                    high = <signed char> lower(<unsigned char> high)
                 i += 2
-                if start <= c <= end:
+                if low <= <signed char> c <= high:
                     matched = 1
             else:
                 start = lower(pattern[i]) if fold else pattern[i]
@@ -67,6 +68,8 @@ cdef bint glob_match(const char* pattern, size_t pattern_length, const char* tex
     cdef size_t after_star = 0      # pattern position behind the last star; 0: none yet
     cdef size_t star_text = 0       # text position it is matched up to
     cdef size_t tried
+    if length == 0:
+        return pattern_length == 0  # the original's way: a star does not match nothing at all
     while i < length:
         if at < pattern_length and p[at] == c'*':
             at += 1

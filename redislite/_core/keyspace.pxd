@@ -26,6 +26,8 @@ cdef void keyspace_release(Core* core) noexcept nogil
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 # The entry for reading argument index of the client's command: counts a hit or a miss and notes the access. Or NULL.
 cdef Entry* lookup_read(Core* core, Client* client, int index) noexcept nogil
+# The same without noting the access.
+cdef Entry* lookup_untouched(Core* core, Client* client, int index) noexcept nogil
 # The slot for writing it: notes the access. Or NULL.
 cdef Entry** lookup_write(Core* core, Client* client, int index) noexcept nogil
 
@@ -47,10 +49,24 @@ cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) 
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 # Removes the key and releases its value, lazily where lazy is set and it is worth it. 1 if it was there.
 cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil
+# Releases an entry that was taken out, lazily where lazy is set and it is worth it.
+cdef void release_entry(Core* core, Entry* entry, bint lazy) noexcept nogil
+# Gives the entry of a key another name; value, deadline and access bits stay. target: the slot of that name, whose
+# entry it replaces, or NULL where the name is free. 0, or -1 where memory is out: nothing has changed then.
+cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash, Entry** target, const Argument* name,
+                    uint64_t name_hash) noexcept nogil
+# Puts the entry of a key into another database, where the key is not there. 0, or -1 likewise.
+cdef int move_key(Core* core, Database* database, Entry* entry, uint64_t hash, Database* target) noexcept nogil
+# Puts a copy of the entry, deadline included, under a name. target: as with rename_key, in the database given.
+# 0, or -1 likewise.
+cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** target, const Argument* name,
+                  uint64_t hash) noexcept nogil
 # Gives the key a deadline, or takes it away (NO_EXPIRE). 0, or -1 where memory is out.
 cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t hash, int64_t deadline_ms) noexcept nogil
 # Empties a database; later, bit by bit, where lazy. Answers how many keys it had.
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil
+# Exchanges the contents of two databases; each keeps its number and the clients that wait for keys of it.
+cdef void swap_databases(Core* core, Database* one, Database* other) noexcept nogil
 # Does up to budget entries of deferred release; 1 while more is to do.
 cdef bint release_discarded(Core* core, size_t budget) noexcept nogil
 

@@ -3,7 +3,7 @@ from libc.math cimport fmod
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
-from redislite._core.blocking cimport release_waiting
+from redislite._core.blocking cimport mark_all_ready, release_waiting
 from redislite._core.dict cimport (
     Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
     dict_prefetch_entry, dict_release, dict_remove, dict_size,
@@ -14,7 +14,7 @@ from redislite._core.object cimport (
     NO_EXPIRE, TYPE_STRING, Entry, entry_access, entry_block_size, entry_deadline, entry_encoding, entry_expires,
     entry_free, entry_key, entry_new, entry_release_effort, entry_release_value, entry_set_access, entry_set_deadline,
     entry_set_encoding, entry_set_integer, entry_set_pointer, entry_pointer, entry_size, entry_string, entry_type,
-    entry_value, entry_value_size, string_encoding,
+    entry_value, entry_value_size, entry_copy, string_encoding,
 )
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
@@ -115,6 +115,16 @@ cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size
     return slot
 
 
+cdef Entry* lookup_untouched(Core* core, Client* client, int index) noexcept nogil:
+    cdef Argument* key = &client.argv[index]
+    cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, index))
+    if slot == NULL:
+        core.statistics.keyspace_misses += 1
+        return NULL
+    core.statistics.keyspace_hits += 1
+    return slot[0]
+
+
 cdef Entry* lookup_read(Core* core, Client* client, int index) noexcept nogil:
     cdef Argument* key = &client.argv[index]
     cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, index))
@@ -163,11 +173,15 @@ cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t l
     return entry
 
 
+cdef void release_entry(Core* core, Entry* entry, bint lazy) noexcept nogil:
+    entry_free(core.heap, entry)
+
+
 cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil:
     cdef Entry* entry = take_entry(core, database, key, length, hash)
     if entry == NULL:
         return 0
-    entry_free(core.heap, entry)
+    release_entry(core, entry, lazy)
     return 1
 
 
@@ -363,6 +377,64 @@ cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t has
     slot[0] = fresh
     heap_free(core.heap, old, entry_block_size(old))
     return 0
+
+
+cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash, Entry** target, const Argument* name,
+                    uint64_t name_hash) noexcept nogil:
+    cdef size_t value_size = entry_value_size(entry)
+    cdef size_t length
+    cdef char* key
+    cdef Entry* fresh = entry_new(core.heap, name.data, name.length, entry_deadline(entry), entry_type(entry),
+                                  entry_encoding(entry), entry_access(entry), value_size)
+    if fresh == NULL:
+        return -1
+    memcpy(entry_value(fresh), entry_value(entry), value_size)
+    if place_entry(core, database, target, fresh, name_hash) != 0:
+        return -1
+    key = entry_key(entry, &length)
+    take_entry(core, database, key, length, hash)
+    heap_free(core.heap, entry, entry_block_size(entry))
+    return 0
+
+
+cdef int move_key(Core* core, Database* database, Entry* entry, uint64_t hash, Database* target) noexcept nogil:
+    cdef size_t length
+    cdef char* key
+    if add_entry(core, target, entry, hash) != 0:
+        return -1
+    key = entry_key(entry, &length)
+    take_entry(core, database, key, length, hash)
+    return 0
+
+
+cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** target, const Argument* name,
+                  uint64_t hash) noexcept nogil:
+    cdef int failed
+    cdef Entry* fresh = entry_copy(core.heap, entry, name.data, name.length, access_for_new(core))
+    if fresh == NULL:
+        return -1
+    if target == NULL:
+        failed = add_entry(core, database, fresh, hash)
+    else:
+        failed = replace_entry(core, database, target, fresh, hash)
+    if failed:
+        entry_free(core.heap, fresh)
+    return failed
+
+
+cdef void swap_databases(Core* core, Database* one, Database* other) noexcept nogil:
+    cdef Database kept = one[0]
+    one.keys = other.keys
+    one.expires = other.expires
+    one.expire_cursor = other.expire_cursor
+    one.average_ttl_ms = other.average_ttl_ms
+    other.keys = kept.keys
+    other.expires = kept.expires
+    other.expire_cursor = kept.expire_cursor
+    other.average_ttl_ms = kept.average_ttl_ms
+    if core.blocked_clients:
+        mark_all_ready(core, one)
+        mark_all_ready(core, other)
 
 
 cdef void release_visitor(void* argument, void* entry) noexcept nogil:

@@ -65,6 +65,8 @@ cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil
 cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil
 # The bytes of a string value; an integer is written to buffer (INTEGER_TEXT_MAX bytes).
 cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexcept nogil
+# A new entry with this key, and the deadline and a copy of the value of the one given. NULL where memory is out.
+cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil
 # How many bytes of work releasing the value is: 1 for what goes at once.
 cdef size_t entry_release_effort(const Entry* entry) noexcept nogil
 # Name of a type ("string") and of an encoding ("embstr") as clients see them.

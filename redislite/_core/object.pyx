@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
-from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length
+from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
 
 cdef extern from *:
     """
@@ -77,6 +77,25 @@ cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil:
 cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
     entry_release_value(heap, entry)
     heap_free(heap, entry, entry_block_size(entry))
+
+
+cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil:
+    cdef size_t value_size = entry_value_size(entry)
+    cdef Entry* fresh = entry_new(heap, key, key_length, entry_deadline(entry), entry_type(entry),
+                                  entry_encoding(entry), access, value_size)
+    cdef sds text
+    if fresh == NULL:
+        return NULL
+    if entry_encoding(entry) == ENCODING_RAW:
+        text = <sds> entry_pointer(entry)
+        text = sds_new(heap, text, sds_length(text), sds_length(text))
+        if text == NULL:
+            heap_free(heap, fresh, entry_size(key_length, entry_expires(entry), value_size))
+            return NULL
+        entry_set_pointer(fresh, text)
+    else:
+        memcpy(entry_value(fresh), entry_value(entry), value_size)
+    return fresh
 
 
 cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:

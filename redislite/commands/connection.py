@@ -132,6 +132,7 @@ def hello(server: Server, connection: Connection, args: list[bytes]) -> object:
             shown = args[at].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Syntax error in HELLO option '{shown}'")
     if credentials is not None and not authenticate(server, connection, *credentials):
+        server.metrics.denied_authentications += 1
         raise CommandError(WRONG_PASSWORD)
     if not connection.authenticated:
         raise CommandError(
@@ -180,6 +181,7 @@ def auth(server: Server, connection: Connection, args: list[bytes]) -> object:
         )
     user = args[1] if len(args) == 3 else DEFAULT_USER.encode()
     if not authenticate(server, connection, user, args[-1]):
+        server.metrics.denied_authentications += 1
         raise CommandError(WRONG_PASSWORD)
     return OK
 

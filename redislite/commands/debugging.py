@@ -16,7 +16,6 @@ from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
 from redislite.config import ConfigError
 from redislite.config_directives import parse_integer
-from redislite.digest import dataset_digest, value_digest
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
 
 TYPE_CHECKING = False
@@ -161,11 +160,11 @@ def _reply_buffer(server: Server, connection: Connection, args: list[bytes]) -> 
     if what == b"peak-reset-time":
         word = args[1].lower()
         if word == b"never":
-            server.metrics.reply_peak_reset_ms = -1
+            server.engine.set("reply_peak_reset_ms", -1)
         elif word == b"reset":
-            server.metrics.reply_peak_reset_ms = REPLY_PEAK_RESET_MS
+            server.engine.set("reply_peak_reset_ms", REPLY_PEAK_RESET_MS)
         else:
-            server.metrics.reply_peak_reset_ms = parse_integer_argument(args[1])
+            server.engine.set("reply_peak_reset_ms", parse_integer_argument(args[1]))
     elif what == b"resizing":
         server.engine.set("reply_resizing", parse_switch(args[1]))
     else:
@@ -216,11 +215,15 @@ def _parse_size(value: bytes) -> int:
 
 @subcommand("DIGEST", "Tell the digest of the whole data set.")
 def _digest(server: Server, connection: Connection, args: list[bytes]) -> object:
+    from redislite.digest import dataset_digest  # hashlib: milliseconds that a start need not pay
+
     return SimpleString(dataset_digest(server.engine).hex())
 
 
 @subcommand("DIGEST-VALUE <key> [<key> ...]", "Tell the digest of each key's value.", 0, sys.maxsize)
 def _digest_value(server: Server, connection: Connection, args: list[bytes]) -> object:
+    from redislite.digest import value_digest
+
     return [SimpleString(value_digest(server.engine, connection.database, key).hex()) for key in args]
 
 

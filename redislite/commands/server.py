@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
-
-from redislite import lolwut as art
 from redislite._core.reply_types import NO_REPLY, SYNTAX_ERROR, CommandError, Verbatim
 from redislite._core.row import command
 from redislite.config_directives import parse_integer
@@ -100,6 +97,10 @@ def shutdown(server: Server, connection: Connection, args: list[bytes]) -> objec
 )
 def lolwut(server: Server, connection: Connection, args: list[bytes]) -> object:
     """LOLWUT [VERSION version] [columns [rows]]: versions 5 and 6 have drawings of their own."""
+    from random import Random  # milliseconds that a start need not pay
+
+    from redislite import lolwut as art
+
     version = 0
     sizes = args[1:]
     if len(args) >= 3 and args[1].lower() == b"version":

@@ -26,6 +26,7 @@ from redislite.connection import (
     CLIENT_UNIX,
     describe,
 )
+from redislite.info import Metrics
 from redislite.pause import PauseState
 
 LINE = (
@@ -77,6 +78,7 @@ class Server:
         self.config: dict[str, Any] = {"requirepass": b""}
         self.monitors: set[Any] = set()
         self.pause = PauseState(self)  # type: ignore[arg-type]
+        self.metrics = Metrics(self.engine)
         self.clients: list[Client] = []
 
     def connect(self, address: str | None = None) -> Client:

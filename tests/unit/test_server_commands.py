@@ -679,9 +679,9 @@ def test_debug_switches(server: Server) -> None:
     execute("debug", "pause-cron", "0")
     assert not server.cron_paused
     execute("debug", "replybuffer", "peak-reset-time", "100")
-    assert server.metrics.reply_peak_reset_ms == 100
+    assert server.engine.get("reply_peak_reset_ms") == 100
     execute("debug", "replybuffer", "peak-reset-time", "never")
-    assert server.metrics.reply_peak_reset_ms == -1
+    assert server.engine.get("reply_peak_reset_ms") == -1
     execute("debug", "replybuffer", "resizing", "0")
     assert server.engine.get("reply_resizing") == 0
     former = server.metrics.replication_id
