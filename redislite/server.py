@@ -70,6 +70,11 @@ ENGINE_SETTINGS = {
     "lazyfree-lazy-user-flush": "lazy_user_flush",
     "lazyfree-lazy-expire": "lazy_expire",
     "hz": "hz",
+    "zset-max-listpack-entries": "zset_max_listpack_entries",
+    "zset-max-listpack-value": "zset_max_listpack_value",
+    "set-max-intset-entries": "set_max_intset_entries",
+    "set-max-listpack-entries": "set_max_listpack_entries",
+    "set-max-listpack-value": "set_max_listpack_value",
 }
 
 

@@ -666,7 +666,12 @@ cdef dict _DEFAULT_SETTINGS = {
     "lazy_expire": 0,
     "hz": 10,
     "reply_resizing": 1,
+    "zset_max_listpack_entries": 128,
+    "zset_max_listpack_value": 64,
     "reply_peak_reset_ms": 5000,
+    "set_max_intset_entries": 512,
+    "set_max_listpack_entries": 128,
+    "set_max_listpack_value": 64,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

@@ -35,6 +35,9 @@ from redislite._core.state cimport (
 
 from redislite._core.row import container, native
 
+cdef extern from "<string.h>" nogil:
+    size_t strnlen(const char* text, size_t length) noexcept
+
 cdef extern from "<strings.h>" nogil:
     int strncasecmp(const char* one, const char* other, size_t length) noexcept
 
@@ -166,6 +169,7 @@ cdef bint expire_conditions_or_reply(Client* client, int* conditions) noexcept n
     """Reads the options from argument 3 on."""
     cdef char text[OPTION_SHOWN_MAX + 32]
     cdef Argument* option
+    cdef size_t shown
     cdef int i
     conditions[0] = 0
     for i in range(3, client.argc):
@@ -179,8 +183,10 @@ cdef bint expire_conditions_or_reply(Client* client, int* conditions) noexcept n
         elif argument_is(option, "LT"):
             conditions[0] |= ONLY_EARLIER
         else:
-            snprintf(text, sizeof(text), "ERR Unsupported option %.*s",
-                     <int> (option.length if option.length < OPTION_SHOWN_MAX else OPTION_SHOWN_MAX), option.data)
+            shown = strnlen(option.data, option.length if option.length < OPTION_SHOWN_MAX else OPTION_SHOWN_MAX)
+            while shown and (option.data[shown - 1] == c'\r' or option.data[shown - 1] == c'\n'):
+                shown -= 1
+            snprintf(text, sizeof(text), "ERR Unsupported option %.*s", <int> shown, option.data)
             reply_error(&client.reply, text)
             return 0
     if conditions[0] & ONLY_WITHOUT_DEADLINE and conditions[0] != ONLY_WITHOUT_DEADLINE:

@@ -20,7 +20,8 @@ cdef bint parse_long_double(const char* text, size_t length, long double* value)
 # Writes the number; answers the length.
 cdef int format_int64(char* text, int64_t value) noexcept nogil
 cdef int format_uint64(char* text, uint64_t value) noexcept nogil
-# Shortest form that reads back as the same double; "inf", "-inf", "nan".
+# A short form that reads back as the same double, as scores and RESP3 doubles have it: "0.1", "1e-7", "1.5e+300",
+# "inf", "-inf", "nan".
 cdef int format_double(char* text, double value) noexcept nogil
 # Plain notation with up to 17 decimals, trailing zeros cut: what INCRBYFLOAT answers and stores.
 cdef int format_long_double(char* text, long double value) noexcept nogil

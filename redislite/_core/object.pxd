@@ -13,28 +13,13 @@ Entries are aligned to eight bytes; what stands behind the key is not, and goes 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap
+from redislite._core.encodings cimport (
+    ENCODING_EMBSTR, ENCODING_HASHTABLE, ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_QUICKLIST,
+    ENCODING_RAW, ENCODING_RAW_INLINE, ENCODING_SKIPLIST, ENCODING_STREAM, TYPE_HASH, TYPE_LIST, TYPE_SET,
+    TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING,
+)
 from redislite._core.prefixed cimport prefixed_read, prefixed_size
 from redislite._core.sds cimport sds
-
-cdef enum:
-    TYPE_STRING = 0
-    TYPE_LIST = 1
-    TYPE_SET = 2
-    TYPE_SORTED_SET = 3
-    TYPE_HASH = 4
-    TYPE_STREAM = 5
-
-cdef enum:
-    ENCODING_INT = 0
-    ENCODING_EMBSTR = 1
-    ENCODING_RAW_INLINE = 2     # seen as "raw", but stands in the entry
-    ENCODING_RAW = 3
-    ENCODING_LISTPACK = 4
-    ENCODING_INTSET = 5
-    ENCODING_QUICKLIST = 6
-    ENCODING_HASHTABLE = 7
-    ENCODING_SKIPLIST = 8
-    ENCODING_STREAM = 9
 
 cdef enum:
     KEY_OFFSET = 4              # bytes from an entry's start to its key

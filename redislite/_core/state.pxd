@@ -286,7 +286,12 @@ cdef struct Settings:
     int64_t lazy_expire
     int64_t hz
     int64_t reply_resizing              # DEBUG REPLYBUFFER RESIZING
+    int64_t zset_max_listpack_entries   # members
+    int64_t zset_max_listpack_value     # bytes of a member
     int64_t reply_peak_reset_ms         # how long a peak of output counts; negative: for ever
+    int64_t set_max_intset_entries
+    int64_t set_max_listpack_entries
+    int64_t set_max_listpack_value      # bytes
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.
@@ -391,3 +396,10 @@ cdef inline uint64_t random_next(uint64_t* state) noexcept nogil:
     x ^= x >> 27
     state[0] = x
     return x * <uint64_t> 2685821657736338717
+
+
+# An even choice among 0 to bound - 1; bound is not 0.
+cdef inline uint64_t random_below(uint64_t* state, uint64_t bound) noexcept nogil:
+    if bound <= <uint64_t> 1 << 32:
+        return ((random_next(state) >> 32) * bound) >> 32
+    return random_next(state) % bound

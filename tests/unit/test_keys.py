@@ -252,6 +252,7 @@ def test_expire_errors(engine: Engine, command: str) -> None:
     assert error(engine, command, "k", 100, "GT", "LT") == later_and_earlier
     assert error(engine, command, "k", "x", "NX", "nosuch") == "ERR Unsupported option nosuch"
     assert error(engine, command, "k", 100, "") == "ERR Unsupported option "
+    assert error(engine, command, "k", 100, b"a\r\nb\r\n\0c") == "ERR Unsupported option a  b"
     assert error(engine, command, "k", 100, "x" * 5000).startswith("ERR Unsupported option xxx")
     for text in ("", "x", "1.5", " 1", "+1", "01", MAXIMUM + 1, MINIMUM - 1):
         assert error(engine, command, "k", text) == NOT_INTEGER
