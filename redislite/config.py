@@ -338,10 +338,11 @@ class Config:
         """
         rows: list[tuple[Directive, str, str]] = []
         for raw_name, raw_value in pairs:
-            name = as_text(raw_name)
-            rows.append(
-                (self._settable(name, [given.lower() for _, given, _ in rows], local), name, as_text(raw_value))
-            )
+            given = as_text(raw_name)
+            name = given.lower()
+            if name not in _BY_NAME:
+                raise ConfigError(f"Unknown option or number of arguments for CONFIG SET - '{given}'")
+            rows.append((self._settable(name, [earlier for _, earlier, _ in rows], local), name, as_text(raw_value)))
         if loading and any(row.flags & DENY_LOADING for row, _, _ in rows):
             raise ConfigLoadingError("Redis is loading the dataset in memory")
         before = {row.name: self._shown_value(row) for row, _, _ in rows}
@@ -367,16 +368,14 @@ class Config:
             raise
 
     def _settable(self, name: str, earlier: list[str], local: bool) -> Directive:
-        row = _BY_NAME.get(name.lower())
-        if row is None:
-            raise ConfigError(f"Unknown option or number of arguments for CONFIG SET - '{name}'")
+        row = _BY_NAME[name]
         if row.flags & IMMUTABLE:
             raise self._refusal(name, "can't set immutable config")
         if row.flags & PROTECTED:
             permission = self["enable-protected-configs"]
             if permission == "no" or (permission == "local" and not local):
                 raise self._refusal(name, "can't set protected config")
-        if name.lower() in earlier:
+        if name in earlier:
             raise self._refusal(name, "duplicate parameter")
         return row
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 
+from redislite._core.engine import COMPILER_VERSION
 from redislite.version import REDIS_VERSION, VERSION, build_id
 
 TYPE_CHECKING = False
@@ -113,6 +114,7 @@ def _server_section(server: Server) -> list[str]:
         "redis_mode:standalone",
         f"os:{system.sysname} {system.release} {system.machine}",
         f"arch_bits:{64 if sys.maxsize > 2**32 else 32}",
+        f"gcc_version:{COMPILER_VERSION}",
         f"monotonic_clock:{_clock_name(system.machine)}",
         f"multiplexing_api:{server.loop.backend}",
         f"process_id:{os.getpid()}",

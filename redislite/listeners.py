@@ -145,7 +145,7 @@ class Listeners:
         config = self._server.config
         if config["port"]:
             self.tcp = self.open_tcp(config["bind"], config["port"])
-            if not self.tcp:
+            if config["bind"] and not self.tcp:
                 raise ListenError(f"Failed listening on port {config['port']} (tcp), aborting.")
         if config["unixsocket"]:
             try:

@@ -25,7 +25,7 @@ from redislite.config import Config, ConfigError
 from redislite.info import Metrics
 from redislite.latency import LatencyMonitor
 from redislite.listeners import ListenError, Listeners
-from redislite.log import Log
+from redislite.log import VERBOSE, Log
 from redislite.loop import READABLE, WRITABLE, Loop
 from redislite.pause import PauseState
 from redislite.process import (
@@ -75,6 +75,8 @@ ENGINE_SETTINGS = {
     "set-max-intset-entries": "set_max_intset_entries",
     "set-max-listpack-entries": "set_max_listpack_entries",
     "set-max-listpack-value": "set_max_listpack_value",
+    "list-max-listpack-size": "list_max_listpack_size",
+    "list-compress-depth": "list_compress_depth",
 }
 
 
@@ -202,6 +204,8 @@ class Server:
         if self.config["requirepass"]:
             client.authenticated = False
         self.loop.add(fd, client.ready)
+        if self.log.level <= VERBOSE:
+            self.log.verbose(f"Accepted {address}")
         if self.loop.is_sync:
             self.listeners.pause(True)
 
@@ -387,7 +391,7 @@ def adjust_descriptors(config: Config, log: Log) -> None:
 
 def run(config: Config) -> int:
     """Serves with this configuration until told to stop; answers the process's exit code."""
-    log = Log()
+    log = Log(role="C")
     log.apply(config)
     supervisor = Supervisor(config["supervised"], log)
     if config["daemonize"] and not supervisor.kind:
@@ -409,11 +413,11 @@ def run(config: Config) -> int:
     server = Server(config, log)
     server.supervisor = supervisor
     server.catch_signals()
+    log.role = "M"
     log.notice(f"Running mode=standalone, port={config['port']}.")
     try:
         server.take_process()
-        server.log.role = "M"
-        server.log.notice(f"PID: {os.getpid()}, Server initialized")
+        log.notice(f"PID: {os.getpid()}, Server initialized")
         server.start()
     except ListenError as error:
         log.warning(str(error))

@@ -6,6 +6,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memchr, memcpy, memmove
 from posix.unistd cimport close as close_descriptor
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc
+from redislite._core.arguments cimport argument_is
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
 from redislite._core.clock cimport clock_counter, clock_wall_us
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
@@ -75,6 +76,11 @@ cdef size_t text_length(const Argument* argument, size_t most) noexcept nogil:
     cdef size_t length = argument.length if argument.length < most else most
     cdef const char* end = <const char*> memchr(argument.data, 0, length)
     return length if end == NULL else <size_t> (end - argument.data)
+
+
+cdef bint speaks_http(Client* client) noexcept nogil:
+    """Whether this is how a browser begins: some page may be trying to have it send us commands."""
+    return argument_is(&client.argv[0], "POST") or argument_is(&client.argv[0], "HOST:")
 
 
 cdef void reply_unknown(Client* client) noexcept nogil:
@@ -152,7 +158,12 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
         muted = 1
         if client.flags & CLIENT_REPLY_SKIP_NEXT:
             client.flags = (client.flags & ~<uint64_t> CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP
-    if command == NULL:
+    if command == NULL and speaks_http(client):
+        core.upcalls.log_line(core, 3, "Possible SECURITY ATTACK detected: a client sends POST or Host: commands, as a web "
+                              "page does that attacks this server across protocols. Connection aborted.")
+        client.flags |= CLIENT_CLOSE_NOW
+        core.upcalls.close_soon(core, client)
+    elif command == NULL:
         reply_unknown(client)
     elif command.container and client.argc >= 2:
         reply_unknown_subcommand(client, command)

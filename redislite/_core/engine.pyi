@@ -6,6 +6,8 @@ from typing import Any
 from redislite._core.client import Connection
 from redislite._core.row import CommandRow, CommandTable
 
+COMPILER_VERSION: str
+
 class Engine:
     table: CommandTable
     control: Any

@@ -46,6 +46,11 @@ from redislite._core import keys, strings
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
+cdef extern from *:
+    int __GNUC__
+    int __GNUC_MINOR__
+    int __GNUC_PATCHLEVEL__
+
 cdef enum:
     CLOCK_RENEWAL_US = 250          # how old the wall clock may get within a pipeline
     REHASH_TURN_US = 1000           # active rehashing per cron tick
@@ -56,6 +61,9 @@ cdef enum:
 # Both clocks at one moment, early: the longer ago, the better their ratio is known.
 cdef int64_t BEGUN_NS = clock_monotonic_ns()
 cdef uint64_t BEGUN_TICKS = clock_counter()
+
+# What the data plane was compiled with, as INFO shows it.
+COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
 NATIVE_MODULES = (strings, keys)
@@ -672,6 +680,9 @@ cdef dict _DEFAULT_SETTINGS = {
     "set_max_intset_entries": 512,
     "set_max_listpack_entries": 128,
     "set_max_listpack_value": 64,
+    "list_max_listpack_size": -2,
+    "list_compress_depth": 0,
+    "list_packed_threshold": 0,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

@@ -43,6 +43,10 @@ cdef int store_integer(Core* core, Database* database, Entry** slot, const Argum
 # the first ones copied from the old value where slot holds a string (zeros behind it), NULL slot: all zeros.
 cdef int store_raw(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, size_t length,
                    char** place) noexcept nogil
+# Puts a collection under the key, in place of what slot (of that key, or NULL where the key is not there) holds, without
+# a deadline. 0, or -1 where memory is out: nothing has changed then, and the value is still the caller's.
+cdef int store_value(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int type,
+                     int encoding, void* value) noexcept nogil
 # Adds a ready entry whose key is not there. 0, or -1 where memory is out (the entry is still the caller's).
 cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
 # Takes the entry out of both dicts and answers it (the caller's now), or NULL.

@@ -12,14 +12,14 @@ from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.object cimport (
     ACCESS_MASK, EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET,
     NO_EXPIRE, TYPE_STRING, Entry, entry_access, entry_block_size, entry_deadline, entry_encoding, entry_expires,
-    entry_free, entry_key, entry_new, entry_release_effort, entry_release_value, entry_set_access, entry_set_deadline,
+    entry_free, entry_key, entry_new, entry_release_effort, entry_release_step, entry_release_value, entry_set_access, entry_set_deadline,
     entry_set_encoding, entry_set_integer, entry_set_pointer, entry_pointer, entry_size, entry_string, entry_type,
     entry_value, entry_value_size, entry_copy, string_encoding,
 )
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Argument, Client, Core, Database, Discarded, WaitList, random_next,
+    CLIENT_NO_TOUCH, COMMAND_READONLY, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Argument, Client, Core, Database, Discarded, WaitList, random_next,
 )
 
 cdef enum:
@@ -106,7 +106,8 @@ cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
     cdef Entry** slot = <Entry**> dict_find(&database.keys, key, length, hash)
     if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
-        if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE):
+        if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and core.executing != NULL and \
+                core.executing.command.flags & COMMAND_READONLY:
             return NULL                 # writes are held back, and this would be one
         delete_key(core, database, key, length, hash, core.settings.lazy_expire != 0)
         core.statistics.expired_keys += 1
@@ -174,6 +175,15 @@ cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t l
 
 
 cdef void release_entry(Core* core, Entry* entry, bint lazy) noexcept nogil:
+    cdef Discarded* discarded
+    if lazy and entry_release_effort(entry) > LAZY_RELEASE_EFFORT:
+        discarded = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
+        if discarded != NULL:
+            discarded.entry = entry
+            discarded.next = core.discarded
+            core.discarded = discarded
+            core.discarded_entries += 1
+            return
     entry_free(core.heap, entry)
 
 
@@ -236,6 +246,16 @@ cdef inline Entry* reusable(Entry** slot, size_t key_length, int64_t deadline_ms
     if deadline_ms != NO_EXPIRE:
         entry_set_deadline(entry, deadline_ms)
     return entry
+
+
+cdef int store_value(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int type,
+                     int encoding, void* value) noexcept nogil:
+    cdef Entry* entry = entry_new(core.heap, key.data, key.length, NO_EXPIRE, type, encoding,
+                                  entry_access(slot[0]) if slot != NULL else access_for_new(core), sizeof(value))
+    if entry == NULL:
+        return -1
+    entry_set_pointer(entry, value)
+    return place_entry(core, database, slot, entry, hash)
 
 
 cdef int store_integer(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int64_t value,
@@ -441,6 +461,15 @@ cdef void release_visitor(void* argument, void* entry) noexcept nogil:
     entry_free((<Core*> argument).heap, <Entry*> entry)
 
 
+cdef void release_later_visitor(void* argument, void* entry) noexcept nogil:
+    cdef Core* core = <Core*> argument
+    cdef int64_t waiting = core.discarded_entries
+    release_entry(core, <Entry*> entry, 1)
+    if core.discarded_entries > waiting:
+        # Counted as released with its dict already, though its value waits for its turn.
+        core.statistics.lazily_freed -= 1
+
+
 cdef void nothing_visitor(void* argument, void* entry) noexcept nogil:
     pass
 
@@ -454,6 +483,7 @@ cdef size_t discard_dict(Core* core, Dict* dictionary, bint owns_entries, bint l
     if lazy:
         discarded = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
         if discarded != NULL:
+            discarded.entry = NULL
             discarded.dictionary = taken
             discarded.owns_entries = owns_entries
             discarded.next = core.discarded
@@ -482,8 +512,16 @@ cdef bint release_discarded(Core* core, size_t budget) noexcept nogil:
     cdef size_t released
     while core.discarded != NULL and budget:
         discarded = core.discarded
+        if discarded.entry != NULL:
+            if entry_release_step(core.heap, <Entry*> discarded.entry, &budget):
+                break
+            core.discarded_entries -= 1
+            core.statistics.lazily_freed += 1
+            core.discarded = discarded.next
+            heap_free(core.heap, discarded, sizeof(Discarded))
+            continue
         if discarded.owns_entries:
-            released = dict_drain(&discarded.dictionary, budget, release_visitor, core)
+            released = dict_drain(&discarded.dictionary, budget, release_later_visitor, core)
             core.discarded_entries -= <int64_t> released
             core.statistics.lazily_freed += <int64_t> released
             budget -= released

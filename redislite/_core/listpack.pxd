@@ -36,6 +36,15 @@ cdef struct ListpackValue:
     int64_t integer
 
 
+# A value as it will stand in an entry.
+cdef struct ListpackEncoded:
+    uint8_t head[9]
+    size_t head_bytes
+    const char* data
+    size_t data_bytes       # 0 for an integer
+    size_t bytes            # of the whole entry, back length included
+
+
 # An empty one, or NULL.
 cdef listpack listpack_new(Heap* heap) noexcept nogil
 # Releases it. NULL is accepted.
@@ -76,6 +85,9 @@ cdef listpack listpack_replace_integer(Heap* heap, listpack pack, uint8_t** entr
 cdef listpack listpack_delete(Heap* heap, listpack pack, uint8_t** entry) noexcept nogil
 # Removes count elements from the entry on, or all to the end where there are fewer; *entry as above.
 cdef listpack listpack_delete_range(Heap* heap, listpack pack, uint8_t** entry, size_t count) noexcept nogil
+# For who lays out entries in memory of its own: works out how a value stands, and writes it (encoded.bytes bytes).
+cdef void listpack_encode(ListpackEncoded* encoded, const char* data, size_t length) noexcept nogil
+cdef void listpack_write(uint8_t* place, const ListpackEncoded* encoded) noexcept nogil
 # Bytes that an element with this value would take, its back length included.
 cdef size_t listpack_value_bytes(const char* data, size_t length) noexcept nogil
 cdef size_t listpack_integer_bytes(int64_t value) noexcept nogil

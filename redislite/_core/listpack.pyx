@@ -6,15 +6,6 @@ from redislite._core.growth cimport growth_fits, growth_size
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 
 
-# A value as it will stand in an entry.
-cdef struct Encoded:
-    uint8_t head[9]
-    size_t head_bytes
-    const char* data
-    size_t data_bytes       # 0 for an integer
-    size_t bytes            # of the whole entry, back length included
-
-
 cdef inline uint32_t header_count(const uint8_t* pack) noexcept nogil:
     return <uint32_t> pack[4] | <uint32_t> pack[5] << 8
 
@@ -28,7 +19,7 @@ cdef inline void set_header(listpack pack, size_t bytes, uint32_t count) noexcep
     pack[5] = <uint8_t> (count >> 8)
 
 
-cdef inline void encode_string(Encoded* encoded, const char* data, size_t length) noexcept nogil:
+cdef inline void encode_string(ListpackEncoded* encoded, const char* data, size_t length) noexcept nogil:
     encoded.data = data
     encoded.data_bytes = length
     if length < 64:
@@ -48,7 +39,7 @@ cdef inline void encode_string(Encoded* encoded, const char* data, size_t length
     encoded.bytes = encoded.head_bytes + length + listpack_back_bytes(encoded.head_bytes + length)
 
 
-cdef inline void encode_integer(Encoded* encoded, int64_t value) noexcept nogil:
+cdef inline void encode_integer(ListpackEncoded* encoded, int64_t value) noexcept nogil:
     cdef uint64_t bits = <uint64_t> value
     cdef int i
     encoded.data = NULL
@@ -84,7 +75,7 @@ cdef inline bint read_integer(const char* data, size_t length, int64_t* value) n
             and parse_int64(data, length, value))
 
 
-cdef inline void encode(Encoded* encoded, const char* data, size_t length) noexcept nogil:
+cdef inline void encode(ListpackEncoded* encoded, const char* data, size_t length) noexcept nogil:
     cdef int64_t value
     if read_integer(data, length, &value):
         encode_integer(encoded, value)
@@ -105,11 +96,19 @@ cdef inline void write_back(uint8_t* place, size_t bytes) noexcept nogil:
     place[0] = <uint8_t> bytes
 
 
-cdef inline void write_entry(uint8_t* place, const Encoded* encoded) noexcept nogil:
+cdef inline void write_entry(uint8_t* place, const ListpackEncoded* encoded) noexcept nogil:
     memcpy(place, encoded.head, encoded.head_bytes)
     if encoded.data_bytes:
         memcpy(place + encoded.head_bytes, encoded.data, encoded.data_bytes)
     write_back(place + encoded.head_bytes + encoded.data_bytes, encoded.head_bytes + encoded.data_bytes)
+
+
+cdef void listpack_encode(ListpackEncoded* encoded, const char* data, size_t length) noexcept nogil:
+    encode(encoded, data, length)
+
+
+cdef void listpack_write(uint8_t* place, const ListpackEncoded* encoded) noexcept nogil:
+    write_entry(place, encoded)
 
 
 cdef listpack splice(Heap* heap, listpack pack, size_t offset, size_t old, size_t new) noexcept nogil:
@@ -142,7 +141,7 @@ cdef listpack splice(Heap* heap, listpack pack, size_t offset, size_t old, size_
     return moved
 
 
-cdef listpack put(Heap* heap, listpack pack, uint8_t** entry, size_t old, const Encoded* encoded) noexcept nogil:
+cdef listpack put(Heap* heap, listpack pack, uint8_t** entry, size_t old, const ListpackEncoded* encoded) noexcept nogil:
     """Puts a new entry where old bytes stand (0: none, one element more)."""
     cdef size_t offset = entry[0] - pack
     cdef size_t bytes = listpack_bytes(pack)
@@ -327,35 +326,35 @@ cdef uint8_t* listpack_find(listpack pack, uint8_t* entry, const char* data, siz
 
 
 cdef listpack listpack_append(Heap* heap, listpack pack, const char* data, size_t length) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     cdef uint8_t* entry = pack + listpack_bytes(pack) - 1
     encode(&encoded, data, length)
     return put(heap, pack, &entry, 0, &encoded)
 
 
 cdef listpack listpack_append_integer(Heap* heap, listpack pack, int64_t value) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     cdef uint8_t* entry = pack + listpack_bytes(pack) - 1
     encode_integer(&encoded, value)
     return put(heap, pack, &entry, 0, &encoded)
 
 
 cdef listpack listpack_prepend(Heap* heap, listpack pack, const char* data, size_t length) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     cdef uint8_t* entry = pack + LISTPACK_HEADER
     encode(&encoded, data, length)
     return put(heap, pack, &entry, 0, &encoded)
 
 
 cdef listpack listpack_prepend_integer(Heap* heap, listpack pack, int64_t value) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     cdef uint8_t* entry = pack + LISTPACK_HEADER
     encode_integer(&encoded, value)
     return put(heap, pack, &entry, 0, &encoded)
 
 
 cdef inline listpack insert(Heap* heap, listpack pack, uint8_t** entry, bint behind,
-                            const Encoded* encoded) noexcept nogil:
+                            const ListpackEncoded* encoded) noexcept nogil:
     cdef uint8_t* place = entry[0] + (listpack_entry_bytes(entry[0]) if behind else 0)
     cdef listpack moved = put(heap, pack, &place, 0, encoded)
     if moved != NULL:
@@ -365,14 +364,14 @@ cdef inline listpack insert(Heap* heap, listpack pack, uint8_t** entry, bint beh
 
 cdef listpack listpack_insert(Heap* heap, listpack pack, uint8_t** entry, bint behind, const char* data,
                               size_t length) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     encode(&encoded, data, length)
     return insert(heap, pack, entry, behind, &encoded)
 
 
 cdef listpack listpack_insert_integer(Heap* heap, listpack pack, uint8_t** entry, bint behind,
                                       int64_t value) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     encode_integer(&encoded, value)
     return insert(heap, pack, entry, behind, &encoded)
 
@@ -397,13 +396,13 @@ cdef listpack listpack_join(Heap* heap, listpack pack, const uint8_t* other, bin
 
 cdef listpack listpack_replace(Heap* heap, listpack pack, uint8_t** entry, const char* data,
                                size_t length) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     encode(&encoded, data, length)
     return put(heap, pack, entry, listpack_entry_bytes(entry[0]), &encoded)
 
 
 cdef listpack listpack_replace_integer(Heap* heap, listpack pack, uint8_t** entry, int64_t value) noexcept nogil:
-    cdef Encoded encoded
+    cdef ListpackEncoded encoded
     encode_integer(&encoded, value)
     return put(heap, pack, entry, listpack_entry_bytes(entry[0]), &encoded)
 

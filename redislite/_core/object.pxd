@@ -52,8 +52,11 @@ cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil
 cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexcept nogil
 # A new entry with this key, and the deadline and a copy of the value of the one given. NULL where memory is out.
 cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil
-# How many bytes of work releasing the value is: 1 for what goes at once.
+# How many pieces of work releasing the value is: 1 for what goes at once.
 cdef size_t entry_release_effort(const Entry* entry) noexcept nogil
+# Releases up to *budget pieces of the value, and at last the entry; *budget is what is left of it. 1 while more is to do:
+# the entry must not be used for anything else then.
+cdef bint entry_release_step(Heap* heap, Entry* entry, size_t* budget) noexcept nogil
 # Name of a type ("string") and of an encoding ("embstr") as clients see them.
 cdef const char* type_name(int type) noexcept nogil
 cdef const char* encoding_name(int encoding) noexcept nogil

@@ -5,6 +5,7 @@ from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
+from redislite._core.set_value cimport SetValue, set_copy, set_memory, set_release_effort, set_release_step
 
 cdef extern from *:
     """
@@ -62,16 +63,51 @@ cdef size_t entry_block_size(const Entry* entry) noexcept nogil:
     return entry_size(key_length, entry_expires(entry), entry_value_size(entry))
 
 
+cdef inline SetValue entry_set(const Entry* entry) noexcept nogil:
+    cdef SetValue value
+    value.encoding = entry_encoding(entry)
+    value.block = entry_pointer(entry)
+    return value
+
+
 cdef size_t entry_memory(const Entry* entry) noexcept nogil:
     cdef size_t total = heap_footprint(entry_block_size(entry))
-    if entry_encoding(entry) == ENCODING_RAW:
-        total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
+    cdef int type = entry_type(entry)
+    cdef SetValue members
+    if type == TYPE_STRING:
+        if entry_encoding(entry) == ENCODING_RAW:
+            total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
+    elif type == TYPE_SET:
+        members = entry_set(entry)
+        total += set_memory(&members)
     return total
 
 
+cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
+    """Releases up to *budget pieces of a value that is no string; 1 while more is to do."""
+    cdef int type = entry_type(entry)
+    cdef SetValue members
+    if type == TYPE_SET:
+        members = entry_set(entry)
+        return set_release_step(heap, &members, budget)
+    return 0
+
+
 cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil:
-    if entry_encoding(entry) == ENCODING_RAW:
+    cdef size_t budget = ~<size_t> 0
+    if entry_type(entry) != TYPE_STRING:
+        release_collection(heap, entry, &budget)
+    elif entry_encoding(entry) == ENCODING_RAW:
         sds_free(heap, <sds> entry_pointer(entry))
+
+
+cdef bint entry_release_step(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
+    if entry_type(entry) == TYPE_STRING:
+        entry_release_value(heap, entry)
+    elif release_collection(heap, entry, budget):
+        return 1
+    heap_free(heap, entry, entry_block_size(entry))
+    return 0
 
 
 cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
@@ -79,26 +115,45 @@ cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
     heap_free(heap, entry, entry_block_size(entry))
 
 
+cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogil:
+    """Gives fresh, which has everything but the value, a copy of it. 0 where memory is out."""
+    cdef int type = entry_type(entry)
+    cdef SetValue members, members_copy
+    cdef sds text
+    if type == TYPE_SET:
+        members = entry_set(entry)
+        if set_copy(heap, &members, &members_copy) != 0:
+            return 0
+        entry_set_pointer(fresh, members_copy.block)
+    elif entry_encoding(entry) == ENCODING_RAW:
+        text = <sds> entry_pointer(entry)
+        text = sds_new(heap, text, sds_length(text), sds_length(text))
+        if text == NULL:
+            return 0
+        entry_set_pointer(fresh, text)
+    else:
+        memcpy(entry_value(fresh), entry_value(entry), entry_value_size(entry))
+    return 1
+
+
 cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil:
     cdef size_t value_size = entry_value_size(entry)
     cdef Entry* fresh = entry_new(heap, key, key_length, entry_deadline(entry), entry_type(entry),
                                   entry_encoding(entry), access, value_size)
-    cdef sds text
     if fresh == NULL:
         return NULL
-    if entry_encoding(entry) == ENCODING_RAW:
-        text = <sds> entry_pointer(entry)
-        text = sds_new(heap, text, sds_length(text), sds_length(text))
-        if text == NULL:
-            heap_free(heap, fresh, entry_size(key_length, entry_expires(entry), value_size))
-            return NULL
-        entry_set_pointer(fresh, text)
-    else:
-        memcpy(entry_value(fresh), entry_value(entry), value_size)
+    if not copy_value(heap, entry, fresh):
+        heap_free(heap, fresh, entry_size(key_length, entry_expires(entry), value_size))
+        return NULL
     return fresh
 
 
 cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:
+    cdef int type = entry_type(entry)
+    cdef SetValue members
+    if type == TYPE_SET:
+        members = entry_set(entry)
+        return set_release_effort(&members)
     return 1
 
 

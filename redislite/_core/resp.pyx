@@ -185,9 +185,9 @@ cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noe
     cdef char* newline = <char*> memchr(data + at, c'\n', length - at)
     cdef size_t end, out, start
     cdef char quote
+    if (length - at if newline == NULL else <size_t> (newline - data) - at) > INLINE_MAX_BYTES:
+        return fail(parser, b"too big inline request")
     if newline == NULL:
-        if length - at > INLINE_MAX_BYTES:
-            return fail(parser, b"too big inline request")
         return PARSE_MORE
     parser.position = newline - data + 1
     end = newline - data
@@ -282,15 +282,19 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                 if parser.position >= length:
                     return PARSE_MORE
                 # The original looks for the end of the line before it looks at its type.
+                if data[parser.position] != c'$':
+                    if memchr(data + parser.position, c'\r', length - parser.position) == NULL:
+                        if length - parser.position > INLINE_MAX_BYTES:
+                            return fail(parser, b"too big bulk count string")
+                        return PARSE_MORE
+                    snprintf(parser.error_text, sizeof(parser.error_text), "expected '$', got '%c'",
+                             <int> data[parser.position])
+                    return fail(parser, parser.error_text)
                 found = read_length(parser, data, length, parser.position + 1, &value, &behind)
                 if found == 0:
                     return PARSE_MORE
                 if found == -1:
                     return fail(parser, b"too big bulk count string")
-                if data[parser.position] != c'$':
-                    snprintf(parser.error_text, sizeof(parser.error_text), "expected '$', got '%c'",
-                             <int> data[parser.position])
-                    return fail(parser, parser.error_text)
                 if found == -2 or value < 0 or value > max_bulk_length:
                     return fail(parser, b"invalid bulk length")
                 if value > UNAUTHENTICATED_BULK_MAX and not authenticated:

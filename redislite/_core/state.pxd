@@ -292,6 +292,9 @@ cdef struct Settings:
     int64_t set_max_intset_entries
     int64_t set_max_listpack_entries
     int64_t set_max_listpack_value      # bytes
+    int64_t list_max_listpack_size      # elements, or a size class where negative (quicklist.pxd)
+    int64_t list_compress_depth
+    int64_t list_packed_threshold       # bytes (DEBUG QUICKLIST-PACKED-THRESHOLD); 0: the default
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.
@@ -322,8 +325,9 @@ cdef enum:
     COMMAND_TABLE_SLOTS = 2048  # a power of two, well above the number of commands
 
 
-# A dict whose entries wait to be released bit by bit.
+# What waits to be released bit by bit: an entry with a large value, or a dict of entries.
 cdef struct Discarded:
+    void* entry                 # NULL: the dict
     Dict dictionary
     bint owns_entries           # else only the table goes
     Discarded* next

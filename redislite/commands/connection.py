@@ -143,7 +143,7 @@ def hello(server: Server, connection: Connection, args: list[bytes]) -> object:
     if name is not None:
         set_name(connection, name)
     _set_protocol(connection, protocol)
-    return {
+    reply: dict[bytes, object] = {
         b"server": b"redis",
         b"version": REDIS_VERSION.encode(),
         b"proto": protocol,
@@ -152,6 +152,9 @@ def hello(server: Server, connection: Connection, args: list[bytes]) -> object:
         b"role": b"master",
         b"modules": [],
     }
+    if server.config["availability-zone"]:
+        reply[b"availability_zone"] = server.config["availability-zone"]
+    return reply
 
 
 def _set_protocol(connection: Connection, version: int) -> None:

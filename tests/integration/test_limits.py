@@ -89,9 +89,10 @@ def test_connection_rate_limit(start_server: ServerPool) -> None:
         connection = server.connect()
         try:
             connection.send(request("PING"))
-            data = connection.read_until_closed() if select.select([connection.socket], [], [], 0)[0] else b""
-            answered += connection.read() == PONG if not data else data.startswith(b"+PONG")
-            refused += bool(data) and not data.startswith(b"+PONG")
+            if connection.read() == PONG:
+                answered += 1
+            else:
+                refused += 1
         except (EOFError, ConnectionError):
             refused += 1
     assert answered >= 5 and refused >= 20, (answered, refused)

@@ -75,7 +75,7 @@ class Server:
         self.engine = Engine(control=self)
         self.engine.register(rows_of(commands))
         self.loop = HandDrivenLoop()
-        self.config: dict[str, Any] = {"requirepass": b""}
+        self.config: dict[str, Any] = {"requirepass": b"", "availability-zone": b""}
         self.monitors: set[Any] = set()
         self.pause = PauseState(self)  # type: ignore[arg-type]
         self.metrics = Metrics(self.engine)

@@ -11,7 +11,7 @@ CORE = Path(__file__).resolve().parents[2] / "redislite" / "_core"
 
 # Bottom to top; a module imports from layers below its own, or from its own where that is marked.
 LAYERS = [
-    {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "glob"},
+    {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "glob", "lzf"},
     {"sds", "dict", "listpack", "intset", "skiplist", "rax", "quicklist"},
     {"state"},
     {"blocking", "resp", "reply", "set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
