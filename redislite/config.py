@@ -342,7 +342,11 @@ class Config:
             name = given.lower()
             if name not in _BY_NAME:
                 raise ConfigError(f"Unknown option or number of arguments for CONFIG SET - '{given}'")
-            rows.append((self._settable(name, [earlier for _, earlier, _ in rows], local), name, as_text(raw_value)))
+            row = _BY_NAME[name]
+            self._check_settable(row, given, local)
+            if name in (earlier for _, earlier, _ in rows):
+                raise self._refusal(given, "duplicate parameter")
+            rows.append((row, name, as_text(raw_value)))
         if loading and any(row.flags & DENY_LOADING for row, _, _ in rows):
             raise ConfigLoadingError("Redis is loading the dataset in memory")
         before = {row.name: self._shown_value(row) for row, _, _ in rows}
@@ -367,17 +371,14 @@ class Config:
                 raise self._refusal(related, str(error)) from None
             raise
 
-    def _settable(self, name: str, earlier: list[str], local: bool) -> Directive:
-        row = _BY_NAME[name]
+    def _check_settable(self, row: Directive, given: str, local: bool) -> None:
+        """Raises ConfigError where the directive, by the name given, may not be set now."""
         if row.flags & IMMUTABLE:
-            raise self._refusal(name, "can't set immutable config")
+            raise self._refusal(given, "can't set immutable config")
         if row.flags & PROTECTED:
             permission = self["enable-protected-configs"]
             if permission == "no" or (permission == "local" and not local):
-                raise self._refusal(name, "can't set protected config")
-        if name in earlier:
-            raise self._refusal(name, "duplicate parameter")
-        return row
+                raise self._refusal(given, "can't set protected config")
 
     @staticmethod
     def _refusal(name: str, reason: str) -> ConfigError:

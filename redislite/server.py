@@ -70,6 +70,7 @@ ENGINE_SETTINGS = {
     "lazyfree-lazy-user-flush": "lazy_user_flush",
     "lazyfree-lazy-expire": "lazy_expire",
     "hz": "hz",
+    "hll-sparse-max-bytes": "hll_sparse_max_bytes",
     "zset-max-listpack-entries": "zset_max_listpack_entries",
     "zset-max-listpack-value": "zset_max_listpack_value",
     "set-max-intset-entries": "set_max_intset_entries",

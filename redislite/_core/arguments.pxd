@@ -27,6 +27,14 @@ cdef bint argument_integer_or_reply(Client* client, int index, int64_t* value) n
 # The same with a range, and the error text for a number outside of it.
 cdef bint argument_range_or_reply(Client* client, int index, int64_t least, int64_t most, int64_t* value,
                                   const char* error) noexcept nogil
+# An integer from least on; error is the answer to everything else, texts that are no integers included.
+cdef bint argument_at_least_or_reply(Client* client, int index, int64_t least, int64_t* value,
+                                     const char* error) noexcept nogil
+# How long a command may wait, in milliseconds, 0 for ever: given in seconds, with a fraction, or else in milliseconds.
+cdef bint argument_timeout_or_reply(Core* core, Client* client, int index, bint seconds, int64_t* timeout_ms) noexcept nogil
+# Makes indexes, from the end where negative, a range within the length: start and the index behind the last.
+# 0 where it is empty.
+cdef bint clamp_range(int64_t length, int64_t* start, int64_t* end) noexcept nogil
 # Takes the option at *index where it is one of an expiry (KEEPTTL where keep, PERSIST where persist), moving *index to its
 # last argument. 1 taken, 0 something else, -1 a second one or without its argument.
 cdef int take_expire_option(Client* client, int* index, bint keep, bint persist, ExpireOption* option) noexcept nogil

@@ -1,8 +1,9 @@
 """Reading a command's arguments; the contract is in arguments.pxd."""
+from libc.math cimport ceill
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport strlen
-from redislite._core.numbers cimport parse_int64
+from redislite._core.numbers cimport parse_int64, parse_long_double
 from redislite._core.reply cimport reply_error
 from redislite._core.state cimport Argument, Client, Core
 
@@ -51,6 +52,53 @@ cdef bint argument_range_or_reply(Client* client, int index, int64_t least, int6
     if not least <= value[0] <= most:
         reply_error(&client.reply, error)
         return 0
+    return 1
+
+
+cdef bint argument_at_least_or_reply(Client* client, int index, int64_t least, int64_t* value,
+                                     const char* error) noexcept nogil:
+    if not parse_int64(client.argv[index].data, client.argv[index].length, value) or value[0] < least:
+        reply_error(&client.reply, error)
+        return 0
+    return 1
+
+
+cdef bint argument_timeout_or_reply(Core* core, Client* client, int index, bint seconds, int64_t* timeout_ms) noexcept nogil:
+    cdef const Argument* text = &client.argv[index]
+    cdef long double given
+    if seconds:
+        if not parse_long_double(text.data, text.length, &given):
+            reply_error(&client.reply, "ERR timeout is not a float or out of range")
+            return 0
+        given = ceill(given * 1000)
+        if given > <long double> INT64_MAX:
+            reply_error(&client.reply, "ERR timeout is out of range")
+            return 0
+        timeout_ms[0] = <int64_t> given if given > 0 else 0
+        if given < 0:
+            timeout_ms[0] = -1
+    elif not parse_int64(text.data, text.length, timeout_ms):
+        reply_error(&client.reply, "ERR timeout is not an integer or out of range")
+        return 0
+    if timeout_ms[0] < 0:
+        reply_error(&client.reply, "ERR timeout is negative")
+        return 0
+    if timeout_ms[0] > INT64_MAX - core.now_ms:
+        reply_error(&client.reply, "ERR timeout is out of range")
+        return 0
+    return 1
+
+
+cdef bint clamp_range(int64_t length, int64_t* start, int64_t* end) noexcept nogil:
+    if start[0] < 0:
+        start[0] += length
+        if start[0] < 0:
+            start[0] = 0
+    if end[0] < 0:
+        end[0] += length
+    if start[0] > end[0] or start[0] >= length:
+        return 0
+    end[0] = end[0] + 1 if end[0] < length else length
     return 1
 
 

@@ -42,7 +42,7 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import keys, strings
+from redislite._core import bits, hyperloglog, keys, strings
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -66,7 +66,7 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys)
+NATIVE_MODULES = (strings, keys, bits, hyperloglog)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -677,6 +677,8 @@ cdef dict _DEFAULT_SETTINGS = {
     "zset_max_listpack_entries": 128,
     "zset_max_listpack_value": 64,
     "reply_peak_reset_ms": 5000,
+    "hll_sparse_max_bytes": 3000,
+    "hll_vectors": 1,
     "set_max_intset_entries": 512,
     "set_max_listpack_entries": 128,
     "set_max_listpack_value": 64,

@@ -127,6 +127,14 @@ cdef int fail(Parser* parser, const char* text) noexcept nogil:
     return PARSE_ERROR
 
 
+cdef char* line_end(char* text, char byte, size_t length) noexcept nogil:
+    """Where the byte first stands, or NULL. As in the original, nothing is found behind a NUL."""
+    cdef char* found = <char*> memchr(text, byte, length)
+    if found != NULL and memchr(text, 0, found - text) != NULL:
+        return NULL
+    return found
+
+
 cdef int read_length(Parser* parser, char* data, size_t length, size_t at, int64_t* value, size_t* behind) noexcept nogil:
     """The number that ends at the next CR. 1: read, *behind is the offset after CR LF; 0: more is needed; -1: the line is
     longer than any number may be; -2: it is no number."""
@@ -140,7 +148,7 @@ cdef int read_length(Parser* parser, char* data, size_t length, size_t at, int64
         value[0] = total
         behind[0] = i + 2
         return 1
-    end = <char*> memchr(data + at, c'\r', length - at)
+    end = line_end(data + at, c'\r', length - at)
     if end == NULL:
         return -1 if length - at > INLINE_MAX_BYTES else 0
     if <size_t> (end - data) + 1 >= length:
@@ -182,7 +190,7 @@ cdef inline char unescape(char c) noexcept nogil:
 cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noexcept nogil:
     """A line of words; quoted ones are unquoted in place (they only get shorter)."""
     cdef size_t at = parser.position
-    cdef char* newline = <char*> memchr(data + at, c'\n', length - at)
+    cdef char* newline = line_end(data + at, c'\n', length - at)
     cdef size_t end, out, start
     cdef char quote
     if (length - at if newline == NULL else <size_t> (newline - data) - at) > INLINE_MAX_BYTES:
@@ -193,10 +201,6 @@ cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noe
     end = newline - data
     if end > at and data[end - 1] == c'\r':
         end -= 1
-    # As in the original, a NUL byte ends the line.
-    newline = <char*> memchr(data + at, 0, end - at)
-    if newline != NULL:
-        end = newline - data
     while True:
         while at < end and is_space(data[at]):
             at += 1
@@ -283,7 +287,7 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                     return PARSE_MORE
                 # The original looks for the end of the line before it looks at its type.
                 if data[parser.position] != c'$':
-                    if memchr(data + parser.position, c'\r', length - parser.position) == NULL:
+                    if line_end(data + parser.position, c'\r', length - parser.position) == NULL:
                         if length - parser.position > INLINE_MAX_BYTES:
                             return fail(parser, b"too big bulk count string")
                         return PARSE_MORE

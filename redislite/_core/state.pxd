@@ -289,6 +289,8 @@ cdef struct Settings:
     int64_t zset_max_listpack_entries   # members
     int64_t zset_max_listpack_value     # bytes of a member
     int64_t reply_peak_reset_ms         # how long a peak of output counts; negative: for ever
+    int64_t hll_sparse_max_bytes        # hll-sparse-max-bytes
+    int64_t hll_vectors                 # PFDEBUG SIMD
     int64_t set_max_intset_entries
     int64_t set_max_listpack_entries
     int64_t set_max_listpack_value      # bytes

@@ -390,7 +390,7 @@ def test_observer_can_refuse_and_everything_is_set_back(config: Config) -> None:
     with pytest.raises(ConfigError) as caught:
         config.set_runtime([(b"maxmemory", b"5"), (b"PORT", b"7001"), (b"hz", b"20")])
     assert str(caught.value) == (
-        "CONFIG SET failed (possibly related to argument 'PORT') - Unable to listen on this port. Check server logs."
+        "CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs."
     )
     assert calls == [("maxmemory", 5), ("port", 7001), ("maxmemory", 0), ("port", 6379)]
     assert (config["maxmemory"], config["port"], config["hz"]) == (0, 6379, 10)
