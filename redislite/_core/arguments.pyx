@@ -122,9 +122,10 @@ cdef int take_expire_option(Client* client, int* index, bint keep, bint persist,
         absolute = 1
     else:
         return 0
-    if option.kind != EXPIRE_NONE:
-        # Saying the same word without a time twice is harmless.
-        return 1 if kind == option.kind and kind != EXPIRE_AT else -1
+    # The same word may stand twice, the last one counts; another one may not.
+    if option.kind != EXPIRE_NONE and (kind != option.kind or (
+            kind == EXPIRE_AT and (seconds != option.seconds or absolute != option.absolute))):
+        return -1
     option.kind = kind
     if kind == EXPIRE_AT:
         if index[0] + 1 >= client.argc:

@@ -394,6 +394,33 @@ cdef listpack listpack_join(Heap* heap, listpack pack, const uint8_t* other, bin
     return moved
 
 
+cdef listpack listpack_extend(Heap* heap, listpack pack, size_t bytes, size_t elements, uint8_t** place) noexcept nogil:
+    cdef size_t old = listpack_bytes(pack)
+    cdef size_t count = header_count(pack) + elements
+    cdef listpack moved
+    if header_count(pack) == LISTPACK_UNCOUNTED or count > LISTPACK_UNCOUNTED:
+        count = LISTPACK_UNCOUNTED
+    moved = splice(heap, pack, old - 1, 0, bytes)
+    if moved != NULL:
+        set_header(moved, old + bytes, <uint32_t> count)
+        place[0] = moved + old - 1
+    return moved
+
+
+cdef uint8_t* listpack_put(uint8_t* place, const char* data, size_t length) noexcept nogil:
+    cdef ListpackEncoded encoded
+    encode(&encoded, data, length)
+    write_entry(place, &encoded)
+    return place + encoded.bytes
+
+
+cdef uint8_t* listpack_put_integer(uint8_t* place, int64_t value) noexcept nogil:
+    cdef ListpackEncoded encoded
+    encode_integer(&encoded, value)
+    write_entry(place, &encoded)
+    return place + encoded.bytes
+
+
 cdef listpack listpack_replace(Heap* heap, listpack pack, uint8_t** entry, const char* data,
                                size_t length) noexcept nogil:
     cdef ListpackEncoded encoded

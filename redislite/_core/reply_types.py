@@ -60,6 +60,13 @@ OK = SimpleString("OK")
 SYNTAX_ERROR = "ERR syntax error"
 
 
+def subcommand_error(args: list[bytes]) -> CommandError:
+    """The error for a subcommand that is not there, or not with so many arguments, in words of the request."""
+    shown = args[1][:128].decode("utf-8", "surrogateescape")
+    container = args[0].decode("latin-1").upper()
+    return CommandError(f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try {container} HELP.")
+
+
 def help_reply(command: str, entries: tuple[tuple[str, str], ...]) -> list[SimpleString]:
     """The reply of ``<command> HELP``: a heading, each entry's usage and its explanation, line by line."""
     lines = [SimpleString(f"{command.upper()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")]

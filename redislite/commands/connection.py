@@ -14,6 +14,7 @@ from redislite._core.reply_types import (
     SimpleString,
     Verbatim,
     help_reply,
+    subcommand_error,
 )
 from redislite._core.row import command, container
 from redislite.config_directives import parse_integer
@@ -76,13 +77,6 @@ _INTEGER_MAX = 2**63 - 1
 
 def _integer(value: bytes) -> int | None:
     return parse_integer(value.decode("latin-1"))
-
-
-def _subcommand_error(args: list[bytes]) -> CommandError:
-    shown = args[1][:128].decode("utf-8", "surrogateescape")
-    return CommandError(
-        f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try {args[0].decode().upper()} HELP."
-    )
 
 
 def _is_on(value: bytes) -> bool:
@@ -502,7 +496,7 @@ def client_kill(server: Server, connection: Connection, args: list[bytes]) -> ob
 def client_pause(server: Server, connection: Connection, args: list[bytes]) -> object:
     """CLIENT PAUSE: the time is in milliseconds."""
     if len(args) > 4:
-        raise _subcommand_error(args)
+        raise subcommand_error(args)
     mode = ALL
     if len(args) == 4:
         option = args[3].lower()
@@ -548,7 +542,7 @@ def client_unpause(server: Server, connection: Connection, args: list[bytes]) ->
 def client_unblock(server: Server, connection: Connection, args: list[bytes]) -> object:
     """CLIENT UNBLOCK: 1 where the client was suspended, else 0; one that is merely paused was not."""
     if len(args) > 4:
-        raise _subcommand_error(args)
+        raise subcommand_error(args)
     reason = args[3].lower() if len(args) == 4 else b"timeout"
     if reason not in (b"timeout", b"error"):
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")

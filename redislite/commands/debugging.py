@@ -10,7 +10,17 @@ import os
 import sys
 import time
 
-from redislite._core.reply_types import NO_REPLY, OK, CommandError, Push, Set, SimpleString, Verbatim, help_reply
+from redislite._core.reply_types import (
+    NO_REPLY,
+    OK,
+    CommandError,
+    Push,
+    Set,
+    SimpleString,
+    Verbatim,
+    help_reply,
+    subcommand_error,
+)
 from redislite._core.row import command
 from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
@@ -54,14 +64,8 @@ def debug(server: Server, connection: Connection, args: list[bytes]) -> object:
         return help_reply("debug", tuple((usage, text) for _, _, _, usage, text in _SUBCOMMANDS.values()))
     least, most, function = _SUBCOMMANDS.get(name, (1, 0, None))[:3]
     if function is None or not least <= len(args) - 2 <= most:
-        raise unknown_subcommand(args[1])
+        raise subcommand_error(args)
     return function(server, connection, args[2:])
-
-
-def unknown_subcommand(name: bytes) -> CommandError:
-    """The error for a subcommand that is not there, or not with so many arguments."""
-    shown = name[:128].decode("utf-8", "surrogateescape")
-    return CommandError(f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try DEBUG HELP.")
 
 
 def subcommand(
@@ -168,7 +172,7 @@ def _reply_buffer(server: Server, connection: Connection, args: list[bytes]) -> 
     elif what == b"resizing":
         server.engine.set("reply_resizing", parse_switch(args[1]))
     else:
-        raise unknown_subcommand(b"replybuffer")
+        raise subcommand_error([b"debug", b"replybuffer"])
     return OK
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from redislite._core.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim, help_reply
+from redislite._core.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim, help_reply, subcommand_error
 from redislite._core.row import CommandRow, command, container
 from redislite.command_log import KIND_NAMES, SLOW
 from redislite.commands.server import parse_integer_argument
@@ -47,7 +47,7 @@ SLOWLOG_DEFAULT_COUNT = 10
 def slowlog_get(server: Server, connection: Connection, args: list[bytes]) -> object:
     """SLOWLOG GET [count]: -1 for all."""
     if len(args) > 3:
-        raise CommandError("ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
+        raise subcommand_error(args)
     return _latest(server, SLOW, args[2] if len(args) == 3 else b"%d" % SLOWLOG_DEFAULT_COUNT)
 
 
