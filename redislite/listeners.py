@@ -6,6 +6,7 @@ connection gets the original's error line and is closed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -81,10 +82,8 @@ def listen_tcp(address: str, port: int, backlog: int) -> Listener:
 
 def listen_unix(path: str, permissions: int, backlog: int) -> Listener:
     """A listening Unix socket; a socket file left behind at the path is replaced. Raises OSError."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
@@ -100,7 +99,7 @@ def listen_unix(path: str, permissions: int, backlog: int) -> Listener:
 
 def is_loopback(address: str) -> bool:
     """Whether a peer's address belongs to this machine's loopback interface."""
-    return address.startswith("127.") or address in (LOOPBACK_V6, "") or address.startswith("::ffff:127.")
+    return address.startswith(("127.", "::ffff:127.")) or address in (LOOPBACK_V6, "")
 
 
 class Listeners:
@@ -133,9 +132,9 @@ class Listeners:
                     continue
                 for listener in opened:
                     listener.socket.close()
-                shown = f"{name}:{port}"
+                reason = os.strerror(error.errno or 0)
                 self._server.log.warning(
-                    f"Warning: Could not create server TCP listening socket {shown}: bind: {os.strerror(error.errno or 0)}"
+                    f"Warning: Could not create server TCP listening socket {name}:{port}: bind: {reason}"
                 )
                 raise ListenError(f"Failed listening on port {port} (tcp), aborting.") from error
         return opened
@@ -189,10 +188,8 @@ class Listeners:
         """Stops listening and removes the Unix socket's file."""
         self._drop([*self.tcp, *self.unix])
         for listener in self.unix:
-            try:
+            with contextlib.suppress(OSError):
                 os.unlink(listener.address)
-            except OSError:
-                pass
         self.tcp = []
         self.unix = []
 
@@ -264,10 +261,8 @@ class Listeners:
     @staticmethod
     def _refuse(sock: socket.socket, line: bytes) -> None:
         sock.setblocking(False)
-        try:
+        with contextlib.suppress(OSError):
             sock.send(line)
-        except OSError:
-            pass
         sock.close()
 
 

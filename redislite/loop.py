@@ -154,7 +154,12 @@ class KqueueBackend:
         self._queue.close()
 
 
-BACKENDS: dict[str, Backend] = {"epoll": EpollBackend, "kqueue": KqueueBackend, "poll": PollBackend, "select": SelectBackend}
+BACKENDS: dict[str, Backend] = {
+    "epoll": EpollBackend,
+    "kqueue": KqueueBackend,
+    "poll": PollBackend,
+    "select": SelectBackend,
+}
 
 
 def best_backend() -> str:

@@ -3,6 +3,7 @@
 A function whose name ends in ``_or_reply`` has answered the error where it returns 0.
 """
 from libc.stdint cimport int64_t
+from redislite._core.sorted_set_value cimport ScoreRange, TextRange
 from redislite._core.state cimport Argument, Client, Core
 
 cdef enum:
@@ -44,3 +45,10 @@ cdef void reply_syntax_error(Client* client) noexcept nogil
 cdef void reply_wrong_type(Client* client) noexcept nogil
 cdef void reply_not_an_integer(Client* client) noexcept nogil
 cdef void reply_out_of_memory(Client* client) noexcept nogil
+# A floating point number, and the error text for anything else.
+cdef bint argument_double_or_reply(Client* client, int index, double* value, const char* error) noexcept nogil
+# Ends of a range of scores: a number, "(" before it where it is excluded.
+cdef bint score_range_or_reply(Client* client, int least, int most, ScoreRange* range) noexcept nogil
+# Ends of a range of members: "[" or "(" and the bytes, "-" and "+" for what is before and behind all. They point into the
+# arguments.
+cdef bint text_range_or_reply(Client* client, int least, int most, TextRange* range) noexcept nogil

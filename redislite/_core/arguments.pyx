@@ -3,8 +3,9 @@ from libc.math cimport ceill
 from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport strlen
-from redislite._core.numbers cimport parse_int64, parse_long_double
+from redislite._core.numbers cimport parse_bound, parse_double, parse_int64, parse_long_double
 from redislite._core.reply cimport reply_error
+from redislite._core.sorted_set_value cimport TEXT_BOUND, TEXT_FIRST, TEXT_LAST, TextEnd
 from redislite._core.state cimport Argument, Client, Core
 
 
@@ -156,4 +157,43 @@ cdef bint expire_deadline_or_reply(Core* core, Client* client, ExpireOption* opt
         reply_error(&client.reply, text)
         return 0
     option.deadline_ms = value
+    return 1
+
+
+cdef bint argument_double_or_reply(Client* client, int index, double* value, const char* error) noexcept nogil:
+    if not parse_double(client.argv[index].data, client.argv[index].length, value):
+        reply_error(&client.reply, error)
+        return 0
+    return 1
+
+
+cdef inline bint parse_score_end(const Argument* argument, double* score, bint* excluded) noexcept nogil:
+    excluded[0] = argument.length > 0 and argument.data[0] == c'('
+    return parse_bound(argument.data + excluded[0], argument.length - excluded[0], score)
+
+
+cdef bint score_range_or_reply(Client* client, int least, int most, ScoreRange* range) noexcept nogil:
+    if not parse_score_end(&client.argv[least], &range.least, &range.least_excluded) or \
+            not parse_score_end(&client.argv[most], &range.most, &range.most_excluded):
+        reply_error(&client.reply, "ERR min or max is not a float")
+        return 0
+    return 1
+
+
+cdef inline bint parse_text_end(const Argument* argument, TextEnd* end) noexcept nogil:
+    cdef char first = argument.data[0] if argument.length else 0
+    end.excluded = first == c'('
+    end.kind = TEXT_BOUND
+    end.data = argument.data + 1
+    end.length = argument.length - 1
+    if first == c'(' or first == c'[':
+        return 1
+    end.kind = TEXT_FIRST if first == c'-' else TEXT_LAST
+    return argument.length == 1 and (first == c'-' or first == c'+')
+
+
+cdef bint text_range_or_reply(Client* client, int least, int most, TextRange* range) noexcept nogil:
+    if not parse_text_end(&client.argv[least], &range.least) or not parse_text_end(&client.argv[most], &range.most):
+        reply_error(&client.reply, "ERR min or max not valid string range item")
+        return 0
     return 1

@@ -42,7 +42,7 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import bits, hyperloglog, keys, strings
+from redislite._core import bits, hyperloglog, keys, strings, zsets
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -66,7 +66,7 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys, bits, hyperloglog)
+NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:

@@ -119,6 +119,19 @@ cdef bint parse_double(const char* text, size_t length, double* value) noexcept 
             and not (errno.errno == errno.ERANGE and (fabs(value[0]) == HUGE_VAL or value[0] == 0)))
 
 
+cdef bint parse_bound(const char* text, size_t length, double* value) noexcept nogil:
+    cdef char buffer[NUMBER_INPUT_MAX]
+    cdef char* end
+    if length and parse_plain(text, length, value):
+        return 1
+    if length >= sizeof(buffer):
+        return 0
+    memcpy(buffer, text, length)
+    buffer[length] = 0
+    value[0] = strtod(buffer, &end)
+    return (end == buffer + length or (end == buffer and end[0] == 0)) and not isnan(value[0])
+
+
 cdef bint parse_long_double(const char* text, size_t length, long double* value) noexcept nogil:
     cdef char buffer[NUMBER_INPUT_MAX]
     cdef char* end

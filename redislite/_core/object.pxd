@@ -20,6 +20,7 @@ from redislite._core.encodings cimport (
 )
 from redislite._core.prefixed cimport prefixed_read, prefixed_size
 from redislite._core.sds cimport sds
+from redislite._core.sorted_set_value cimport SortedSetValue
 
 cdef enum:
     KEY_OFFSET = 4              # bytes from an entry's start to its key
@@ -143,3 +144,16 @@ cdef inline void entry_set_pointer(Entry* entry, void* value) noexcept nogil:
 # Bytes of a block with these parts, rounded as blocks are.
 cdef inline size_t entry_size(size_t key_length, bint expires, size_t value_size) noexcept nogil:
     return (KEY_OFFSET + prefixed_size(key_length) + (8 if expires else 0) + value_size + 7) & ~<size_t> 7
+
+
+# The value of a sorted set's entry, and putting it back there once it has been changed.
+cdef inline SortedSetValue sorted_set_load(const Entry* entry) noexcept nogil:
+    cdef SortedSetValue value
+    value.data = entry_pointer(entry)
+    value.encoding = entry_encoding(entry)
+    return value
+
+
+cdef inline void sorted_set_save(Entry* entry, const SortedSetValue* value) noexcept nogil:
+    entry_set_pointer(entry, value.data)
+    entry_set_encoding(entry, value.encoding)

@@ -6,6 +6,9 @@ from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
 from redislite._core.set_value cimport SetValue, set_copy, set_memory, set_release_effort, set_release_step
+from redislite._core.sorted_set_value cimport (
+    SortedSetValue, sorted_set_copy, sorted_set_memory, sorted_set_release_effort, sorted_set_release_step,
+)
 
 cdef extern from *:
     """
@@ -74,12 +77,16 @@ cdef size_t entry_memory(const Entry* entry) noexcept nogil:
     cdef size_t total = heap_footprint(entry_block_size(entry))
     cdef int type = entry_type(entry)
     cdef SetValue members
+    cdef SortedSetValue ranked
     if type == TYPE_STRING:
         if entry_encoding(entry) == ENCODING_RAW:
             total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
     elif type == TYPE_SET:
         members = entry_set(entry)
         total += set_memory(&members)
+    elif type == TYPE_SORTED_SET:
+        ranked = sorted_set_load(entry)
+        total += sorted_set_memory(&ranked)
     return total
 
 
@@ -87,9 +94,13 @@ cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept 
     """Releases up to *budget pieces of a value that is no string; 1 while more is to do."""
     cdef int type = entry_type(entry)
     cdef SetValue members
+    cdef SortedSetValue ranked
     if type == TYPE_SET:
         members = entry_set(entry)
         return set_release_step(heap, &members, budget)
+    if type == TYPE_SORTED_SET:
+        ranked = sorted_set_load(entry)
+        return sorted_set_release_step(heap, &ranked, budget)
     return 0
 
 
@@ -119,12 +130,18 @@ cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogi
     """Gives fresh, which has everything but the value, a copy of it. 0 where memory is out."""
     cdef int type = entry_type(entry)
     cdef SetValue members, members_copy
+    cdef SortedSetValue ranked, ranked_copy
     cdef sds text
     if type == TYPE_SET:
         members = entry_set(entry)
         if set_copy(heap, &members, &members_copy) != 0:
             return 0
         entry_set_pointer(fresh, members_copy.block)
+    elif type == TYPE_SORTED_SET:
+        ranked = sorted_set_load(entry)
+        if sorted_set_copy(heap, &ranked, &ranked_copy) != 0:
+            return 0
+        sorted_set_save(fresh, &ranked_copy)
     elif entry_encoding(entry) == ENCODING_RAW:
         text = <sds> entry_pointer(entry)
         text = sds_new(heap, text, sds_length(text), sds_length(text))
@@ -151,9 +168,13 @@ cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t k
 cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:
     cdef int type = entry_type(entry)
     cdef SetValue members
+    cdef SortedSetValue ranked
     if type == TYPE_SET:
         members = entry_set(entry)
         return set_release_effort(&members)
+    if type == TYPE_SORTED_SET:
+        ranked = sorted_set_load(entry)
+        return sorted_set_release_effort(&ranked)
     return 1
 
 

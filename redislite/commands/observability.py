@@ -260,7 +260,8 @@ def latency_reset(server: Server, connection: Connection, args: list[bytes]) -> 
 )
 def latency_graph(server: Server, connection: Connection, args: list[bytes]) -> object:
     """LATENCY GRAPH event."""
-    name = args[2].decode("latin-1")
+    # As the original's texts, the name ends at a NUL.
+    name = args[2].split(b"\0")[0].decode("utf-8", "surrogateescape")
     if name not in server.latency.events:
         raise CommandError(f"ERR No samples available for event '{name}'")
     return Verbatim("txt", server.latency.graph(name))
