@@ -358,6 +358,7 @@ def _stats_section(server: Server) -> list[str]:
         "sync_full:0",
         "sync_partial_ok:0",
         "sync_partial_err:0",
+        f"expired_fields:{statistics['expired_fields']}",
         f"expired_keys:{statistics['expired_keys']}",
         f"expired_stale_perc:{statistics['expired_stale_percent']:.2f}",
         f"expired_time_cap_reached_count:{statistics['expired_time_cap_reached']}",
@@ -502,6 +503,7 @@ def _keyspace_section(server: Server) -> list[str]:
         if database["keys"]:
             lines.append(
                 f"db{number}:keys={database['keys']},expires={database['expires']},avg_ttl={database['average_ttl_ms']}"
+                f",keys_with_volatile_items={database['field_expires']}"
             )
     return lines
 

@@ -73,6 +73,8 @@ ENGINE_SETTINGS = {
     "hll-sparse-max-bytes": "hll_sparse_max_bytes",
     "zset-max-listpack-entries": "zset_max_listpack_entries",
     "zset-max-listpack-value": "zset_max_listpack_value",
+    "hash-max-listpack-entries": "hash_max_listpack_entries",
+    "hash-max-listpack-value": "hash_max_listpack_value",
     "set-max-intset-entries": "set_max_intset_entries",
     "set-max-listpack-entries": "set_max_listpack_entries",
     "set-max-listpack-value": "set_max_listpack_value",

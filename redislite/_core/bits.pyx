@@ -3,7 +3,7 @@
 Bit 0 is the most significant bit of the first byte. Long runs go a vector at a time (the C part); every write goes
 through store_string or store_raw of the keyspace, or changes bytes in place where the length stays.
 """
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
@@ -432,8 +432,8 @@ cdef void combine_all(int operation, uint8_t* to, const Bytes* sources, int coun
 
 cdef bint store_combined(Core* core, Client* client, int operation, const Bytes* sources, int count,
                          size_t length) noexcept nogil:
-    """Combines the sources into key argument 2, which has neither its old value nor its deadline then. Answers the error
-    and 0 where memory is out."""
+    """Combines the sources into key argument 2, which loses its deadline. Answers the error and 0 where memory is
+    out."""
     cdef uint8_t small[INLINE_MAX]
     cdef Argument* key = &client.argv[2]
     cdef uint64_t hash = argument_hash(client, 2)
@@ -562,14 +562,15 @@ cdef inline int64_t field_integer(const Field* field, uint64_t bits) noexcept no
 
 cdef bint field_result(const Field* field, int64_t old, int64_t* result) noexcept nogil:
     """What the field is to hold after its operation; 0 where it overflows and is to stay as it is."""
-    cdef int64_t most = INT64_MAX >> (64 - field.width) if field.is_signed else <int64_t> ((<uint64_t> 1 << field.width) - 1)
+    cdef int64_t most = INT64_MAX >> (64 - field.width if field.is_signed else 63 - field.width)
     cdef int64_t least = -most - 1 if field.is_signed else 0
     cdef int64_t by = field.value
     cdef int beyond = 0
     if field.kind == FIELD_SET:
         result[0] = by
-        # An unsigned field takes its value as an unsigned one, so that a negative one is too large.
-        if by > most or (not field.is_signed and by < 0):
+        # As with the original, a negative value is too large where it is read as an unsigned one, which an unsigned
+        # field does, and a signed one by how far its largest value is away where that does not fit 64 bits.
+        if by > most or (by < 0 and not field.is_signed) or (field.width < 64 and by < most - INT64_MAX):
             beyond = 1
         elif by < least:
             beyond = -1

@@ -42,7 +42,7 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import bits, hyperloglog, keys, strings, zsets
+from redislite._core import bits, hashes, hyperloglog, keys, lists, sets, strings, zsets
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -66,7 +66,7 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets)
+NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -364,8 +364,10 @@ cdef class Engine:
                 database = core.databases[i]
                 dict_shrink_if_sparse(&database.keys)
                 dict_shrink_if_sparse(&database.expires)
+                dict_shrink_if_sparse(&database.field_expires)
                 while clock_monotonic_ns() < until and (
-                        dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)):
+                        dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)
+                        | dict_rehash(&database.field_expires, 100)):
                     pass
         if core.own_queries or core.settings.output_soft_limit > 0:
             self._trim_clients()
@@ -444,6 +446,16 @@ cdef class Engine:
         """The wall clock as commands see it: milliseconds since the Unix epoch."""
         return self.core.now_ms
 
+    @property
+    def clock_offset_ms(self) -> int:
+        """What is added to the wall clock (tests), in milliseconds. Setting it reads the clock anew."""
+        return self.core.clock_offset_ms
+
+    @clock_offset_ms.setter
+    def clock_offset_ms(self, int64_t value) -> None:
+        self.core.clock_offset_ms = value
+        renew_clock(&self.core)
+
     def renew_clock(self) -> int:
         """Reads the wall clock anew and answers it."""
         renew_clock(&self.core)
@@ -473,6 +485,7 @@ cdef class Engine:
         return {
             "keys": dict_size(&database.keys),
             "expires": dict_size(&database.expires),
+            "field_expires": dict_size(&database.field_expires),
             "average_ttl_ms": database.average_ttl_ms,
             "keys_table_bytes": dict_table_bytes(&database.keys),
             "expires_table_bytes": dict_table_bytes(&database.expires),
@@ -679,6 +692,8 @@ cdef dict _DEFAULT_SETTINGS = {
     "reply_peak_reset_ms": 5000,
     "hll_sparse_max_bytes": 3000,
     "hll_vectors": 1,
+    "hash_max_listpack_entries": 512,
+    "hash_max_listpack_value": 64,
     "set_max_intset_entries": 512,
     "set_max_listpack_entries": 128,
     "set_max_listpack_value": 64,

@@ -1,4 +1,4 @@
-"""Active expiry: finding keys whose time is up without anybody asking for them."""
+"""Active expiry: finding keys, and fields of hashes, whose time is up without anybody asking for them."""
 from libc.stdint cimport int64_t
 from redislite._core.state cimport Core
 

@@ -3,12 +3,16 @@
 Each database's ``expires`` dict is walked with a scan cursor, a few homes at a time. A database is gone on with while more
 than an accepted share of what was looked at had expired, so effort follows need; ``active-expire-effort`` (1 to 10)
 lowers the share and raises the number looked at.
+
+Hashes with fields that have a deadline (``field_expires``) are walked the same way, in the time that is left: each knows
+its next deadline, and gives up a bounded number of fields at a time.
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.clock cimport clock_monotonic_ns
 from redislite._core.dict cimport dict_hash, dict_scan, dict_size
-from redislite._core.keyspace cimport is_expired, key_changed, delete_key
-from redislite._core.object cimport Entry, entry_deadline, entry_key
+from redislite._core.hash_value cimport HashValue, hash_expire, hash_length, hash_next_deadline
+from redislite._core.keyspace cimport delete_key, is_expired, key_changed, note_timed_fields
+from redislite._core.object cimport Entry, entry_deadline, entry_encoding, entry_key, entry_pointer
 from redislite._core.state cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Core, Database
 
 cdef enum:
@@ -17,6 +21,8 @@ cdef enum:
     ACCEPTED_PERCENT = 10       # expired share that ends a database's turn, with effort 1
     EXPIRED_MAX = 64            # found in one scan step, removed after it
     HOMES_PER_KEY = 20          # homes visited per round, at the most, per key to look at
+    FIELDS_PER_TURN = 64        # fields that a hash gives up before the next one's turn
+    FIELDS_LEAST_SHARE = 4      # one in so many of the time's parts is for fields, whatever the keys took
 
 
 cdef struct Round:
@@ -39,6 +45,71 @@ cdef void look(void* argument, void* entry) noexcept nogil:
     else:
         step.ttl_sum += deadline_ms - step.core.now_ms
         step.ttl_samples += 1
+
+
+cdef inline HashValue hash_of(const Entry* entry) noexcept nogil:
+    cdef HashValue hash
+    hash.pointer = entry_pointer(entry)
+    hash.encoding = entry_encoding(entry)
+    return hash
+
+
+cdef void look_at_fields(void* argument, void* entry) noexcept nogil:
+    cdef Round* step = <Round*> argument
+    cdef HashValue hash = hash_of(<Entry*> entry)
+    step.sampled += 1
+    if is_expired(step.core, hash_next_deadline(&hash)) and step.expired_count < EXPIRED_MAX:
+        step.expired[step.expired_count] = <Entry*> entry
+        step.expired_count += 1
+
+
+cdef void expire_fields_of(Core* core, Database* database, Entry* entry) noexcept nogil:
+    """Removes fields whose time is up, as many as a turn allows, and the key where none is left."""
+    cdef HashValue hash = hash_of(entry)
+    cdef size_t length
+    cdef char* key = entry_key(entry, &length)
+    cdef uint64_t code = dict_hash(&database.keys, key, length)
+    cdef size_t removed = hash_expire(core, &hash, FIELDS_PER_TURN)
+    core.statistics.expired_fields += <int64_t> removed
+    core.dirty += removed - 1
+    key_changed(core, database, key, length)
+    note_timed_fields(core, database, entry, code, 1)
+    if hash_length(&hash) == 0:
+        delete_key(core, database, key, length, code, 0)
+
+
+cdef void field_expire_cycle(Core* core, int64_t until) noexcept nogil:
+    """One cycle over the hashes of all databases, until this monotonic time in nanoseconds."""
+    cdef int64_t effort = core.settings.expire_effort - 1
+    cdef int hashes_per_round = <int> (KEYS_PER_ROUND + KEYS_PER_EFFORT * effort)
+    cdef int64_t accepted = ACCEPTED_PERCENT - effort
+    cdef Database* database
+    cdef Round step
+    cdef int number, i, homes, sampled, due
+    step.core = core
+    for number in range(core.databases_count):
+        database = core.databases[(number + core.expire_database) % core.databases_count]
+        while dict_size(&database.field_expires):
+            sampled = 0
+            due = 0
+            homes = 0
+            while sampled < hashes_per_round and homes < hashes_per_round * HOMES_PER_KEY:
+                step.sampled = 0
+                step.expired_count = 0
+                database.field_expire_cursor = dict_scan(&database.field_expires, database.field_expire_cursor,
+                                                         look_at_fields, &step)
+                homes += 1
+                for i in range(step.expired_count):
+                    expire_fields_of(core, database, step.expired[i])
+                sampled += step.sampled
+                due += step.expired_count
+                if database.field_expire_cursor == 0:
+                    break
+            if due * 100 <= sampled * accepted:
+                break
+            if clock_monotonic_ns() > until:
+                core.statistics.expired_time_cap_reached += 1
+                return
 
 
 cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
@@ -100,6 +171,7 @@ cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
         if out_of_time:
             core.statistics.expired_time_cap_reached += 1
             break
+    field_expire_cycle(core, max(until, clock_monotonic_ns() + budget_us * 1000 // FIELDS_LEAST_SHARE))
     core.expire_database = (core.expire_database + 1) % core.databases_count
     core.statistics.expire_cycle_us += (clock_monotonic_ns() - begun) // 1000
     if sampled_total:

@@ -64,28 +64,15 @@ cdef extern from *:
         return hash ^ (hash >> 47);
     }
 
-    /* Between 12 bytes of dense registers and 16 bytes, one a register: four registers are 24 bits, which stand in a
-       lane of 32, so that what moves is a constant shuffle and what spreads are shifts. The vectors need a shuffle
-       instruction (SSSE3 or better; every 64-bit ARM has one). */
-    typedef uint8_t __attribute__((vector_size(16), aligned(1), may_alias)) sketch_bytes;
-    typedef uint32_t __attribute__((vector_size(16), may_alias)) sketch_lanes;
-    #if defined(__clang__) || __GNUC__ >= 12
-    #define SKETCH_SHUFFLE(vector, ...) __builtin_shufflevector(vector, vector, __VA_ARGS__)
-    #else
-    #define SKETCH_SHUFFLE(vector, ...) __builtin_shuffle(vector, (sketch_aligned) {__VA_ARGS__})
-    #endif
-    typedef uint8_t __attribute__((vector_size(16))) sketch_aligned;
-
+    /* Between dense registers and one byte a register. Four registers are 24 bits; the vectors put them into a lane of
+       32 by a constant shuffle, and spread them by shifts. 16 registers are a group of 12 bytes. */
     #if defined(__x86_64__) && defined(__GNUC__)
-    #define SKETCH_VECTORS 1
-    #define SKETCH_HAS_VECTORS __builtin_cpu_supports("ssse3")
-    #define SKETCH_TARGET __attribute__((target("ssse3")))
+    #include <immintrin.h>
+    #define SKETCH_HAS_VECTORS __builtin_cpu_supports("avx2")
     #elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    #define SKETCH_VECTORS 1
     #define SKETCH_HAS_VECTORS 1
-    #define SKETCH_TARGET
     #else
-    #define SKETCH_VECTORS 0
+    #define SKETCH_HAS_VECTORS 0
     #endif
 
     static void sketch_merge_plain(uint8_t *most, const uint8_t *dense, int groups) {
@@ -108,44 +95,131 @@ cdef extern from *:
         }
     }
 
-    #if SKETCH_VECTORS
-    SKETCH_TARGET static void sketch_merge_vectors(uint8_t *most, const uint8_t *dense, int groups) {
-        for (; groups; groups--, most += 16, dense += SKETCH_GROUP) {
-            sketch_aligned packed = *(const sketch_bytes *) dense, old = *(sketch_bytes *) most, fresh, larger;
-            sketch_lanes four = (sketch_lanes) SKETCH_SHUFFLE(packed, 0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 10, 11, 12);
-            four = (four & 0x3f) | ((four << 2) & 0x3f00) | ((four << 4) & 0x3f0000) | ((four << 6) & 0x3f000000);
-            fresh = (sketch_aligned) four;
-            larger = (sketch_aligned) (fresh > old);
-            *(sketch_bytes *) most = (fresh & larger) | (old & ~larger);
+    /* Both read or write four bytes beyond their groups: the last pair of groups is not for them. */
+    #if defined(__x86_64__) && defined(__GNUC__)
+    __attribute__((target("avx2")))
+    static void sketch_merge_vectors(uint8_t *most, const uint8_t *dense, int groups) {
+        const __m256i order = _mm256_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1,
+                                               0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+        for (; groups; groups -= 2, most += 32, dense += 2 * SKETCH_GROUP) {
+            __m256i four = _mm256_shuffle_epi8(
+                _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *) dense)),
+                                        _mm_loadu_si128((const __m128i *) (dense + SKETCH_GROUP)), 1), order);
+            __m256i low = _mm256_or_si256(
+                _mm256_and_si256(four, _mm256_set1_epi32(0x3f)),
+                _mm256_and_si256(_mm256_slli_epi32(four, 2), _mm256_set1_epi32(0x3f00)));
+            __m256i high = _mm256_or_si256(
+                _mm256_and_si256(_mm256_slli_epi32(four, 4), _mm256_set1_epi32(0x3f0000)),
+                _mm256_and_si256(_mm256_slli_epi32(four, 6), _mm256_set1_epi32(0x3f000000)));
+            _mm256_storeu_si256((__m256i *) most, _mm256_max_epu8(_mm256_or_si256(low, high),
+                                                                  _mm256_loadu_si256((const __m256i *) most)));
         }
     }
 
-    SKETCH_TARGET static void sketch_pack_vectors(uint8_t *dense, const uint8_t *registers, int groups) {
+    __attribute__((target("avx2")))
+    static void sketch_pack_vectors(uint8_t *dense, const uint8_t *registers, int groups) {
+        const __m256i order = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,
+                                               0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+        for (; groups; groups -= 2, registers += 32, dense += 2 * SKETCH_GROUP) {
+            __m256i four = _mm256_loadu_si256((const __m256i *) registers);
+            __m256i low = _mm256_or_si256(
+                _mm256_and_si256(four, _mm256_set1_epi32(0x3f)),
+                _mm256_and_si256(_mm256_srli_epi32(four, 2), _mm256_set1_epi32(0xfc0)));
+            __m256i high = _mm256_or_si256(
+                _mm256_and_si256(_mm256_srli_epi32(four, 4), _mm256_set1_epi32(0x3f000)),
+                _mm256_and_si256(_mm256_srli_epi32(four, 6), _mm256_set1_epi32(0xfc0000)));
+            four = _mm256_shuffle_epi8(_mm256_or_si256(low, high), order);
+            _mm_storeu_si128((__m128i *) dense, _mm256_castsi256_si128(four));
+            _mm_storeu_si128((__m128i *) (dense + SKETCH_GROUP), _mm256_extracti128_si256(four, 1));
+        }
+    }
+    #elif SKETCH_HAS_VECTORS
+    typedef uint8_t __attribute__((vector_size(16))) sketch_bytes;
+    typedef int8_t __attribute__((vector_size(16))) sketch_signed;
+    typedef uint32_t __attribute__((vector_size(16))) sketch_lanes;
+    #if defined(__clang__) || __GNUC__ >= 12
+    #define SKETCH_SHUFFLE(vector, ...) __builtin_shufflevector(vector, vector, __VA_ARGS__)
+    #else
+    #define SKETCH_SHUFFLE(vector, ...) __builtin_shuffle(vector, (sketch_bytes) {__VA_ARGS__})
+    #endif
+
+    static void sketch_merge_vectors(uint8_t *most, const uint8_t *dense, int groups) {
+        sketch_bytes bytes;
+        sketch_lanes four;
+        sketch_signed old, fresh;
+        for (; groups; groups--, most += 16, dense += SKETCH_GROUP) {
+            memcpy(&bytes, dense, 16);
+            memcpy(&old, most, 16);
+            four = (sketch_lanes) SKETCH_SHUFFLE(bytes, 0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 10, 11, 12);
+            four = (four & 0x3f) | ((four << 2) & 0x3f00) | ((four << 4) & 0x3f0000) | ((four << 6) & 0x3f000000);
+            fresh = (sketch_signed) four;
+            old ^= (fresh ^ old) & (fresh > old);
+            memcpy(most, &old, 16);
+        }
+    }
+
+    static void sketch_pack_vectors(uint8_t *dense, const uint8_t *registers, int groups) {
+        sketch_bytes bytes;
+        sketch_lanes four;
         for (; groups; groups--, registers += 16, dense += SKETCH_GROUP) {
-            sketch_aligned spread = *(const sketch_bytes *) registers, packed;
-            sketch_lanes four = (sketch_lanes) spread;
+            memcpy(&four, registers, 16);
             four = (four & 0x3f) | ((four >> 2) & 0xfc0) | ((four >> 4) & 0x3f000) | ((four >> 6) & 0xfc0000);
-            packed = (sketch_aligned) four;
-            packed = SKETCH_SHUFFLE(packed, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15);
-            *(sketch_bytes *) dense = packed;
+            bytes = (sketch_bytes) four;
+            bytes = SKETCH_SHUFFLE(bytes, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15);
+            memcpy(dense, &bytes, 16);
         }
     }
     #else
-    #define SKETCH_HAS_VECTORS 0
     #define sketch_merge_vectors sketch_merge_plain
     #define sketch_pack_vectors sketch_pack_plain
     #endif
 
     static void sketch_merge_dense(uint8_t *most, const uint8_t *dense, int vectors) {
-        int done = vectors && SKETCH_HAS_VECTORS ? SKETCH_GROUPS - 1 : 0;   /* a vector reads four bytes ahead */
-        sketch_merge_vectors(most, dense, done);
+        int done = vectors && SKETCH_HAS_VECTORS ? SKETCH_GROUPS - 2 : 0;
+        if (done)
+            sketch_merge_vectors(most, dense, done);
         sketch_merge_plain(most + done * 16, dense + done * SKETCH_GROUP, SKETCH_GROUPS - done);
     }
 
     static void sketch_pack(uint8_t *dense, const uint8_t *registers, int vectors) {
-        int done = vectors && SKETCH_HAS_VECTORS ? SKETCH_GROUPS - 1 : 0;
-        sketch_pack_vectors(dense, registers, done);
+        int done = vectors && SKETCH_HAS_VECTORS ? SKETCH_GROUPS - 2 : 0;
+        if (done)
+            sketch_pack_vectors(dense, registers, done);
         sketch_pack_plain(dense + done * SKETCH_GROUP, registers + done * 16, SKETCH_GROUPS - done);
+    }
+
+    /* Goes over the runs of a sparse one that end before a register, eight bytes at a time, as far as that goes. *first
+       is the first register of the run at the place that is given, and answered; *previous the run before that. */
+    static uint8_t *sketch_skip(uint8_t *at, uint8_t *end, int index, int *first, uint8_t **previous) {
+        const uint64_t ones = UINT64_C(0x0101010101010101), halves = UINT64_C(0x00ff00ff00ff00ff);
+        while (at + 8 <= end) {
+            uint64_t eight = sketch_little(at, 8);
+            uint64_t longer = (~eight >> 1) & eight & (ones << 6);      /* runs of two bytes */
+            int count = longer ? __builtin_ctzll(longer) >> 3 : 8;      /* of one byte before the first of them */
+            int span;
+            if (count < 8)
+                eight &= (UINT64_C(1) << 8 * count) - 1;
+            eight &= ~((eight >> 7 & ones) * 0xfc);                     /* the length of a value has two bits */
+            span = count + (int) (((eight & halves) + (eight >> 8 & halves)) * UINT64_C(0x0001000100010001) >> 48);
+            if (*first + span > index)
+                break;
+            if (count) {
+                *first += span;
+                at += count;
+                *previous = at - 1;
+            }
+            if (count < 8) {
+                if (at + 1 == end)
+                    break;
+                span = ((at[0] & 0x3f) << 8 | at[1]) + 1;
+                if (*first + span > index)
+                    break;
+                *first += span;
+                *previous = at;
+                at += 2;
+            }
+        }
+        return at;
     }
 
     /* How many registers hold each value. Several counters of a value, so that an increment need not wait for the one
@@ -220,6 +294,7 @@ cdef extern from *:
     void sketch_pack(uint8_t* dense, const uint8_t* registers, bint vectors) noexcept nogil
     void sketch_histogram(const uint8_t* registers, int* counts) noexcept nogil
     uint64_t sketch_estimate(const int* counts) noexcept nogil
+    uint8_t* sketch_skip(uint8_t* at, uint8_t* end, int index, int* first, uint8_t** previous) noexcept nogil
     int __builtin_ctzll(unsigned long long value) noexcept nogil
 
 cdef enum:
@@ -382,10 +457,12 @@ cdef int sketch_raise(Sketch* sketch, int index, int value) noexcept nogil:
     cdef uint8_t* previous = at
     cdef int first = 0
     cdef int size = 0
+    cdef int64_t length
     cdef int window, failure
     cdef Run run, next_run
     if is_dense(sketch.bytes):
         return dense_set(sketch.bytes + HEADER, index, value)
+    at = sketch_skip(at, end, index, &first, &previous)
     while True:
         if at >= end:
             return CORRUPTED
@@ -405,9 +482,9 @@ cdef int sketch_raise(Sketch* sketch, int index, int value) noexcept nogil:
     size += write_run(replacement + size, 1, value if value <= SPARSE_VALUE_MAX else 1)
     if index < first + run.span - 1:
         size += write_run(replacement + size, first + run.span - 1 - index, run.value)
-    if value > SPARSE_VALUE_MAX or (size > run.size and
-                                    (<int64_t> sketch.length + size - run.size > sketch.core.settings.hll_sparse_max_bytes
-                                     or sketch.length + size - run.size > SPARSE_MAX)):
+    length = <int64_t> sketch.length + size - run.size
+    if value > SPARSE_VALUE_MAX or \
+            (size > run.size and (length > sketch.core.settings.hll_sparse_max_bytes or length > SPARSE_MAX)):
         failure = sketch_make_dense(sketch)
         return failure if failure else dense_set(sketch.bytes + HEADER, index, value)
     if sketch.bytes != sketch.buffer:
@@ -469,7 +546,7 @@ cdef void reply_failure(Client* client, int failure) noexcept nogil:
 
 
 cdef uint8_t* read_sketch_or_reply(Client* client, Entry* entry, size_t* length) noexcept nogil:
-    """The bytes of a HyperLogLog, in the entry or in a block of its own; answers the error and NULL for anything else."""
+    """The bytes of a HyperLogLog, to be changed in place; answers the error and NULL for anything else."""
     cdef char number[INTEGER_TEXT_MAX]
     cdef uint8_t* bytes
     if entry_type(entry) != TYPE_STRING:

@@ -2,17 +2,16 @@
 
 Nothing here knows what a value looks like: entries are found, renamed, copied and removed by the keyspace.
 """
-from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, int64_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcmp, memcpy, strlen
-from redislite._core.alloc cimport Heap, heap_alloc, heap_free, heap_realloc
+from libc.string cimport memcmp, strlen
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, argument_range_or_reply, reply_out_of_memory, reply_syntax_error,
 )
 from redislite._core.blocking cimport mark_all_ready
 from redislite._core.clock cimport clock_wall_us
 from redislite._core.dict cimport (
-    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_scan, dict_size,
+    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_size,
 )
 from redislite._core.glob cimport glob_match
 from redislite._core.keyspace cimport (
@@ -20,7 +19,7 @@ from redislite._core.keyspace cimport (
     key_changed, keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, prefetch_keys, release_entry,
     rename_key, set_deadline, swap_databases, take_entry, touch_entry,
 )
-from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_uint64, parse_int64
+from redislite._core.numbers cimport parse_int64
 from redislite._core.object cimport (
     ENCODING_INT, NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_expires, entry_integer,
     entry_key, entry_type, type_name,
@@ -28,6 +27,10 @@ from redislite._core.object cimport (
 from redislite._core.reply cimport (
     reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
     reply_integer, reply_null, reply_ok, reply_raw, reply_simple,
+)
+from redislite._core.scanning cimport (
+    SCAN_OF_KEYS, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
+    scan_options_or_reply, scan_release,
 )
 from redislite._core.state cimport (
     CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Argument, Chunk, Client, Core, Database,
@@ -50,9 +53,6 @@ cdef enum:
 cdef enum:
     TYPES_COUNT = 6
     RANDOM_TRIES = 100          # names of expired keys that RANDOMKEY passes over where they cannot be removed
-    SCAN_COUNT = 10             # entries a SCAN looks for unless told otherwise
-    SCAN_STEPS_PER_ENTRY = 10   # homes it visits for that, at the most
-    SCAN_INLINE = 64            # entries that are collected without asking for memory
     OPTION_SHOWN_MAX = 1024     # bytes of an unknown option that an error shows
     SHARED_INTEGERS = 10000     # the original shares the objects of numbers below
 
@@ -465,63 +465,6 @@ cdef void keys_command(Core* core, Client* client) noexcept nogil:
     reply_deferred_end(&client.reply, place, c'*', count)
 
 
-cdef struct Collected:
-    Heap* heap
-    Entry** entries             # own, or memory of the heap
-    Entry** own
-    size_t count
-    size_t capacity
-    bint starved                # memory was out: some entries are lacking
-
-
-cdef void collect(void* argument, void* entry) noexcept nogil:
-    cdef Collected* collected = <Collected*> argument
-    cdef Entry** grown
-    cdef size_t capacity
-    if collected.count == collected.capacity:
-        capacity = collected.capacity * 2
-        if collected.entries == collected.own:
-            grown = <Entry**> heap_alloc(collected.heap, capacity * sizeof(Entry*))
-            if grown != NULL:
-                memcpy(grown, collected.own, collected.count * sizeof(Entry*))
-        else:
-            grown = <Entry**> heap_realloc(collected.heap, collected.entries, collected.capacity * sizeof(Entry*),
-                                           capacity * sizeof(Entry*))
-        if grown == NULL:
-            collected.starved = 1
-            return
-        collected.entries = grown
-        collected.capacity = capacity
-    collected.entries[collected.count] = <Entry*> entry
-    collected.count += 1
-
-
-cdef bint scan_cursor(const Argument* argument, uint64_t* cursor) noexcept nogil:
-    """Reads a cursor as the original does: an optional sign, digits; nothing at all is 0, a negative number wraps round.
-    Nothing behind a NUL is looked at."""
-    cdef size_t i = 0
-    cdef size_t digits
-    cdef bint negative = 0
-    cdef uint64_t value = 0
-    cdef unsigned int digit
-    if i < argument.length and (argument.data[i] == c'+' or argument.data[i] == c'-'):
-        negative = argument.data[i] == c'-'
-        i += 1
-    digits = i
-    while i < argument.length and c'0' <= argument.data[i] <= c'9':
-        digit = argument.data[i] - c'0'
-        if value > (UINT64_MAX - digit) // 10:
-            return 0
-        value = value * 10 + digit
-        i += 1
-    if i < argument.length and argument.data[i] != 0:
-        return 0
-    if i == digits and i > 0:
-        return 0
-    cursor[0] = 0 - value if negative else value
-    return 1
-
-
 cdef int type_number(const Argument* name) noexcept nogil:
     """The type of this name, in any letter case; -1 for none."""
     cdef int type
@@ -531,25 +474,23 @@ cdef int type_number(const Argument* name) noexcept nogil:
     return -1
 
 
-cdef size_t keep_matching(Core* core, Database* database, Collected* found, const Argument* pattern,
-                          const Argument* type) noexcept nogil:
-    """Leaves those entries that match, in order, and removes expired keys among them; pattern and type may be NULL.
-    Answers how many are left."""
-    cdef int wanted = type_number(type) if type != NULL else -1
+cdef size_t keep_matching(Core* core, Database* database, Collected* found, const ScanOptions* options) noexcept nogil:
+    """Leaves those entries that match, in order, and removes expired keys among them. Answers how many are left."""
+    cdef int wanted = type_number(options.type) if options.type != NULL else -1
     cdef size_t kept = 0
     cdef size_t i, length
     cdef Entry* entry
     cdef char* key
     for i in range(found.count):
-        entry = found.entries[i]
+        entry = <Entry*> found.entries[i]
         key = entry_key(entry, &length)
-        if pattern != NULL and not glob_match(pattern.data, pattern.length, key, length, 0):
+        if not scan_matches(options, key, length):
             continue
         if entry_expires(entry) and \
                 keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) == NULL:
-            core.statistics.keyspace_misses += type != NULL
+            core.statistics.keyspace_misses += options.type != NULL
             continue
-        if type != NULL:
+        if options.type != NULL:
             # The original looks each key up for its type, and counts that.
             core.statistics.keyspace_hits += 1
             if entry_type(entry) != wanted:
@@ -560,62 +501,24 @@ cdef size_t keep_matching(Core* core, Database* database, Collected* found, cons
 
 
 cdef void scan_command(Core* core, Client* client) noexcept nogil:
-    cdef Entry* own[SCAN_INLINE]
-    cdef char text[INTEGER_TEXT_MAX]
+    cdef ScanOptions options
     cdef Collected found
-    cdef Argument* pattern = NULL
-    cdef Argument* type = NULL
-    cdef int64_t count = SCAN_COUNT
-    cdef uint64_t steps
-    cdef uint64_t cursor
-    cdef size_t kept, length, j
+    cdef size_t kept, length, i
     cdef char* key
-    cdef int i = 2
-    if not scan_cursor(&client.argv[1], &cursor):
-        reply_error(&client.reply, "ERR invalid cursor")
+    if not scan_cursor_or_reply(client, 1, &options.cursor) or \
+            not scan_options_or_reply(client, 2, SCAN_OF_KEYS, &options):
         return
-    while i < client.argc:
-        if i + 1 == client.argc:
-            reply_syntax_error(client)
-            return
-        if argument_is(&client.argv[i], "COUNT"):
-            if not argument_integer_or_reply(client, i + 1, &count):
-                return
-            if count < 1:
-                reply_syntax_error(client)
-                return
-        elif argument_is(&client.argv[i], "MATCH"):
-            pattern = NULL if matches_all(&client.argv[i + 1]) else &client.argv[i + 1]
-        elif argument_is(&client.argv[i], "TYPE"):
-            type = &client.argv[i + 1]
-        else:
-            reply_syntax_error(client)
-            return
-        i += 2
-    found.heap = core.heap
-    found.own = own
-    found.entries = own
-    found.count = 0
-    found.capacity = SCAN_INLINE
-    found.starved = 0
-    steps = <uint64_t> count * SCAN_STEPS_PER_ENTRY if count <= INT64_MAX // SCAN_STEPS_PER_ENTRY else INT64_MAX
-    while True:
-        cursor = dict_scan(&client.database.keys, cursor, collect, &found)
-        if cursor == 0 or steps == 0 or found.count >= <size_t> count or found.starved:
-            break
-        steps -= 1
+    scan_dict(core.heap, &client.database.keys, &options, &found)
     if found.starved:
         reply_out_of_memory(client)
     else:
-        kept = keep_matching(core, client.database, &found, pattern, type)
-        reply_array(&client.reply, 2)
-        reply_bulk(&client.reply, text, format_uint64(text, cursor))
+        kept = keep_matching(core, client.database, &found, &options)
+        reply_scan_cursor(client, options.cursor)
         reply_array(&client.reply, <int64_t> kept)
-        for j in range(kept):
-            key = entry_key(found.entries[j], &length)
+        for i in range(kept):
+            key = entry_key(<Entry*> found.entries[i], &length)
             reply_bulk(&client.reply, key, length)
-    if found.entries != own:
-        heap_free(core.heap, found.entries, found.capacity * sizeof(Entry*))
+    scan_release(&found)
 
 
 # What is known of a value

@@ -3,13 +3,16 @@
 A key with a time to live stands in two dicts, ``keys`` and ``expires``, which point to the same entry. Whoever moves an
 entry goes through here, so that both follow.
 
+A hash with fields that have a time to live stands in ``field_expires`` too.
+
 A slot (``Entry**``) is the place in ``keys`` that points to the entry; it is good until the next call of this module
 that adds or removes a key.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from redislite._core.blocking cimport mark_ready
 from redislite._core.dict cimport Dict, dict_hash
-from redislite._core.object cimport Entry
+from redislite._core.hash_value cimport HashTable
+from redislite._core.object cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_pointer
 from redislite._core.sds cimport sds
 from redislite._core.state cimport Argument, Client, Core, Database, Discarded
 
@@ -67,6 +70,9 @@ cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** ta
                   uint64_t hash) noexcept nogil
 # Gives the key a deadline, or takes it away (NO_EXPIRE). 0, or -1 where memory is out.
 cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t hash, int64_t deadline_ms) noexcept nogil
+# Tells that fields of a hash were given deadlines or lost them. before: whether there were any before. Where memory is
+# out they are hidden in time, but nobody removes them before they are written over.
+cdef void note_timed_fields(Core* core, Database* database, Entry* entry, uint64_t hash, bint before) noexcept nogil
 # Empties a database; later, bit by bit, where lazy. Answers how many keys it had.
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil
 # Exchanges the contents of two databases; each keeps its number and the clients that wait for keys of it.
@@ -99,6 +105,12 @@ cdef inline uint64_t argument_hash(Client* client, int index) noexcept nogil:
 
 # Hashes arguments first, first + step, ... (count of them, at most KEYS_AHEAD) and asks the processor for their entries.
 cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t* hashes) noexcept nogil
+
+
+# Whether the value is a hash with fields that have a deadline.
+cdef inline bint has_timed_fields(const Entry* entry) noexcept nogil:
+    return (entry[0] & ~8) == (TYPE_HASH | ENCODING_HASHTABLE << 4) and \
+        (<HashTable*> entry_pointer(entry)).timed_count != 0
 
 
 cdef inline bint is_expired(const Core* core, int64_t deadline_ms) noexcept nogil:

@@ -41,6 +41,7 @@ cdef int keyspace_init(Core* core, int count) noexcept nogil:
         database.id = i
         dict_init(&database.keys, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.expires, core.heap, core.seed, KEY_OFFSET)
+        dict_init(&database.field_expires, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.waiting, core.heap, core.seed, sizeof(WaitList))
         core.databases[i] = database
     return 0
@@ -164,13 +165,29 @@ cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) 
         key = entry_key(entry, &length)
         dict_remove(&database.keys, key, length, hash)
         return -1
+    note_timed_fields(core, database, entry, hash, 0)
     return 0
+
+
+cdef void note_timed_fields(Core* core, Database* database, Entry* entry, uint64_t hash, bint before) noexcept nogil:
+    cdef bint after = has_timed_fields(entry)
+    cdef size_t length
+    cdef char* key
+    if before == after:
+        return
+    if after:
+        dict_insert(&database.field_expires, entry, hash)
+    else:
+        key = entry_key(entry, &length)
+        dict_remove(&database.field_expires, key, length, hash)
 
 
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
     cdef Entry* entry = <Entry*> dict_remove(&database.keys, key, length, hash)
     if entry != NULL and entry_expires(entry):
         dict_remove(&database.expires, key, length, hash)
+    if entry != NULL and has_timed_fields(entry):
+        dict_remove(&database.field_expires, key, length, hash)
     return entry
 
 
@@ -210,6 +227,9 @@ cdef int replace_entry(Core* core, Database* database, Entry** slot, Entry* fres
             dict_remove(&database.expires, key, length, hash)
     elif entry_expires(fresh) and dict_insert(&database.expires, fresh, hash) != 0:
         return -1
+    if has_timed_fields(old):
+        dict_remove(&database.field_expires, key, length, hash)
+    note_timed_fields(core, database, fresh, hash, 0)
     slot[0] = fresh
     entry_free(core.heap, old)
     return 0
@@ -394,6 +414,9 @@ cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t has
             return -1
     else:
         dict_remove(&database.expires, key, key_length, hash)
+    if has_timed_fields(old):
+        dict_remove(&database.field_expires, key, key_length, hash)
+        note_timed_fields(core, database, fresh, hash, 0)
     slot[0] = fresh
     heap_free(core.heap, old, entry_block_size(old))
     return 0
@@ -446,11 +469,15 @@ cdef void swap_databases(Core* core, Database* one, Database* other) noexcept no
     cdef Database kept = one[0]
     one.keys = other.keys
     one.expires = other.expires
+    one.field_expires = other.field_expires
     one.expire_cursor = other.expire_cursor
+    one.field_expire_cursor = other.field_expire_cursor
     one.average_ttl_ms = other.average_ttl_ms
     other.keys = kept.keys
     other.expires = kept.expires
+    other.field_expires = kept.field_expires
     other.expire_cursor = kept.expire_cursor
+    other.field_expire_cursor = kept.field_expire_cursor
     other.average_ttl_ms = kept.average_ttl_ms
     if core.blocked_clients:
         mark_all_ready(core, one)
@@ -501,8 +528,10 @@ cdef size_t discard_dict(Core* core, Dict* dictionary, bint owns_entries, bint l
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil:
     cdef size_t removed
     discard_dict(core, &database.expires, 0, lazy)
+    discard_dict(core, &database.field_expires, 0, lazy)
     removed = discard_dict(core, &database.keys, 1, lazy)
     database.expire_cursor = 0
+    database.field_expire_cursor = 0
     database.average_ttl_ms = 0
     return removed
 

@@ -2,6 +2,8 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
+from redislite._core.list_value cimport ListValue, list_copy, list_memory, list_release_effort, list_release_step
+from redislite._core.hash_value cimport HashValue, hash_copy, hash_memory, hash_release_effort, hash_release_step
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
@@ -19,6 +21,10 @@ cdef extern from *:
     """
     const char* const* object_types
     const char* const* object_encodings
+
+
+cdef enum:
+    MEMORY_SAMPLES = 5          # fields of a hash whose mean size stands for all
 
 
 cdef const char* type_name(int type) noexcept nogil:
@@ -73,10 +79,26 @@ cdef inline SetValue entry_set(const Entry* entry) noexcept nogil:
     return value
 
 
+cdef inline ListValue entry_list(const Entry* entry) noexcept nogil:
+    cdef ListValue value
+    value.encoding = entry_encoding(entry)
+    value.block = entry_pointer(entry)
+    return value
+
+
+cdef inline HashValue entry_hash(const Entry* entry) noexcept nogil:
+    cdef HashValue value
+    value.encoding = entry_encoding(entry)
+    value.pointer = entry_pointer(entry)
+    return value
+
+
 cdef size_t entry_memory(const Entry* entry) noexcept nogil:
+    cdef HashValue fields
     cdef size_t total = heap_footprint(entry_block_size(entry))
     cdef int type = entry_type(entry)
     cdef SetValue members
+    cdef ListValue elements
     cdef SortedSetValue ranked
     if type == TYPE_STRING:
         if entry_encoding(entry) == ENCODING_RAW:
@@ -84,6 +106,12 @@ cdef size_t entry_memory(const Entry* entry) noexcept nogil:
     elif type == TYPE_SET:
         members = entry_set(entry)
         total += set_memory(&members)
+    elif type == TYPE_HASH:
+        fields = entry_hash(entry)
+        total += hash_memory(&fields, MEMORY_SAMPLES)
+    elif type == TYPE_LIST:
+        elements = entry_list(entry)
+        total += list_memory(&elements)
     elif type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         total += sorted_set_memory(&ranked)
@@ -93,11 +121,19 @@ cdef size_t entry_memory(const Entry* entry) noexcept nogil:
 cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
     """Releases up to *budget pieces of a value that is no string; 1 while more is to do."""
     cdef int type = entry_type(entry)
+    cdef HashValue fields
     cdef SetValue members
+    cdef ListValue elements
     cdef SortedSetValue ranked
     if type == TYPE_SET:
         members = entry_set(entry)
         return set_release_step(heap, &members, budget)
+    if type == TYPE_HASH:
+        fields = entry_hash(entry)
+        return hash_release_step(heap, &fields, budget)
+    if type == TYPE_LIST:
+        elements = entry_list(entry)
+        return list_release_step(heap, &elements, budget)
     if type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         return sorted_set_release_step(heap, &ranked, budget)
@@ -129,7 +165,9 @@ cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
 cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogil:
     """Gives fresh, which has everything but the value, a copy of it. 0 where memory is out."""
     cdef int type = entry_type(entry)
+    cdef HashValue fields, fields_copy
     cdef SetValue members, members_copy
+    cdef ListValue elements, elements_copy
     cdef SortedSetValue ranked, ranked_copy
     cdef sds text
     if type == TYPE_SET:
@@ -137,6 +175,16 @@ cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogi
         if set_copy(heap, &members, &members_copy) != 0:
             return 0
         entry_set_pointer(fresh, members_copy.block)
+    elif type == TYPE_HASH:
+        fields = entry_hash(entry)
+        if hash_copy(heap, &fields, &fields_copy) != 0:
+            return 0
+        entry_set_pointer(fresh, fields_copy.pointer)
+    elif type == TYPE_LIST:
+        elements = entry_list(entry)
+        if list_copy(heap, &elements, &elements_copy) != 0:
+            return 0
+        entry_set_pointer(fresh, elements_copy.block)
     elif type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         if sorted_set_copy(heap, &ranked, &ranked_copy) != 0:
@@ -167,11 +215,19 @@ cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t k
 
 cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:
     cdef int type = entry_type(entry)
+    cdef HashValue fields
     cdef SetValue members
+    cdef ListValue elements
     cdef SortedSetValue ranked
     if type == TYPE_SET:
         members = entry_set(entry)
         return set_release_effort(&members)
+    if type == TYPE_HASH:
+        fields = entry_hash(entry)
+        return hash_release_effort(&fields)
+    if type == TYPE_LIST:
+        elements = entry_list(entry)
+        return list_release_effort(&elements)
     if type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         return sorted_set_release_effort(&ranked)

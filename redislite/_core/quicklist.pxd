@@ -105,6 +105,8 @@ cdef bint quicklist_seek(QuicklistIterator* it, Heap* heap, Quicklist* list, int
 # Goes on; 0 behind the last, before the first, or failed is set.
 cdef bint quicklist_next(QuicklistIterator* it) noexcept nogil
 cdef bint quicklist_previous(QuicklistIterator* it) noexcept nogil
+# Goes on to the first element of the following node; 0 as above.
+cdef bint quicklist_next_node(QuicklistIterator* it) noexcept nogil
 cdef void quicklist_get(const QuicklistIterator* it, ListpackValue* value) noexcept nogil
 cdef bint quicklist_equals(const QuicklistIterator* it, const char* data, size_t length) noexcept nogil
 # Adds an element behind or before the one the iterator stands on; it stands nowhere afterwards.

@@ -674,16 +674,19 @@ cdef bint quicklist_seek(QuicklistIterator* it, Heap* heap, Quicklist* list, int
     return 1
 
 
+cdef bint quicklist_next_node(QuicklistIterator* it) noexcept nogil:
+    cdef QuicklistNode* next = it.node.next
+    if it.edited:
+        leave(it, 0)
+    return enter(it, next, 0)
+
+
 cdef bint quicklist_next(QuicklistIterator* it) noexcept nogil:
-    cdef QuicklistNode* next
     if it.index + 1 < it.node.count:
         it.index += 1
         it.entry += listpack_entry_bytes(it.entry)
         return 1
-    next = it.node.next
-    if it.edited:
-        leave(it, 0)
-    return enter(it, next, 0)
+    return quicklist_next_node(it)
 
 
 cdef bint quicklist_previous(QuicklistIterator* it) noexcept nogil:

@@ -66,8 +66,12 @@ cdef int set_convert(Core* core, SetValue* value, size_t expected) noexcept nogi
 cdef int set_expect(Core* core, SetValue* value, size_t expected) noexcept nogil
 # Makes an intset of a set that has integers only and not too many. 0, or -1 where memory is out.
 cdef int set_to_integers(Core* core, SetValue* value) noexcept nogil
-# A member picked at random, each with the same probability; the set is not empty.
-cdef void set_random(Core* core, const SetValue* value, SetMember* member) noexcept nogil
+# Adds a member that is known not to be there, whatever the encoding holds by then. 0, or -1.
+cdef int set_append(Core* core, SetValue* value, const SetMember* member) noexcept nogil
+# A member picked at random, each with the same probability; the set is not empty. *place is for set_remove_at, which
+# takes just that member out: 0, or -1 where memory is out (nothing has changed).
+cdef void set_random(Core* core, const SetValue* value, SetMember* member, size_t* place) noexcept nogil
+cdef int set_remove_at(Core* core, SetValue* value, const SetMember* member, size_t place) noexcept nogil
 # A member's text; an integer is written to buffer (SET_MEMBER_TEXT bytes).
 cdef char* set_member_text(const SetMember* member, char* buffer, size_t* length) noexcept nogil
 # Puts a member's block into a hashtable, which has no such member. 0, or -1 where memory is out.

@@ -9,7 +9,7 @@ from redislite._core.dict cimport (
 from redislite._core.encodings cimport ENCODING_HASHTABLE, ENCODING_INTSET, ENCODING_LISTPACK
 from redislite._core.intset cimport (
     intset, intset_add, intset_copy, intset_find, intset_free, intset_get, intset_length, intset_memory, intset_new,
-    intset_remove,
+    intset_remove, intset_remove_range,
 )
 from redislite._core.listpack cimport (
     LISTPACK_MAX_BYTES, listpack, listpack_append, listpack_append_integer, listpack_bytes, listpack_copy,
@@ -436,19 +436,64 @@ cdef int set_to_integers(Core* core, SetValue* value) noexcept nogil:
     return 0
 
 
-cdef void set_random(Core* core, const SetValue* value, SetMember* member) noexcept nogil:
+cdef int set_append(Core* core, SetValue* value, const SetMember* member) noexcept nogil:
+    cdef char buffer[SET_MEMBER_TEXT]
+    cdef SetTable* table
+    cdef void* block
+    cdef bint added
+    cdef size_t length
+    cdef char* text
+    if value.encoding == ENCODING_INTSET:
+        block = intset_add(core.heap, <intset> value.block, member.integer, &added)
+    elif value.encoding == ENCODING_LISTPACK:
+        if member.data == NULL:
+            block = listpack_append_integer(core.heap, <listpack> value.block, member.integer)
+        else:
+            block = listpack_append(core.heap, <listpack> value.block, member.data, member.length)
+    else:
+        table = <SetTable*> value.block
+        text = set_member_text(member, buffer, &length)
+        return 0 if table_insert(table, text, length, dict_hash(&table.members, text, length)) > 0 else -1
+    if block == NULL:
+        return -1
+    value.block = block
+    return 0
+
+
+cdef void set_random(Core* core, const SetValue* value, SetMember* member, size_t* place) noexcept nogil:
     cdef listpack pack
+    cdef uint8_t* entry
     cdef intset ints
     if value.encoding == ENCODING_HASHTABLE:
         member.data = prefixed_read(<const char*> dict_random(&(<SetTable*> value.block).members, &core.random),
                                     &member.length)
     elif value.encoding == ENCODING_LISTPACK:
         pack = <listpack> value.block
-        listpack_get(listpack_seek(pack, <int64_t> random_below(&core.random, listpack_length(pack))), member)
+        entry = listpack_seek(pack, <int64_t> random_below(&core.random, listpack_length(pack)))
+        listpack_get(entry, member)
+        place[0] = entry - pack
     else:
         ints = <intset> value.block
+        place[0] = <size_t> random_below(&core.random, intset_length(ints))
         member.data = NULL
-        member.integer = intset_get(ints, <uint32_t> random_below(&core.random, intset_length(ints)))
+        member.integer = intset_get(ints, <uint32_t> place[0])
+
+
+cdef int set_remove_at(Core* core, SetValue* value, const SetMember* member, size_t place) noexcept nogil:
+    cdef uint8_t* entry
+    cdef void* block
+    if value.encoding == ENCODING_HASHTABLE:
+        table_remove(<SetTable*> value.block, member.data, member.length)
+        return 0
+    if value.encoding == ENCODING_LISTPACK:
+        entry = <uint8_t*> value.block + place
+        block = listpack_delete(core.heap, <listpack> value.block, &entry)
+    else:
+        block = intset_remove_range(core.heap, <intset> value.block, <uint32_t> place, 1)
+    if block == NULL:
+        return -1
+    value.block = block
+    return 0
 
 
 # Iteration

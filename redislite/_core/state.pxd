@@ -26,9 +26,11 @@ cdef struct Argument:
 cdef struct Database:
     Dict keys
     Dict expires                # the entries of keys that have a time to live
+    Dict field_expires          # the entries of hashes with fields that have one
     Dict waiting                # WaitLists of keys that clients wait for (blocking.pxd)
     int id
     uint64_t expire_cursor      # where the active expiry cycle goes on
+    uint64_t field_expire_cursor    # the same in field_expires
     int64_t average_ttl_ms      # running mean over sampled keys
 
 
@@ -248,6 +250,7 @@ cdef struct Statistics:
     int64_t keyspace_hits
     int64_t keyspace_misses
     int64_t expired_keys
+    int64_t expired_fields
     int64_t expired_time_cap_reached
     int64_t expire_cycle_us
     int64_t lazily_freed
@@ -291,6 +294,8 @@ cdef struct Settings:
     int64_t reply_peak_reset_ms         # how long a peak of output counts; negative: for ever
     int64_t hll_sparse_max_bytes        # hll-sparse-max-bytes
     int64_t hll_vectors                 # PFDEBUG SIMD
+    int64_t hash_max_listpack_entries   # fields
+    int64_t hash_max_listpack_value     # bytes of a field or value
     int64_t set_max_intset_entries
     int64_t set_max_listpack_entries
     int64_t set_max_listpack_value      # bytes

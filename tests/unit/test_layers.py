@@ -14,7 +14,7 @@ LAYERS = [
     {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "glob", "lzf"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"},
     {"state"},
-    {"blocking", "resp", "reply", "set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
+    {"blocking", "resp", "reply", "set_value", "hash_value", "list_value", "listpack_reply", "sorted_set_value", "stream"},
     {"arguments", "object", "table"},
     {"keyspace"},
     {"expiry", "scanning"},

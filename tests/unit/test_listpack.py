@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -45,7 +46,7 @@ def text(value: Value) -> bytes:
     return b"%d" % value if isinstance(value, int) else value
 
 
-def filled(items: list[Value]) -> ListpackProbe:
+def filled(items: Sequence[Value]) -> ListpackProbe:
     pack = ListpackProbe()
     for item in items:
         pack.append(item)
@@ -180,8 +181,7 @@ def test_more_elements_than_the_header_counts() -> None:
 def test_nothing_changes_where_memory_is_out(count: int) -> None:
     items: list[Value] = [b"element"] * count
     pack = filled(items)
-    large: list[Value] = [b"x" * 3000]
-    other = filled(large)
+    other = filled([b"x" * 3000])
     pack.limit(pack.used)
     with pytest.raises(MemoryError):
         pack.append(b"x" * 3000)
