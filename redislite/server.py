@@ -80,6 +80,8 @@ ENGINE_SETTINGS = {
     "set-max-listpack-value": "set_max_listpack_value",
     "list-max-listpack-size": "list_max_listpack_size",
     "list-compress-depth": "list_compress_depth",
+    "stream-node-max-bytes": "stream_node_max_bytes",
+    "stream-node-max-entries": "stream_node_max_entries",
 }
 
 

@@ -42,7 +42,7 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import bits, hashes, hyperloglog, keys, lists, sets, strings, zsets
+from redislite._core import bits, hashes, hyperloglog, keys, lists, sets, stream_groups, streams, strings, zsets
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -66,7 +66,7 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets)
+NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets, streams, stream_groups)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -700,6 +700,8 @@ cdef dict _DEFAULT_SETTINGS = {
     "list_max_listpack_size": -2,
     "list_compress_depth": 0,
     "list_packed_threshold": 0,
+    "stream_node_max_bytes": 4096,
+    "stream_node_max_entries": 100,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

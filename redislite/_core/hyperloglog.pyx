@@ -227,12 +227,12 @@ cdef extern from *:
     static void sketch_histogram(const uint8_t *registers, int *counts) {
         uint16_t some[4][64];
         uint64_t eight;
-        int i;
+        int i, zeros = 0;
         memset(some, 0, sizeof(some));
         for (i = 0; i < SKETCH_REGISTERS; i += 8) {
             memcpy(&eight, registers + i, 8);
             if (eight == 0) {
-                some[0][0] += 8;
+                zeros += 8;
                 continue;
             }
             some[0][eight & 63]++;
@@ -246,6 +246,7 @@ cdef extern from *:
         }
         for (i = 0; i < 64; i++)
             counts[i] = some[0][i] + some[1][i] + some[2][i] + some[3][i];
+        counts[0] += zeros;
     }
 
     /* The estimator of O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017), algorithm 6:

@@ -11,6 +11,7 @@ from redislite._core.set_value cimport SetValue, set_copy, set_memory, set_relea
 from redislite._core.sorted_set_value cimport (
     SortedSetValue, sorted_set_copy, sorted_set_memory, sorted_set_release_effort, sorted_set_release_step,
 )
+from redislite._core.stream cimport Stream, stream_copy, stream_memory, stream_release_effort, stream_release_step
 
 cdef extern from *:
     """
@@ -115,6 +116,8 @@ cdef size_t entry_memory(const Entry* entry) noexcept nogil:
     elif type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         total += sorted_set_memory(&ranked)
+    elif type == TYPE_STREAM:
+        total += stream_memory(<Stream*> entry_pointer(entry))
     return total
 
 
@@ -137,6 +140,8 @@ cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept 
     if type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         return sorted_set_release_step(heap, &ranked, budget)
+    if type == TYPE_STREAM:
+        return stream_release_step(<Stream*> entry_pointer(entry), budget)
     return 0
 
 
@@ -169,6 +174,7 @@ cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogi
     cdef SetValue members, members_copy
     cdef ListValue elements, elements_copy
     cdef SortedSetValue ranked, ranked_copy
+    cdef Stream* stream
     cdef sds text
     if type == TYPE_SET:
         members = entry_set(entry)
@@ -190,6 +196,11 @@ cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogi
         if sorted_set_copy(heap, &ranked, &ranked_copy) != 0:
             return 0
         sorted_set_save(fresh, &ranked_copy)
+    elif type == TYPE_STREAM:
+        stream = stream_copy(heap, <Stream*> entry_pointer(entry))
+        if stream == NULL:
+            return 0
+        entry_set_pointer(fresh, stream)
     elif entry_encoding(entry) == ENCODING_RAW:
         text = <sds> entry_pointer(entry)
         text = sds_new(heap, text, sds_length(text), sds_length(text))
@@ -231,6 +242,8 @@ cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:
     if type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
         return sorted_set_release_effort(&ranked)
+    if type == TYPE_STREAM:
+        return stream_release_effort(<Stream*> entry_pointer(entry))
     return 1
 
 

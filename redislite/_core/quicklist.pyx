@@ -313,8 +313,7 @@ cdef QuicklistNode* split(Heap* heap, Quicklist* list, QuicklistNode* node, size
     return right
 
 
-cdef QuicklistNode* merge(Heap* heap, Quicklist* list, QuicklistNode* left, QuicklistNode* right,
-                          size_t most_bytes) noexcept nogil:
+cdef QuicklistNode* merge(Heap* heap, Quicklist* list, QuicklistNode* left, QuicklistNode* right) noexcept nogil:
     """Makes neighbours one node, the left one, where they are small enough for it and memory is there. The node that
     right's elements are in now."""
     cdef size_t length
@@ -322,7 +321,7 @@ cdef QuicklistNode* merge(Heap* heap, Quicklist* list, QuicklistNode* left, Quic
     if left == NULL or right == NULL or left.kind != NODE_PACKED or right.kind != NODE_PACKED:
         return right
     length = right.bytes - LISTPACK_HEADER - 1
-    if left.bytes + length > most_bytes or left.count + right.count > list.node_count:
+    if left.bytes + length > list.node_bytes or left.count + right.count > list.node_count:
         return right
     if not node_open(heap, left) or not node_open(heap, right):
         return right
@@ -336,17 +335,17 @@ cdef QuicklistNode* merge(Heap* heap, Quicklist* list, QuicklistNode* left, Quic
     return left
 
 
-cdef void merge_around(Heap* heap, Quicklist* list, QuicklistNode* node, size_t most_bytes) noexcept nogil:
+cdef void merge_around(Heap* heap, Quicklist* list, QuicklistNode* node) noexcept nogil:
     """Joins the node and those next to it as far as they fit, and has them compressed again."""
     cdef QuicklistNode* left = node.previous
     cdef QuicklistNode* right = node.next
     if left != NULL:
-        left = merge(heap, list, left.previous, left, most_bytes)
-        node = merge(heap, list, left, node, most_bytes)
+        left = merge(heap, list, left.previous, left)
+        node = merge(heap, list, left, node)
     if right != NULL:
-        right = merge(heap, list, node, right, most_bytes)
+        right = merge(heap, list, node, right)
         if right != node:
-            merge(heap, list, right, right.next, most_bytes)
+            merge(heap, list, right, right.next)
     if list.depth:
         if node.previous != NULL:
             settle(heap, list, node.previous)
@@ -584,10 +583,7 @@ cdef int quicklist_delete_range(Heap* heap, Quicklist* list, size_t start, size_
         count -= part
         within = 0
         node = next
-    if partial != NULL:
-        merge_around(heap, list, partial, list.node_bytes // 2)
-    else:
-        settle(heap, list, NULL)
+    settle(heap, list, partial)
     return 0
 
 
@@ -626,21 +622,12 @@ cdef bint open_for_edit(QuicklistIterator* it) noexcept nogil:
     return 1
 
 
-cdef void leave(QuicklistIterator* it, bint backward) noexcept nogil:
-    """Tidies up the node that the iterator has edited and goes from, touching nothing that lies ahead."""
-    cdef QuicklistNode* node = it.node
-    cdef QuicklistNode* behind
+cdef void leave(QuicklistIterator* it) noexcept nogil:
+    """Tidies up the node that the iterator has edited and goes from."""
     it.edited = 0
-    if node.kind == NODE_PACKED:
-        if node.bytes * 2 + TRIM_MIN < node.capacity:
-            node_trim(it.heap, node)
-        if backward:
-            behind = node.next
-            if behind != NULL:
-                merge(it.heap, it.list, node, behind, it.list.node_bytes // 2)
-        else:
-            node = merge(it.heap, it.list, node.previous, node, it.list.node_bytes // 2)
-    settle(it.heap, it.list, node)
+    if it.node.kind == NODE_PACKED and it.node.bytes * 2 + TRIM_MIN < it.node.capacity:
+        node_trim(it.heap, it.node)
+    settle(it.heap, it.list, it.node)
 
 
 cdef bint enter(QuicklistIterator* it, QuicklistNode* node, bint backward) noexcept nogil:
@@ -677,7 +664,7 @@ cdef bint quicklist_seek(QuicklistIterator* it, Heap* heap, Quicklist* list, int
 cdef bint quicklist_next_node(QuicklistIterator* it) noexcept nogil:
     cdef QuicklistNode* next = it.node.next
     if it.edited:
-        leave(it, 0)
+        leave(it)
     return enter(it, next, 0)
 
 
@@ -697,7 +684,7 @@ cdef bint quicklist_previous(QuicklistIterator* it) noexcept nogil:
         return 1
     previous = it.node.previous
     if it.edited:
-        leave(it, 1)
+        leave(it)
     return enter(it, previous, 1)
 
 
@@ -717,7 +704,7 @@ cdef bint quicklist_equals(const QuicklistIterator* it, const char* data, size_t
 
 cdef void quicklist_stop(QuicklistIterator* it) noexcept nogil:
     if it.node != NULL and it.edited:
-        leave(it, 0)
+        leave(it)
     it.node = NULL
     heap_free(it.heap, it.scratch, it.scratch_size)
     it.scratch = NULL
@@ -742,7 +729,7 @@ cdef int insert_apart(Heap* heap, Quicklist* list, QuicklistNode* node, size_t i
             return -1
         link_before(list, fresh, node.next)
     list.count += 1
-    merge_around(heap, list, fresh, list.node_bytes)
+    merge_around(heap, list, fresh)
     return 0
 
 
@@ -791,7 +778,7 @@ cdef int replace_apart(Heap* heap, Quicklist* list, QuicklistNode* node, size_t 
         else:
             offset = listpack_last(node_pack(node)) - node_pack(node)
             node_cut(node, offset, node.bytes - 1 - offset, 1)
-    merge_around(heap, list, fresh, list.node_bytes)
+    merge_around(heap, list, fresh)
     return 0
 
 
@@ -855,6 +842,6 @@ cdef int quicklist_delete(QuicklistIterator* it, bint backward, bint* more) noex
     elif it.index < node.count:
         more[0] = 1
         return 0
-    leave(it, backward)
+    leave(it)
     more[0] = enter(it, ahead, backward)
     return 0

@@ -74,8 +74,8 @@ cdef void** rax_find(const Rax* tree, const char* key, size_t length) noexcept n
 cdef void* rax_remove(Rax* tree, const char* key, size_t length) noexcept nogil
 # Place of the last key's value, or NULL where the tree is empty. As rax_find's.
 cdef void** rax_last(const Rax* tree) noexcept nogil
-# Releases up to count keys, in order of the keys' ends, each value going to visit; answers how many. Empty afterwards
-# where that is less than count. For releasing bit by bit: no other call may follow a first rax_drain.
+# Releases up to count keys, each value going to visit; answers how many. When no key is left, no node is. For releasing
+# bit by bit: no other call but rax_size may follow a first rax_drain.
 cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument) noexcept nogil
 
 # Prepares an iterator that stands nowhere. rax_stop releases what it took.

@@ -441,7 +441,8 @@ cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument)
     cdef uint32_t children
     cdef size_t released = 0
     cdef void* value
-    while node != NULL and released < count:
+    # When all keys are gone, what is left is the way back to the root.
+    while node != NULL and (released < count or tree.size == 0):
         slots = child_slots(node)
         children = children_of(node)
         while index < children and slots[index] == NULL:

@@ -198,6 +198,7 @@ cdef int set_copy(Heap* heap, const SetValue* value, SetValue* copy) noexcept no
     copy.block = target
     if target == NULL:
         return -1
+    member.length = 0
     set_iterate_begin(&iterator, value)
     while set_iterate_next(&iterator, &member):
         if table_insert(target, member.data, member.length,

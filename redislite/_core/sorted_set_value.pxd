@@ -85,6 +85,8 @@ cdef struct SortedSetCursor:
 
 # An empty value fit for so many members, the longest of so many bytes. 0, or -1 where memory is out.
 cdef int sorted_set_new(Core* core, SortedSetValue* value, size_t members, size_t longest) noexcept nogil
+# Makes a table of a listpack that is to take more members at once than a listpack may hold. 0, or -1 where memory is out.
+cdef int sorted_set_expect(Core* core, SortedSetValue* value, size_t members) noexcept nogil
 cdef size_t sorted_set_length(const SortedSetValue* value) noexcept nogil
 # Whether the member is there, and its score.
 cdef bint sorted_set_find(const SortedSetValue* value, const char* data, size_t length, double* score) noexcept nogil

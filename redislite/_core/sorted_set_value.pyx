@@ -261,6 +261,12 @@ cdef int sorted_set_new(Core* core, SortedSetValue* value, size_t members, size_
     return 0 if value.data != NULL else -1
 
 
+cdef int sorted_set_expect(Core* core, SortedSetValue* value, size_t members) noexcept nogil:
+    if not is_listpack(value) or members <= <size_t> core.settings.zset_max_listpack_entries:
+        return 0
+    return convert_to_table(core, value, members)
+
+
 cdef size_t sorted_set_length(const SortedSetValue* value) noexcept nogil:
     if is_listpack(value):
         return listpack_length(pack_of(value)) >> 1

@@ -302,6 +302,8 @@ cdef struct Settings:
     int64_t list_max_listpack_size      # elements, or a size class where negative (quicklist.pxd)
     int64_t list_compress_depth
     int64_t list_packed_threshold       # bytes (DEBUG QUICKLIST-PACKED-THRESHOLD); 0: the default
+    int64_t stream_node_max_bytes       # of a listpack; 0: no limit
+    int64_t stream_node_max_entries     # of a listpack; 0: no limit
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.

@@ -43,7 +43,7 @@ from redislite._core.set_value cimport (
 from redislite._core.sorted_set_value cimport (
     ADD_ADDED, ADD_EXISTING, ADD_GREATER, ADD_INCREMENT, ADD_LESS, ADD_NEW, ADD_NO_MEMORY, ADD_NOT_A_NUMBER,
     ADD_NOTHING, ADD_UPDATED, ScoreRange, SortedSet, SortedSetCursor, SortedSetValue, TextRange, sorted_set_add,
-    sorted_set_compact, sorted_set_find, sorted_set_insert, sorted_set_length, sorted_set_new, sorted_set_next,
+    sorted_set_compact, sorted_set_expect, sorted_set_find, sorted_set_insert, sorted_set_length, sorted_set_new, sorted_set_next,
     sorted_set_rank, sorted_set_release, sorted_set_remove, sorted_set_remove_range, sorted_set_score_range,
     sorted_set_seek, sorted_set_table_new, sorted_set_text_range,
 )
@@ -144,7 +144,6 @@ cdef void add_members(Core* core, Client* client, int first, int options, bint c
     cdef int pairs = (client.argc - first) // 2
     cdef int64_t added = 0
     cdef int64_t updated = 0
-    cdef size_t longest = 0
     cdef SortedSetValue value
     cdef Entry** slot
     cdef Argument* member
@@ -161,19 +160,18 @@ cdef void add_members(Core* core, Client* client, int first, int options, bint c
         if not is_sorted_set_or_reply(client, slot[0]):
             return
         value = sorted_set_load(slot[0])
+        if sorted_set_expect(core, &value, pairs) != 0:
+            reply_out_of_memory(client)
+            return
     elif options & ADD_EXISTING:
         if options & ADD_INCREMENT:
             reply_null(&client.reply)
         else:
             reply_integer(&client.reply, 0)
         return
-    else:
-        for i in range(pairs):
-            if client.argv[first + 2 * i + 1].length > longest:
-                longest = client.argv[first + 2 * i + 1].length
-        if sorted_set_new(core, &value, pairs, longest) != 0:
-            reply_out_of_memory(client)
-            return
+    elif sorted_set_new(core, &value, pairs, client.argv[first + 1].length) != 0:
+        reply_out_of_memory(client)
+        return
     for i in range(pairs):
         member = &client.argv[first + 2 * i + 1]
         if i < SCORES_INLINE:
@@ -277,7 +275,7 @@ cdef size_t find_members(const Query* query, const SortedSetValue* value, size_t
     """How many members the query means; *first is the rank of the first one, from the end where it goes backward."""
     cdef size_t length = sorted_set_length(value)
     cdef size_t count
-    cdef int64_t start, end
+    cdef int64_t start, end, offset
     first[0] = 0
     if query.kind == BY_RANK:
         start = query.start
@@ -292,10 +290,14 @@ cdef size_t find_members(const Query* query, const SortedSetValue* value, size_t
         count = sorted_set_text_range(value, &query.text, query.backward, first)
     if query.backward:
         first[0] = length - first[0] - count
-    if query.offset < 0 or query.offset >= <int64_t> count:
+    offset = query.offset
+    if offset < 0 and value.encoding == ENCODING_SKIPLIST:
+        # From the end then, as the original has it for large sets alone.
+        offset += <int64_t> count
+    if offset < 0 or offset >= <int64_t> count:
         return 0
-    first[0] += <size_t> query.offset
-    count -= <size_t> query.offset
+    first[0] += <size_t> offset
+    count -= <size_t> offset
     return count if query.limit < 0 or <int64_t> count <= query.limit else <size_t> query.limit
 
 

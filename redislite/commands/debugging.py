@@ -25,7 +25,7 @@ from redislite._core.row import command
 from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
 from redislite.config import ConfigError
-from redislite.config_directives import parse_integer
+from redislite.config_directives import parse_integer, parse_memory
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
 
 TYPE_CHECKING = False
@@ -173,6 +173,15 @@ def _reply_buffer(server: Server, connection: Connection, args: list[bytes]) -> 
         server.engine.set("reply_resizing", parse_switch(args[1]))
     else:
         raise subcommand_error([b"debug", b"replybuffer"])
+    return OK
+
+
+@subcommand("QUICKLIST-PACKED-THRESHOLD <size>", "Give list elements from this size on nodes of their own; 0: default.", 1)
+def _packed_threshold(server: Server, connection: Connection, args: list[bytes]) -> object:
+    size = parse_memory(args[0].decode("utf-8", "surrogateescape"))
+    if size is None or not 0 <= size < 4 << 30:
+        raise CommandError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+    server.engine.set("list_packed_threshold", size)
     return OK
 
 

@@ -262,9 +262,7 @@ def test_bitfield(text: bytes, operations: list[Any], by_index: bool) -> None:
     command: list[Any] = ["BITFIELD", "k"]
     places = [offset // width * width if by_index else offset for _, _, (_, width), offset, _ in operations]
     ends = [
-        place + width
-        for (kind, _, (_, width), _, _), place in zip(operations, places, strict=True)
-        if kind != "GET"
+        place + width for (kind, _, (_, width), _, _), place in zip(operations, places, strict=True) if kind != "GET"
     ]
     model.grow(max(ends, default=0))
     expected: list[int | None] = []
@@ -396,10 +394,29 @@ def random_command(generator: random.Random) -> list[Any]:
             ["BITPOS", key, generator.randint(0, 1)],
             ["BITOP", generator.choice(["AND", "OR", "XOR", "NOT"]), key, *generator.choices("abcd", k=2)],
             ["BITOP", generator.choice(["AND", "OR", "XOR", "NOT"]), key, generator.choice("abcd")],
-            ["BITFIELD", key, "OVERFLOW", generator.choice(["SAT", "WRAP", "FAIL"]), "INCRBY", name,
-             generator.choice([number(), f"#{generator.randint(0, 9)}"]), value, "GET", "u5", 3],
-            ["BITFIELD", key, "OVERFLOW", generator.choice(["SAT", "WRAP", "FAIL"]), "SET", name,
-             generator.choice([number(), f"#{generator.randint(0, 9)}"]), value],
+            [
+                "BITFIELD",
+                key,
+                "OVERFLOW",
+                generator.choice(["SAT", "WRAP", "FAIL"]),
+                "INCRBY",
+                name,
+                generator.choice([number(), f"#{generator.randint(0, 9)}"]),
+                value,
+                "GET",
+                "u5",
+                3,
+            ],
+            [
+                "BITFIELD",
+                key,
+                "OVERFLOW",
+                generator.choice(["SAT", "WRAP", "FAIL"]),
+                "SET",
+                name,
+                generator.choice([number(), f"#{generator.randint(0, 9)}"]),
+                value,
+            ],
             ["SET", key, generator.choice([b"", str(value), generator.randbytes(generator.randint(0, 90))])],
             ["DEL", key] if generator.random() < 0.3 else ["GET", key],
         ]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from redislite._core.probe import HeapProbe
 from redislite._core.probe_quicklist import QuicklistProbe, exceeds
 
@@ -182,15 +183,14 @@ def test_a_full_node_takes_a_new_element_where_its_neighbours_have_room() -> Non
     probe.check()
 
 
-def test_removal_joins_what_has_become_small() -> None:
-    probe = QuicklistProbe()
-    for number in range(5000):
-        probe.push(b"keep" if number % 100 == 0 else b"element %d" % (number % 100))
-    before = len(probe.nodes)
-    for number in range(1, 100):
-        assert probe.remove(b"element %d" % number, 0, backward=number % 2 == 0) == 50
-    assert probe.walk() == [b"keep"] * 50
-    assert before > 5 and len(probe.nodes) <= 2
+def test_insertion_into_a_full_node_joins_what_fits() -> None:
+    probe = QuicklistProbe(8)
+    for number in range(24):
+        probe.push(b"%d" % number)
+    probe.delete_range(3, 5)
+    assert [node[1] for node in probe.nodes] == [3, 8, 8]
+    probe.insert(5, False, b"a")  # splits the second into 2 and 6; the first, the 2 and the new one make a node
+    assert [node[1] for node in probe.nodes] == [6, 6, 8]
     probe.check()
 
 
