@@ -721,14 +721,18 @@ cdef class Connection:
         cdef Client* client = &self.client
         cdef Parser* parser = client.parser
         cdef Request* request
+        cdef CommandStatistics* statistics
         if client.core == NULL or client.blocked == NULL:
             return False
         request = &parser.requests[parser.requests_done]
         parser_release_owned(client.core.heap, parser, request.first, request.first + request.count)
+        statistics = &client.core.command_statistics[client.command.id]
+        statistics.calls += 1
         if error is None:
             reply_null_array(&client.reply)
         else:
             reply_error(&client.reply, error)
+            statistics.failed += 1
         finish_blocked(client.core, client)
         return True
 

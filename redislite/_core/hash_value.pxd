@@ -70,8 +70,8 @@ cdef bint hash_find(const Core* core, const HashValue* hash, const char* field, 
 # of one that had expired, 0 where it was there, -1 where memory is out. Data must not point into the hash.
 cdef int hash_put(Core* core, HashValue* hash, const char* field, size_t field_length, const char* value,
                   size_t value_length, int64_t deadline_ms) noexcept nogil
-# Removes a field; 1 if it was there.
-cdef bint hash_remove(Core* core, HashValue* hash, const char* field, size_t length) noexcept nogil
+# Removes a field, one that has expired only where asked to; 1 if it was there.
+cdef bint hash_remove(Core* core, HashValue* hash, const char* field, size_t length, bint expired_too) noexcept nogil
 # Gives a field that was found in a table a deadline, or takes it away. 0, or -1 where memory is out.
 cdef int hash_set_deadline(Core* core, HashValue* hash, HashItem* item, int64_t deadline_ms) noexcept nogil
 # Number of fields, those that have expired and not been removed included.

@@ -417,7 +417,7 @@ cdef int hash_put(Core* core, HashValue* hash, const char* field, size_t field_l
     return 1
 
 
-cdef bint hash_remove(Core* core, HashValue* hash, const char* field, size_t length) noexcept nogil:
+cdef bint hash_remove(Core* core, HashValue* hash, const char* field, size_t length, bint expired_too) noexcept nogil:
     cdef listpack pack
     cdef uint8_t* entry
     cdef HashTable* table
@@ -436,7 +436,7 @@ cdef bint hash_remove(Core* core, HashValue* hash, const char* field, size_t len
         return 1
     table = <HashTable*> hash.pointer
     code = dict_hash(&table.fields, field, length)
-    if table.timed_count:
+    if table.timed_count and not expired_too:
         slot = <char**> dict_find(&table.fields, field, length, code)
         if slot == NULL or is_over(core, slot[0]):
             return 0

@@ -352,7 +352,7 @@ cdef void hdel_command(Core* core, Client* client) noexcept nogil:
     read_hash(slot[0], &hash)
     timed = hash_timed(&hash) != 0
     for i in range(2, client.argc):
-        removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length)
+        removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 0)
     if removed:
         close_hash(core, client, &hash, slot[0], timed)
         hash_changed(core, client, removed)
@@ -703,7 +703,7 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
             (conditions & ONLY_EARLIER and deadline_ms >= item.deadline_ms):
         return CONDITION_NOT_MET
     if deadline_ms <= core.now_ms:
-        hash_remove(core, hash, field.data, field.length)
+        hash_remove(core, hash, field.data, field.length, 0)
         core.statistics.expired_fields += 1
         return FIELD_EXPIRED
     if hash.encoding == ENCODING_LISTPACK:
@@ -935,7 +935,7 @@ cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
     for i in range(4, client.argc):
         if hash_find(core, &hash, client.argv[i].data, client.argv[i].length, &item):
             reply_part(client, &item.value)
-            removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length)
+            removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 0)
         else:
             reply_null(&client.reply)
     if removed:
@@ -1016,7 +1016,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         # As if the fields had been set and had expired at once.
         core.statistics.expired_fields += count
         for i in range(word + 2, client.argc, 2):
-            changes += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length)
+            changes += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 1)
         if entry == NULL:
             hash_release(core.heap, &hash)
         else:

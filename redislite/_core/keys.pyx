@@ -505,8 +505,14 @@ cdef void scan_command(Core* core, Client* client) noexcept nogil:
     cdef Collected found
     cdef size_t kept, length, i
     cdef char* key
+    cdef char text[160]
     if not scan_cursor_or_reply(client, 1, &options.cursor) or \
             not scan_options_or_reply(client, 2, SCAN_OF_KEYS, &options):
+        return
+    if options.type != NULL and type_number(options.type) < 0:
+        snprintf(text, sizeof(text), "ERR unknown type name '%.*s'",
+                 <int> (options.type.length if options.type.length < 128 else 128), options.type.data)
+        reply_error(&client.reply, text)
         return
     scan_dict(core.heap, &client.database.keys, &options, &found)
     if found.starved:

@@ -29,6 +29,13 @@ cdef int done(int result) except -1:
     return result
 
 
+cdef int expect(bint condition) except -1:
+    """An assertion that release builds make too."""
+    if not condition:
+        raise AssertionError
+    return 0
+
+
 cdef class QuicklistProbe:
     """One list in a heap of its own."""
     cdef Heap* heap
@@ -86,28 +93,28 @@ cdef class QuicklistProbe:
         cdef size_t elements = 0
         cdef size_t number = 0
         while node != NULL:
-            assert node.previous == previous
-            assert node.count > 0
+            expect(node.previous == previous)
+            expect(node.count > 0)
             if node.compressed:
-                assert self.list.depth and self.list.depth <= number < self.list.nodes - self.list.depth
-                assert node.capacity < node.bytes and node.gap == 0
+                expect(self.list.depth and self.list.depth <= number < self.list.nodes - self.list.depth)
+                expect(node.capacity < node.bytes and node.gap == 0)
             else:
-                assert node.gap + node.bytes <= node.capacity
+                expect(node.gap + node.bytes <= node.capacity)
                 if self.list.depth and self.list.depth <= number < self.list.nodes - self.list.depth:
-                    assert node.incompressible or node.bytes < QUICKLIST_COMPRESS_MIN
+                    expect(node.incompressible or node.bytes < QUICKLIST_COMPRESS_MIN)
                 if node.kind == NODE_PACKED:
-                    assert listpack_validate(node_pack(node), node.bytes, 1)
-                    assert listpack_length(node_pack(node)) == node.count
+                    expect(listpack_validate(node_pack(node), node.bytes, 1))
+                    expect(listpack_length(node_pack(node)) == node.count)
             if node.kind == NODE_PACKED:
-                assert node.count == 1 or (node.bytes <= self.list.node_bytes and node.count <= self.list.node_count)
+                expect(node.count == 1 or (node.bytes <= self.list.node_bytes and node.count <= self.list.node_count))
             else:
-                assert node.count == 1
+                expect(node.count == 1)
             elements += node.count
             number += 1
             previous = node
             node = node.next
-        assert self.list.tail == previous
-        assert elements == self.list.count and number == self.list.nodes
+        expect(self.list.tail == previous)
+        expect(elements == self.list.count and number == self.list.nodes)
 
     def push(self, bytes value, bint at_head=False):
         done(quicklist_push(self.heap, self.list, at_head, value, len(value)))
@@ -142,7 +149,7 @@ cdef class QuicklistProbe:
         while more and count != 0:
             quicklist_get(&it, &value)
             found.append(as_bytes(&value))
-            assert quicklist_equals(&it, <bytes> found[len(found) - 1], len(found[len(found) - 1]))
+            expect(quicklist_equals(&it, <bytes> found[len(found) - 1], len(found[len(found) - 1])))
             more = quicklist_previous(&it) if backward else quicklist_next(&it)
             count -= 1
         failed = it.failed
@@ -206,7 +213,7 @@ cdef class QuicklistProbe:
         if other.list == NULL:
             raise MemoryError
         other.check()
-        assert other.nodes == self.nodes
+        expect(other.nodes == self.nodes)
         return other.walk()
 
     def into_listpack(self):
@@ -222,7 +229,7 @@ cdef class QuicklistProbe:
             quicklist_free(self.heap, fresh)
             return None
         self.list = fresh
-        assert listpack_validate(pack, listpack_bytes(pack), 1)
+        expect(listpack_validate(pack, listpack_bytes(pack), 1))
         entry = listpack_first(pack)
         while entry != NULL:
             data = listpack_text(entry, text, &length)

@@ -70,7 +70,8 @@ cdef class RaxProbe:
             pairs.append((it.key[:it.key_length], <uintptr_t> it.value))
             more = rax_next(&it) if direction == "next" else rax_previous(&it)
             count -= 1
-        assert more or it.node == NULL
+        if not more and it.node != NULL:
+            raise AssertionError("an iterator that found nothing stands somewhere")
         rax_stop(&it)
         return pairs
 
@@ -89,7 +90,8 @@ cdef class RaxProbe:
         """The values of up to count keys, which are released."""
         cdef list values = []
         cdef size_t released = rax_drain(&self.tree, count, collect, <void*> values)
-        assert released == len(values)
+        if released != len(values):
+            raise AssertionError(released)
         return values
 
     @property
@@ -97,7 +99,7 @@ cdef class RaxProbe:
         return self.tree.nodes
 
     @property
-    def bytes(self):
+    def footprint(self):
         """Bytes of all nodes, as the tree counts them."""
         return self.tree.bytes
 

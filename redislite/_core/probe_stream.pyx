@@ -148,7 +148,8 @@ cdef class StreamProbe:
         while more:
             pack = <listpack> it.value
             id_decode(it.key, &id)
-            assert listpack_validate(pack, listpack_bytes(pack), 1)
+            if not listpack_validate(pack, listpack_bytes(pack), 1):
+                raise AssertionError("a malformed listpack")
             packs.append(((id.ms, id.seq), (<char*> pack)[:listpack_bytes(pack)]))
             more = rax_next(&it)
         rax_stop(&it)
@@ -284,14 +285,15 @@ cdef class StreamProbe:
                 while more:
                     id_decode(pendings.key, &id)
                     ids.append((id.ms, id.seq))
-                    assert group_pending(group, &id) == pendings.value
-                    assert (<Pending*> pendings.value).consumer == consumer
+                    if group_pending(group, &id) != pendings.value or (<Pending*> pendings.value).consumer != consumer:
+                        raise AssertionError("the trees of a group and its consumer differ")
                     more = rax_next(&pendings)
                 rax_stop(&pendings)
                 total += len(ids)
                 more = rax_next(&members)
             rax_stop(&members)
-            assert total == rax_size(&group.pending)
+            if total != rax_size(&group.pending):
+                raise AssertionError("a group has more pending than its consumers")
             more = rax_next(&it)
         rax_stop(&it)
         return result

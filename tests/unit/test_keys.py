@@ -320,7 +320,7 @@ def test_what_expired_is_not_there(engine: Engine) -> None:
         (("MOVE", "k", 1), 0),
         (("OBJECT", "ENCODING", "k"), None),
         (("SCAN", 0), [b"0", [b"kept"]]),
-        (("SCAN", 0, "TYPE", "nosuch"), [b"0", []]),
+        (("SCAN", 0, "TYPE", "hash"), [b"0", []]),
     ]:
         expired()
         before = engine.statistics["expired_keys"]
@@ -564,8 +564,10 @@ def test_scan(engine: Engine) -> None:
         assert set(scan(engine, *options)) == names
     assert set(scan(engine, "MATCH", "key:99?")) == {b"key:99%d" % digit for digit in range(10)}
     assert set(scan(engine, "MATCH", "nosuch", "MATCH", "key:1", "COUNT", 0x7FFFFFFF)) == {b"key:1"}
-    for options in (("TYPE", "list"), ("TYPE", "nosuch"), ("TYPE", ""), ("TYPE", "stringy"), ("MATCH", "nosuch")):
+    for options in (("TYPE", "list"), ("TYPE", "ZSet"), ("MATCH", "nosuch")):
         assert scan(engine, *options) == []
+    for name in ("nosuch", "", "stringy"):
+        assert error(engine, "SCAN", 0, "TYPE", name) == f"ERR unknown type name '{name}'"
     cursor, first = engine.execute("SCAN", 0)
     assert cursor != b"0" and 10 <= len(first) < 100
     cursor, everything = engine.execute("SCAN", 0, "COUNT", 10_000)

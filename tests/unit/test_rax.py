@@ -85,7 +85,7 @@ class TreeMachine(RuleBasedStateMachine):
         assert self.tree.walk("first") == ordered
         assert self.tree.walk("last", direction="previous") == ordered[::-1]
         assert self.tree.last() == (ordered[-1][1] if ordered else None)
-        assert self.tree.used - self.empty == self.tree.bytes
+        assert self.tree.used - self.empty == self.tree.footprint
         # Every inner node has a value or branches, so there are fewer of them than keys.
         assert self.tree.nodes <= max(0, 2 * len(ordered) - 1)
 
@@ -97,7 +97,7 @@ class TreeMachine(RuleBasedStateMachine):
             if len(values) < 7:
                 break
         assert sorted(released) == sorted(self.model.values())
-        assert self.tree.nodes == 0 and self.tree.bytes == 0 and self.tree.used == self.empty
+        assert self.tree.nodes == 0 and self.tree.footprint == 0 and self.tree.used == self.empty
 
 
 TestTreeMachine = TreeMachine.TestCase
@@ -159,4 +159,4 @@ def test_memory_of_stream_keys() -> None:
     tree = RaxProbe()
     for number in range(10000):
         tree.insert(struct.pack(">QQ", 1_700_000_000_000, number), 1)
-    assert tree.bytes / 10000 < 26
+    assert tree.footprint / 10000 < 26

@@ -51,7 +51,8 @@ class StreamMachine(RuleBasedStateMachine):
 
     def some_id(self, data: Any) -> Id:
         known = st.sampled_from([entry[0] for entry in self.entries]) if self.entries else st.just((1, 1))
-        return data.draw(st.one_of(known, st.just(self.last), st.tuples(st.integers(0, 20), st.integers(0, 20))))
+        drawn: Id = data.draw(st.one_of(known, st.just(self.last), st.tuples(st.integers(0, 20), st.integers(0, 20))))
+        return drawn
 
     @rule(step=steps, fields=field_lists, limit=limits, data=st.data())
     def append(self, step: Id, fields: list[bytes], limit: tuple[int, int], data: Any) -> None:
