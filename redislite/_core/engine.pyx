@@ -25,9 +25,11 @@ from redislite._core.keyspace cimport (
     store_string,
 )
 from redislite._core.object cimport (
-    NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_string, entry_type, type_name,
+    ENCODING_QUICKLIST, NO_EXPIRE, TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key,
+    entry_memory, entry_pointer, entry_string, entry_type, type_name,
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
+from redislite._core.quicklist cimport Quicklist, quicklist_bytes
 from redislite._core.reply cimport chunk_data, reply_object, reply_pending, reply_release
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
@@ -42,7 +44,7 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import bits, hashes, hyperloglog, keys, lists, sets, stream_groups, streams, strings, zsets
+from redislite._core import bits, geo, hashes, hyperloglog, keys, lists, sets, stream_groups, streams, strings, zsets
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -66,7 +68,7 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets, streams, stream_groups)
+NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets, streams, stream_groups, geo)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -509,15 +511,17 @@ cdef class Engine:
 
     def inspect(self, int number, bytes key) -> dict[str, object] | None:
         """What is known of a key, without touching it: type, encoding, deadline_ms (-1: none), idle_seconds, frequency,
-        memory (bytes), length; None where it is not there."""
+        memory (bytes), address; of a quicklist also its nodes, elements, fill (list-max-listpack-size), depth of
+        compression and bytes of all nodes, uncompressed. None where it is not there."""
         cdef Database* database = self.core.databases[number]
         cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
                                           dict_hash(&database.keys, key, len(key)))
         cdef Entry* entry
+        cdef Quicklist* quick
         if slot == NULL:
             return None
         entry = slot[0]
-        return {
+        facts = {
             "type": type_name(entry_type(entry)).decode(),
             "encoding": encoding_name(entry_encoding(entry)).decode(),
             "deadline_ms": entry_deadline(entry),
@@ -526,6 +530,11 @@ cdef class Engine:
             "memory": entry_memory(entry) + 9,
             "address": <uintptr_t> entry,
         }
+        if entry_encoding(entry) == ENCODING_QUICKLIST:
+            quick = <Quicklist*> entry_pointer(entry)
+            facts.update(nodes=quick.nodes, elements=quick.count, fill=quick.fill, depth=quick.depth,
+                         bytes=quicklist_bytes(quick))
+        return facts
 
     def string_value(self, int number, bytes key) -> bytes | None:
         """The value of a string key, without touching it; None where there is none."""
@@ -535,7 +544,7 @@ cdef class Engine:
         cdef char* data
         cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
                                           dict_hash(&database.keys, key, len(key)))
-        if slot == NULL:
+        if slot == NULL or entry_type(slot[0]) != TYPE_STRING:
             return None
         data = entry_string(slot[0], buffer, &length)
         return data[:length]

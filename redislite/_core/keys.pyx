@@ -486,15 +486,12 @@ cdef size_t keep_matching(Core* core, Database* database, Collected* found, cons
         key = entry_key(entry, &length)
         if not scan_matches(options, key, length):
             continue
+        # Of another type, an expired key is left alone.
+        if options.type != NULL and entry_type(entry) != wanted:
+            continue
         if entry_expires(entry) and \
                 keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) == NULL:
-            core.statistics.keyspace_misses += options.type != NULL
             continue
-        if options.type != NULL:
-            # The original looks each key up for its type, and counts that.
-            core.statistics.keyspace_hits += 1
-            if entry_type(entry) != wanted:
-                continue
         found.entries[kept] = entry
         kept += 1
     return kept

@@ -25,7 +25,7 @@ cdef enum:
     EXACT_DIGITS = 15               # any so many decimal digits are exact in a double, and so is ...
     EXACT_POWER = 22                # ... ten to this
 
-cdef double PLAIN_INTEGER = 4611686018427387904.0   # integers below print without an exponent
+cdef double PLAIN_INTEGER = 4611686018427387904.0   # 2 ** 62: integers up to it print without an exponent
 
 cdef double powers_of_ten[EXACT_POWER + 1]
 powers_of_ten[:] = [10.0**_exponent for _exponent in range(EXACT_POWER + 1)]
@@ -307,7 +307,7 @@ cdef int format_double(char* text, double value) noexcept nogil:
             return 4
         memmove(text, text + 1, 3)
         return 3
-    if -PLAIN_INTEGER < value < PLAIN_INTEGER and value == <double> <int64_t> value:
+    if -PLAIN_INTEGER <= value <= PLAIN_INTEGER and value == <double> <int64_t> value:
         if value == 0 and 1 / value < 0:
             memcpy(text, b"-0", 2)
             return 2

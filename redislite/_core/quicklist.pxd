@@ -51,6 +51,7 @@ cdef struct Quicklist:
     size_t count                # elements
     uint32_t nodes
     uint32_t depth
+    int64_t fill                # what the two limits come from
     size_t node_bytes           # that a node may have
     size_t node_count           # elements that a node may have
     size_t plain_from           # elements from this size on get a plain node; 0: those larger than a node may be
@@ -81,6 +82,8 @@ cdef void quicklist_free(Heap* heap, Quicklist* list) noexcept nogil
 # Releases up to budget nodes, and the list itself with its last one: 1 while there is more to do.
 cdef bint quicklist_release_step(Heap* heap, Quicklist* list, size_t budget) noexcept nogil
 cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
+# Bytes of all nodes' contents, uncompressed.
+cdef size_t quicklist_bytes(const Quicklist* list) noexcept nogil
 # Bytes that the list takes in all.
 cdef size_t quicklist_memory(const Quicklist* list) noexcept nogil
 

@@ -360,6 +360,7 @@ cdef Quicklist* quicklist_new(Heap* heap, int64_t fill, int64_t depth, size_t pl
     cdef Quicklist* list = <Quicklist*> heap_zalloc(heap, sizeof(Quicklist))
     if list != NULL:
         quicklist_limits(fill, &list.node_bytes, &list.node_count)
+        list.fill = fill
         list.depth = <uint32_t> depth
         list.plain_from = plain_from
     return list
@@ -388,6 +389,7 @@ cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
     if copy == NULL:
         return NULL
     copy.depth = list.depth
+    copy.fill = list.fill
     copy.node_bytes = list.node_bytes
     copy.node_count = list.node_count
     copy.plain_from = list.plain_from
@@ -406,6 +408,15 @@ cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
         copy.count += fresh.count
         node = node.next
     return copy
+
+
+cdef size_t quicklist_bytes(const Quicklist* list) noexcept nogil:
+    cdef size_t total = 0
+    cdef const QuicklistNode* node = list.head
+    while node != NULL:
+        total += node.bytes
+        node = node.next
+    return total
 
 
 cdef size_t quicklist_memory(const Quicklist* list) noexcept nogil:

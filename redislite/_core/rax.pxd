@@ -13,7 +13,7 @@ from redislite._core.alloc cimport Heap
 
 cdef enum:
     RAX_PREFIX_MAX = (1 << 22) - 1  # bytes of one node's prefix; a longer chain takes several nodes
-    RAX_LEVELS = 18                 # ancestors that an iterator holds without asking for memory: enough for 16-byte keys
+    RAX_LEVELS = 18                 # ancestors that an iterator has room for itself: enough for 16-byte keys
     RAX_KEY = 32                    # bytes of a key that it holds likewise
 
 ctypedef uint32_t RaxNode           # the header of a node's block

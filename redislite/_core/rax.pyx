@@ -12,7 +12,7 @@ cdef enum:
     HAS_VALUE = 1 << 9
     CHILDREN_MASK = HAS_VALUE - 1
     PREFIX_SHIFT = 10
-    DRAIN_WINDOW = 64               # ancestors that a drain remembers; on a longer way back it starts anew from the root
+    DRAIN_WINDOW = 64               # ancestors that a drain remembers; on a longer way back it starts anew
 
 
 cdef inline uint32_t children_of(const RaxNode* node) noexcept nogil:

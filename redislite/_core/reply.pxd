@@ -81,6 +81,13 @@ cdef inline size_t reply_pending(const Reply* reply) noexcept nogil:
     return reply.pending + (reply.last.length if reply.last != NULL else 0) - reply.sent
 
 
+# Whether more output is of no use, as the client is about to be closed: memory was out, or its hard limit is passed.
+# For loops whose length an argument gives.
+cdef inline bint reply_is_futile(const Reply* reply) noexcept nogil:
+    cdef int64_t limit = reply.core.settings.output_hard_limit
+    return reply.starved or (limit > 0 and reply_pending(reply) > <size_t> limit)
+
+
 cdef inline void reply_ok(Reply* reply) noexcept nogil:
     cdef char* room = reply_room(reply, 5)
     if room != NULL:

@@ -23,7 +23,7 @@ from redislite._core.object cimport (
 from redislite._core.prefixed cimport prefixed_read
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
-    reply_integer, reply_mark, reply_null, reply_rollback, reply_set,
+    reply_integer, reply_is_futile, reply_mark, reply_null, reply_rollback, reply_set,
 )
 from redislite._core.scanning cimport (
     SCAN_OF_SET, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
@@ -546,7 +546,7 @@ cdef void srandmember_several(Core* core, Client* client) noexcept nogil:
         return
     if count < 0:
         reply_array(&client.reply, -count)
-        while count < 0 and not client.reply.starved:
+        while count < 0 and not reply_is_futile(&client.reply):
             set_random(core, &value, &member, &place)
             reply_member(client, &member)
             count += 1

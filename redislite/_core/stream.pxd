@@ -1,16 +1,16 @@
 """Streams: entries in order of their identifiers, and the consumer groups that read them.
 
-Entries stand in listpacks of up to some hundred, found through a radix tree by the identifier of a listpack's first entry
-(16 bytes, big-endian). A listpack begins with a master entry; an entry with the same fields does not repeat them:
+Entries stand in listpacks of up to some hundred, found through a radix tree by the identifier of a listpack's first
+entry (16 bytes, big-endian). A listpack begins with a master entry; an entry with the same fields does not repeat them:
 
     master:  | entries | deleted | fields: N | field ... N times | 0 |
     entry:   | flags | ms - master's | seq - master's | [N | field] value ... | pieces before this one |
 
-The layout is the original's, since RDB files carry these listpacks. A deleted entry stays, flagged, until nothing else is
-left in its listpack or it is trimmed away.
+The layout is the original's, since RDB files carry these listpacks. A deleted entry stays, flagged, until nothing else
+is left in its listpack or it is trimmed away.
 
-A group has a tree of what it delivered and what was not acknowledged yet (Pending); each consumer has a tree of those that
-are its own. Both point to the same Pending, which the group owns.
+A group has a tree of what it delivered and what was not acknowledged yet (Pending); each consumer has a tree of those
+that are its own. Both point to the same Pending, which the group owns.
 """
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from redislite._core.alloc cimport Heap
@@ -84,8 +84,8 @@ cdef struct StreamIterator:
 
 cdef Stream* stream_new(Heap* heap) noexcept nogil
 cdef void stream_free(Stream* stream) noexcept nogil
-# Releases up to *budget pieces (listpacks, pending entries, consumers, groups), taking them off *budget; 1 while more is to
-# do, 0 when all is gone, the Stream included. No other call may follow a first stream_release_step.
+# Releases up to *budget pieces (listpacks, pending entries, consumers, groups), taking them off *budget; 1 while more
+# is to do, 0 when all is gone, the Stream included. No other call may follow a first stream_release_step.
 cdef bint stream_release_step(Stream* stream, size_t* budget) noexcept nogil
 # How many pieces a release is, about.
 cdef size_t stream_release_effort(const Stream* stream) noexcept nogil
@@ -94,8 +94,9 @@ cdef Stream* stream_copy(Heap* heap, Stream* stream) noexcept nogil
 # Bytes it takes; of a large one an estimate from its first listpacks.
 cdef size_t stream_memory(Stream* stream) noexcept nogil
 
-# Adds an entry of field-value pairs. id must be above last_id, the texts not above STREAM_ELEMENTS_MAX in all. A listpack
-# is filled up to max_bytes and max_entries (0: no limit). 0, or -1 where memory is out: nothing has changed then.
+# Adds an entry of field-value pairs. id must be above last_id, the texts not above STREAM_ELEMENTS_MAX in all. A
+# listpack is filled up to max_bytes and max_entries (0: no limit). 0, or -1 where memory is out: nothing has
+# changed then.
 cdef int stream_append(Stream* stream, const StreamId* id, const Argument* pairs, size_t pairs_count,
                        int64_t max_bytes, int64_t max_entries) noexcept nogil
 # Removes the entry: 1, 0 where there is none, -1 where memory is out.

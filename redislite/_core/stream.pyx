@@ -4,7 +4,8 @@ from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.listpack cimport (
     LISTPACK_MAX_BYTES, ListpackValue, listpack, listpack_bytes, listpack_copy, listpack_equals, listpack_extend,
-    listpack_first, listpack_free, listpack_get, listpack_integer_bytes, listpack_last, listpack_memory, listpack_new, listpack_next,
+    listpack_first, listpack_free, listpack_get, listpack_integer_bytes, listpack_last, listpack_memory, listpack_new,
+    listpack_next,
     listpack_previous, listpack_replace_integer, listpack_value_bytes, listpack_put, listpack_put_integer,
 )
 from redislite._core.numbers cimport format_uint64
@@ -113,7 +114,8 @@ cdef bint drain(Rax* tree, size_t* budget, bint is_entries, bint is_pending) noe
     """Releases a tree and what it owns, within the budget; true when it is empty."""
     if rax_size(tree) == 0:
         return 1
-    budget[0] -= rax_drain(tree, budget[0], free_pack if is_entries else free_pending if is_pending else forget, tree.heap)
+    budget[0] -= rax_drain(tree, budget[0], free_pack if is_entries else free_pending if is_pending else forget,
+                           tree.heap)
     return rax_size(tree) == 0
 
 
@@ -427,7 +429,7 @@ cdef int append_to_tail(Stream* stream, const StreamId* id, const Argument* pair
         place = listpack_put_integer(place, <int64_t> count)
         place = write_texts(place, pairs, 2 * count, 1)
     listpack_put_integer(place, pieces)
-    # The count of entries may take a byte more now; where that byte cannot be had, what was added is taken back by its flag.
+    # The count of entries may take a byte more now; where that cannot be had, what was added is taken back by its flag.
     place = listpack_first(grown)
     pack = listpack_replace_integer(heap, grown, &place, entries + 1)
     if pack == NULL:

@@ -1,8 +1,8 @@
 """What the commands on streams share: reading identifiers, finding streams, replying entries.
 
-Identifiers are read as the original reads them: `ms` or `ms-seq`, each an unsigned 64-bit number; `-` and `+` are the least
-and the greatest one where a range is meant. A function whose name ends in ``_or_reply`` has answered the error where it
-returns 0.
+Identifiers are read as the original reads them: `ms` or `ms-seq`, each an unsigned 64-bit number; `-` and `+` are the
+least and the greatest one where a range is meant. A function whose name ends in ``_or_reply`` has answered the error
+where it returns 0.
 """
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strlen
@@ -16,8 +16,8 @@ cdef enum:
     NAME_SHOWN_MAX = 400            # bytes of a key or a group that an error shows
 
 
-# Reads an identifier. missing_seq: what it is where there is only `ms`. is_range: `-` and `+` are allowed. seq_given: NULL,
-# or `ms-*` is allowed, and it tells of it.
+# Reads an identifier. missing_seq: what it is where there is only `ms`. is_range: `-` and `+` are allowed. seq_given:
+# NULL, or `ms-*` is allowed, and it tells of it.
 cdef bint parse_id(const char* text, size_t length, uint64_t missing_seq, bint is_range, StreamId* id,
                    bint* seq_given) noexcept nogil
 cdef void reply_invalid_id(Client* client) noexcept nogil

@@ -5,6 +5,7 @@ from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, argument_range_or_reply, reply_out_of_memory, reply_syntax_error,
 )
+from redislite._core.keyspace cimport argument_hash, delete_key
 from redislite._core.numbers cimport parse_int64
 from redislite._core.rax cimport (
     RAX_AT_LEAST, RAX_FIRST, RAX_LAST, Rax, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop,
@@ -47,8 +48,8 @@ cdef bint idle_or_reply(Client* client, int index, int64_t* value, const char* e
 
 cdef void reply_no_such_group(Client* client, int key, int group) noexcept nogil:
     cdef char text[2 * NAME_SHOWN_MAX + 128]
-    snprintf(text, sizeof(text), "NOGROUP No such consumer group '%.*s' for key name '%.*s'", shown(&client.argv[group]),
-             client.argv[group].data, shown(&client.argv[key]), client.argv[key].data)
+    snprintf(text, sizeof(text), "NOGROUP No such consumer group '%.*s' for key name '%.*s'",
+             shown(&client.argv[group]), client.argv[group].data, shown(&client.argv[key]), client.argv[key].data)
     reply_error(&client.reply, text)
 
 
@@ -343,8 +344,8 @@ cdef void xclaim_command(Core* core, Client* client) noexcept nogil:
 cdef bint claim_idle(Core* core, Client* client, Stream* stream, Group* group, Consumer* consumer,
                      const ClaimOption* option, int64_t count, StreamId* next, StreamId* ids, size_t* taken,
                      size_t* gone) noexcept nogil:
-    """Makes entries from *next on the consumer's, count at most, and moves *next to where to go on (0-0: at the end). Puts
-    the identifiers of those taken to the beginning of ids, and of those that exist no more to its end (backwards);
+    """Makes entries from *next on the consumer's, count at most, and moves *next to where to go on (0-0: at the end).
+    Puts the identifiers of those taken to the beginning of ids, and of those that exist no more to its end (backwards);
     *gone is the room there is, and then where they begin. False where memory is out."""
     cdef RaxIterator it
     cdef StreamId id
@@ -428,7 +429,8 @@ cdef void xautoclaim_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     consumer = consumer_for(core, client, group, 1, 3)
-    if consumer == NULL or not claim_idle(core, client, stream, group, consumer, &option, count, &next, ids, &taken, &gone):
+    if consumer == NULL or not claim_idle(core, client, stream, group, consumer, &option, count, &next, ids, &taken,
+                                          &gone):
         reply_out_of_memory(client)
     else:
         reply_array(&client.reply, 3)
@@ -477,7 +479,8 @@ cdef Group* existing_group_or_reply(Client* client, Stream* stream) noexcept nog
     return group
 
 
-cdef bint group_options_or_reply(Client* client, bint is_create, bint* make_stream, int64_t* entries_read) noexcept nogil:
+cdef bint group_options_or_reply(Client* client, bint is_create, bint* make_stream,
+                                 int64_t* entries_read) noexcept nogil:
     cdef int i = 5
     cdef char text[128]
     make_stream[0] = 0
@@ -490,7 +493,8 @@ cdef bint group_options_or_reply(Client* client, bint is_create, bint* make_stre
             if not entries_read_or_reply(client, i, entries_read):
                 return 0
         else:
-            snprintf(text, sizeof(text), "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try XGROUP HELP.",
+            snprintf(text, sizeof(text),
+                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try XGROUP HELP.",
                      shown_subcommand(client), client.argv[1].data)
             reply_error(&client.reply, text)
             return 0
@@ -520,6 +524,7 @@ cdef void xgroup_create_command(Core* core, Client* client) noexcept nogil:
     cdef StreamId id
     cdef int64_t entries_read
     cdef bint make_stream
+    cdef bint is_new
     cdef Argument* name = &client.argv[3]
     if not group_options_or_reply(client, 1, &make_stream, &entries_read):
         return
@@ -530,16 +535,18 @@ cdef void xgroup_create_command(Core* core, Client* client) noexcept nogil:
         return
     if not group_start_or_reply(client, stream, 0, &id):
         return
-    if stream == NULL:
+    is_new = stream == NULL
+    if is_new:
         stream = create_stream(core, client, 2)
         if stream == NULL:
             reply_out_of_memory(client)
             return
-        changed(core, client, 2)
     elif stream_group(stream, name.data, name.length) != NULL:
         reply_error(&client.reply, "BUSYGROUP Consumer Group name already exists")
         return
     if stream_group_create(stream, name.data, name.length, &id, entries_read) == NULL:
+        if is_new:
+            delete_key(core, client.database, client.argv[2].data, client.argv[2].length, argument_hash(client, 2), 0)
         reply_out_of_memory(client)
         return
     changed(core, client, 2)

@@ -221,6 +221,7 @@ cdef void xtrim_command(Core* core, Client* client) noexcept nogil:
     removed = trim(stream, &option)
     if removed:
         changed(core, client, 1)
+        core.dirty += removed - 1       # each entry counts as a change
     reply_integer(&client.reply, <int64_t> removed)
 
 
@@ -393,7 +394,8 @@ cdef bint read_options_or_reply(Core* core, Client* client, ReadOption* option, 
                 reply_error(&client.reply,
                             "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
                             "specified." if is_group else
-                            "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.")
+                            "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be "
+                            "specified.")
                 return 0
             break
         elif more >= 2 and argument_is(word, "GROUP"):
@@ -428,9 +430,9 @@ cdef bint start_or_reply(Client* client, int index, Stream* stream, bint is_grou
     if is_sign(argument, c'$'):
         if is_group:
             reply_error(&client.reply,
-                        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
-                        "consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just "
-                        "return an empty result set.")
+                        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
+                        "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would "
+                        "just return an empty result set.")
             return 0
         id.ms = id.seq = 0
         if stream != NULL:
@@ -439,9 +441,9 @@ cdef bint start_or_reply(Client* client, int index, Stream* stream, bint is_grou
     if is_sign(argument, c'+'):
         if is_group:
             reply_error(&client.reply,
-                        "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this "
-                        "consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just "
-                        "return an empty result set.")
+                        "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of "
+                        "this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would "
+                        "just return an empty result set.")
             return 0
         id.ms = id.seq = 0
         if stream != NULL:

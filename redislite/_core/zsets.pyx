@@ -11,20 +11,18 @@ from redislite._core.alloc cimport Heap, heap_alloc, heap_free, heap_zalloc
 from redislite._core.arguments cimport (
     argument_at_least_or_reply, argument_double_or_reply, argument_integer_or_reply, argument_is,
     argument_range_or_reply, argument_timeout_or_reply, clamp_range, reply_out_of_memory, reply_syntax_error,
-    reply_wrong_type, score_range_or_reply, text_range_or_reply,
+    score_range_or_reply, text_range_or_reply,
 )
 from redislite._core.blocking cimport block_on_keys
 from redislite._core.dict cimport (
     DictIterator, dict_find, dict_hash, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
     dict_random, dict_remove, dict_size,
 )
-from redislite._core.keyspace cimport (
-    access_for_new, add_entry, argument_hash, delete_key, key_changed, lookup_read, lookup_write,
-)
+from redislite._core.keyspace cimport argument_hash, delete_key, lookup_read, lookup_write
 from redislite._core.numbers cimport DOUBLE_TEXT_MAX, format_double
 from redislite._core.object cimport (
-    ENCODING_LISTPACK, ENCODING_SKIPLIST, NO_EXPIRE, TYPE_SET, TYPE_SORTED_SET, Entry, entry_block_size,
-    entry_encoding, entry_new, entry_pointer, entry_type, sorted_set_load, sorted_set_save,
+    ENCODING_LISTPACK, ENCODING_SKIPLIST, TYPE_SET, TYPE_SORTED_SET, Entry, entry_encoding, entry_pointer, entry_type,
+    sorted_set_load, sorted_set_save,
 )
 from redislite._core.prefixed cimport prefixed_write
 from redislite._core.reply cimport (
@@ -40,12 +38,15 @@ from redislite._core.set_value cimport (
     SET_MEMBER_TEXT, SetIterator, SetMember, SetValue, set_has, set_iterate_begin, set_iterate_end, set_iterate_next,
     set_length, set_member_text,
 )
+from redislite._core.sorted_set_key cimport (
+    add_sorted_set_or_reply, is_sorted_set_or_reply, sorted_set_changed, store_sorted_set_and_reply,
+)
 from redislite._core.sorted_set_value cimport (
     ADD_ADDED, ADD_EXISTING, ADD_GREATER, ADD_INCREMENT, ADD_LESS, ADD_NEW, ADD_NO_MEMORY, ADD_NOT_A_NUMBER,
     ADD_NOTHING, ADD_UPDATED, ScoreRange, SortedSet, SortedSetCursor, SortedSetValue, TextRange, sorted_set_add,
-    sorted_set_compact, sorted_set_expect, sorted_set_find, sorted_set_insert, sorted_set_length, sorted_set_new, sorted_set_next,
-    sorted_set_rank, sorted_set_release, sorted_set_remove, sorted_set_remove_range, sorted_set_score_range,
-    sorted_set_seek, sorted_set_table_new, sorted_set_text_range,
+    sorted_set_compact, sorted_set_expect, sorted_set_find, sorted_set_insert, sorted_set_length, sorted_set_new,
+    sorted_set_next, sorted_set_rank, sorted_set_release, sorted_set_remove, sorted_set_remove_range,
+    sorted_set_score_range, sorted_set_seek, sorted_set_table_new, sorted_set_text_range,
 )
 from redislite._core.state cimport Argument, Chunk, Client, Core, random_next
 
@@ -85,54 +86,8 @@ cdef struct Query:
     TextRange text
 
 
-# Keys
-
-
-cdef inline bint is_sorted_set_or_reply(Client* client, const Entry* entry) noexcept nogil:
-    if entry_type(entry) != TYPE_SORTED_SET:
-        reply_wrong_type(client)
-        return 0
-    return 1
-
-
-cdef inline void changed(Core* core, Client* client, int key, int64_t changes) noexcept nogil:
-    core.dirty += changes - 1
-    key_changed(core, client.database, client.argv[key].data, client.argv[key].length)
-
-
 cdef inline void remove_key(Core* core, Client* client, int key) noexcept nogil:
     delete_key(core, client.database, client.argv[key].data, client.argv[key].length, argument_hash(client, key), 0)
-
-
-cdef bint add_key_or_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil:
-    """Puts the value under a key that is not there. Where memory is out, it is released."""
-    cdef Argument* name = &client.argv[key]
-    cdef Entry* entry = entry_new(core.heap, name.data, name.length, NO_EXPIRE, TYPE_SORTED_SET, value.encoding,
-                                  access_for_new(core), sizeof(void*))
-    if entry != NULL:
-        sorted_set_save(entry, value)
-        if add_entry(core, client.database, entry, argument_hash(client, key)) == 0:
-            return 1
-        heap_free(core.heap, entry, entry_block_size(entry))
-    sorted_set_release(core.heap, value)
-    reply_out_of_memory(client)
-    return 0
-
-
-cdef void store_and_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil:
-    """Puts the value, or nothing where it is empty, in the place of whatever the key holds; answers its length."""
-    cdef size_t length = sorted_set_length(value)
-    cdef bint existed = delete_key(core, client.database, client.argv[key].data, client.argv[key].length,
-                                   argument_hash(client, key), 0)
-    if length == 0:
-        sorted_set_release(core.heap, value)
-        if existed:
-            changed(core, client, key, 1)
-    else:
-        if not add_key_or_reply(core, client, key, value):
-            return
-        changed(core, client, key, 1)
-    reply_integer(&client.reply, <int64_t> length)
 
 
 # Adding and removing
@@ -189,10 +144,10 @@ cdef void add_members(Core* core, Client* client, int first, int options, bint c
         sorted_set_save(slot[0], &value)
     elif added == 0:
         sorted_set_release(core.heap, &value)
-    elif not add_key_or_reply(core, client, 1, &value):
+    elif not add_sorted_set_or_reply(core, client, 1, &value):
         return
     if added + updated:
-        changed(core, client, 1, added + updated)
+        sorted_set_changed(core, client, 1, added + updated)
     if result == ADD_NOT_A_NUMBER:
         reply_error(&client.reply, "ERR resulting score is not a number (NaN)")
     elif result == ADD_NO_MEMORY:
@@ -264,7 +219,7 @@ cdef void zrem_command(Core* core, Client* client) noexcept nogil:
     if removed:
         if sorted_set_length(&value) == 0:
             remove_key(core, client, 1)
-        changed(core, client, 1, removed)
+        sorted_set_changed(core, client, 1, removed)
     reply_integer(&client.reply, removed)
 
 
@@ -453,7 +408,7 @@ cdef void zrangestore_command(Core* core, Client* client) noexcept nogil:
         value = sorted_set_load(entry)
         count = find_members(&query, &value, &first)
     if copy_members(core, &value, first, count, query.backward, &result):
-        store_and_reply(core, client, 1, &result)
+        store_sorted_set_and_reply(core, client, 1, &result)
     else:
         reply_out_of_memory(client)
 
@@ -517,7 +472,7 @@ cdef void remove_members(Core* core, Client* client, int key, Entry** slot, Sort
     else:
         sorted_set_remove_range(core, value, first, count)
         sorted_set_save(slot[0], value)
-    changed(core, client, key, <int64_t> count)
+    sorted_set_changed(core, client, key, <int64_t> count)
 
 
 cdef void zremrangebyrank_command(Core* core, Client* client) noexcept nogil:
@@ -1256,7 +1211,7 @@ cdef void combine_sources(Core* core, Client* client, Combination* combination, 
         sorted_set_release(core.heap, &value)
         reply_out_of_memory(client)
     elif destination:
-        store_and_reply(core, client, destination, &value)
+        store_sorted_set_and_reply(core, client, destination, &value)
     else:
         reply_members(client, &value, 0, sorted_set_length(&value), 0, combination.scores)
         sorted_set_release(core.heap, &value)

@@ -31,6 +31,7 @@ from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from redislite._core.client import Connection
     from redislite.server import Server
@@ -176,7 +177,7 @@ def _reply_buffer(server: Server, connection: Connection, args: list[bytes]) -> 
     return OK
 
 
-@subcommand("QUICKLIST-PACKED-THRESHOLD <size>", "Give list elements from this size on nodes of their own; 0: default.", 1)
+@subcommand("QUICKLIST-PACKED-THRESHOLD <size>", "Give list elements from this size on their own nodes; 0: default.", 1)
 def _packed_threshold(server: Server, connection: Connection, args: list[bytes]) -> object:
     size = parse_memory(args[0].decode("utf-8", "surrogateescape"))
     if size is None or not 0 <= size < 4 << 30:
@@ -254,7 +255,18 @@ def _object(server: Server, connection: Connection, args: list[bytes]) -> object
     accessed = engine.now_ms // 1000 - idle & ACCESS_CLOCK_MASK
     return SimpleString(
         f"Value at:{facts['address']:#x} refcount:1 encoding:{facts['encoding']}{length} lru:{accessed} "
-        f"lru_seconds_idle:{idle}"
+        f"lru_seconds_idle:{idle}{quicklist_shape(facts)}"
+    )
+
+
+def quicklist_shape(facts: dict[str, Any]) -> str:
+    """What DEBUG OBJECT says of a quicklist's nodes; nothing of other values."""
+    if facts["encoding"] != "quicklist":
+        return ""
+    return (
+        f" ql_nodes:{facts['nodes']} ql_avg_node:{facts['elements'] / facts['nodes']:.2f} "
+        f"ql_listpack_max:{facts['fill']} ql_compressed:{int(facts['depth'] != 0)} "
+        f"ql_uncompressed_size:{facts['bytes']}"
     )
 
 

@@ -17,7 +17,7 @@ LAYERS = [
     {"blocking", "resp", "reply", "set_value", "hash_value", "list_value", "listpack_reply", "sorted_set_value", "stream"},
     {"arguments", "object", "table"},
     {"keyspace"},
-    {"expiry", "scanning", "stream_arguments"},
+    {"expiry", "scanning", "sorted_set_key", "stream_arguments"},
     {"strings", "keys", "lists", "sets", "hashes", "zsets", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"},
     {"client"},
     {"engine"},

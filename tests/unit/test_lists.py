@@ -461,3 +461,14 @@ def test_a_long_list_is_released_bit_by_bit(engine: Engine) -> None:
 def test_memory_usage_covers_the_elements(engine: Engine) -> None:
     engine.execute("RPUSH", "l", *[b"element:%012d" % number for number in range(10_000)])
     assert 10_000 * 20 < engine.inspect(0, b"l")["memory"] < 10_000 * 23
+
+
+def test_what_is_known_of_a_quicklist(engine: Engine) -> None:
+    engine.set("list_max_listpack_size", 4)
+    engine.set("list_compress_depth", 1)
+    engine.execute("RPUSH", "l", *"abcdefghij")
+    facts = engine.inspect(0, b"l")
+    assert facts is not None
+    assert (facts["nodes"], facts["elements"], facts["fill"], facts["depth"]) == (3, 10, 4, 1)
+    assert facts["bytes"] == 3 * 7 + 10 * 3
+    assert engine.string_value(0, b"l") is None

@@ -1,0 +1,16 @@
+"""Keys that hold sorted sets: what the commands on sorted sets and geo do with a key beyond its value."""
+from libc.stdint cimport int64_t
+from redislite._core.object cimport Entry
+from redislite._core.sorted_set_value cimport SortedSetValue
+from redislite._core.state cimport Client, Core
+
+
+# Whether the entry is a sorted set; answers the error where not.
+cdef bint is_sorted_set_or_reply(Client* client, const Entry* entry) noexcept nogil
+# Notes so many changes of the key of argument key.
+cdef void sorted_set_changed(Core* core, Client* client, int key, int64_t changes) noexcept nogil
+# Puts the value under the key of argument key, which is not there. Where memory is out, the value is released, and the
+# error answered.
+cdef bint add_sorted_set_or_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil
+# Puts the value, or nothing where it is empty, in the place of whatever the key holds, and answers its length.
+cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil

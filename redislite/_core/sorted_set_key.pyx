@@ -1,0 +1,52 @@
+"""Keys that hold sorted sets; the contract is in sorted_set_key.pxd."""
+from libc.stdint cimport int64_t
+from redislite._core.alloc cimport heap_free
+from redislite._core.arguments cimport reply_out_of_memory, reply_wrong_type
+from redislite._core.keyspace cimport access_for_new, add_entry, argument_hash, delete_key, key_changed
+from redislite._core.object cimport (
+    NO_EXPIRE, TYPE_SORTED_SET, Entry, entry_block_size, entry_new, entry_type, sorted_set_save,
+)
+from redislite._core.reply cimport reply_integer
+from redislite._core.sorted_set_value cimport SortedSetValue, sorted_set_length, sorted_set_release
+from redislite._core.state cimport Argument, Client, Core
+
+
+cdef bint is_sorted_set_or_reply(Client* client, const Entry* entry) noexcept nogil:
+    if entry_type(entry) != TYPE_SORTED_SET:
+        reply_wrong_type(client)
+        return 0
+    return 1
+
+
+cdef void sorted_set_changed(Core* core, Client* client, int key, int64_t changes) noexcept nogil:
+    core.dirty += changes - 1
+    key_changed(core, client.database, client.argv[key].data, client.argv[key].length)
+
+
+cdef bint add_sorted_set_or_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil:
+    cdef Argument* name = &client.argv[key]
+    cdef Entry* entry = entry_new(core.heap, name.data, name.length, NO_EXPIRE, TYPE_SORTED_SET, value.encoding,
+                                  access_for_new(core), sizeof(void*))
+    if entry != NULL:
+        sorted_set_save(entry, value)
+        if add_entry(core, client.database, entry, argument_hash(client, key)) == 0:
+            return 1
+        heap_free(core.heap, entry, entry_block_size(entry))
+    sorted_set_release(core.heap, value)
+    reply_out_of_memory(client)
+    return 0
+
+
+cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil:
+    cdef size_t length = sorted_set_length(value)
+    cdef bint existed = delete_key(core, client.database, client.argv[key].data, client.argv[key].length,
+                                   argument_hash(client, key), 0)
+    if length == 0:
+        sorted_set_release(core.heap, value)
+        if existed:
+            sorted_set_changed(core, client, key, 1)
+    else:
+        if not add_sorted_set_or_reply(core, client, key, value):
+            return
+        sorted_set_changed(core, client, key, 1)
+    reply_integer(&client.reply, <int64_t> length)
