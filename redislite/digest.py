@@ -10,6 +10,7 @@ from hashlib import sha1
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from redislite._core.engine import Engine
 
@@ -38,8 +39,53 @@ def _string(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
     return chained(digest, engine.string_value(database, key) or b"")
 
 
+def _list(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
+    for element in engine.list_elements(database, key) or []:
+        digest = chained(digest, element)
+    return digest
+
+
+def _ask(engine: Engine, database: int, *command: bytes | str) -> Any:
+    """The reply of a command in this database, from the engine's own client."""
+    engine.execute("SELECT", database)
+    return engine.execute(*command)
+
+
+def _set(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
+    for member in _ask(engine, database, "SMEMBERS", key):
+        digest = merged(digest, member)
+    return digest
+
+
+def _sorted_set(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
+    for member, score in _ask(engine, database, "ZRANGE", key, "0", "-1", "WITHSCORES"):
+        digest = merged(digest, chained(chained(EMPTY, member), b"%.17g" % score))
+    return digest
+
+
+def _hash(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
+    for field, value in _ask(engine, database, "HGETALL", key).items():
+        digest = merged(digest, chained(chained(EMPTY, field), value))
+    return digest
+
+
+def _stream(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
+    for identifier, pairs in _ask(engine, database, "XRANGE", key, "-", "+"):
+        digest = chained(digest, identifier.replace(b"-", b"."))
+        for data in pairs:
+            digest = chained(digest, data)
+    return digest
+
+
 # By the name of a type: the number that stands for it, and how its values are taken in.
-TYPES: dict[str, tuple[int, ValueDigest]] = {"string": (0, _string)}
+TYPES: dict[str, tuple[int, ValueDigest]] = {
+    "string": (0, _string),
+    "list": (1, _list),
+    "set": (2, _set),
+    "zset": (3, _sorted_set),
+    "hash": (4, _hash),
+    "stream": (6, _stream),
+}
 
 
 def value_digest(engine: Engine, database: int, key: bytes, digest: bytes = EMPTY) -> bytes:

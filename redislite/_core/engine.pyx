@@ -24,8 +24,12 @@ from redislite._core.keyspace cimport (
     access_frequency, flush_database, idle_seconds, keyspace_find, keyspace_init, keyspace_release, release_discarded,
     store_string,
 )
+from redislite._core.list_value cimport (
+    ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
+)
+from redislite._core.listpack cimport ListpackValue
 from redislite._core.object cimport (
-    ENCODING_QUICKLIST, NO_EXPIRE, TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key,
+    ENCODING_QUICKLIST, NO_EXPIRE, TYPE_LIST, TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key,
     entry_memory, entry_pointer, entry_string, entry_type, type_name,
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
@@ -44,7 +48,7 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import bits, geo, hashes, hyperloglog, keys, lists, sets, stream_groups, streams, strings, zsets
+from redislite._core import bits, geo, hashes, hyperloglog, keys, lists, sets, sort, stream_groups, streams, strings, zsets
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -68,7 +72,7 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets, streams, stream_groups, geo)
+NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets, streams, stream_groups, geo, sort)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -548,6 +552,31 @@ cdef class Engine:
             return None
         data = entry_string(slot[0], buffer, &length)
         return data[:length]
+
+    def list_elements(self, int number, bytes key) -> list[bytes] | None:
+        """The elements of a list, without touching it; None where there is no list. MemoryError."""
+        cdef Database* database = self.core.databases[number]
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        cdef ListValue value
+        cdef ListIterator position
+        cdef ListpackValue element
+        cdef list elements = []
+        cdef bint more
+        if slot == NULL or entry_type(slot[0]) != TYPE_LIST:
+            return None
+        value.encoding = entry_encoding(slot[0])
+        value.block = entry_pointer(slot[0])
+        more = list_seek(&position, self.core.heap, &value, 0)
+        while more:
+            list_get(&position, &element)
+            elements.append(element.data[:element.length] if element.data != NULL else b"%d" % element.integer)
+            more = list_next(&position)
+        more = list_failed(&position)
+        list_stop(&position)
+        if more:
+            raise MemoryError
+        return elements
 
     def key_names(self, int number) -> list[bytes]:
         """All keys of a database, in no order, those that are expired and not removed yet included."""

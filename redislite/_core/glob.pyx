@@ -5,6 +5,10 @@ more only moves the same question to the right.
 """
 
 
+cdef enum:
+    STARS_MAX = 1000
+
+
 cdef inline unsigned char lower(unsigned char c) noexcept nogil:
     return c + 32 if 65 <= c <= 90 else c
 
@@ -67,12 +71,21 @@ cdef bint glob_match(const char* pattern, size_t pattern_length, const char* tex
     cdef size_t i = 0               # in the text
     cdef size_t after_star = 0      # pattern position behind the last star; 0: none yet
     cdef size_t star_text = 0       # text position it is matched up to
+    cdef size_t furthest = 0        # pattern position behind the rightmost star so far
+    cdef int stars = 0
     cdef size_t tried
     if length == 0:
         return pattern_length == 0  # the original's way: a star does not match nothing at all
     while i < length:
         if at < pattern_length and p[at] == c'*':
             at += 1
+            if at > furthest:
+                # The original gives up on patterns with so many stars, and answers no.
+                furthest = at
+                if at < 2 or p[at - 2] != c'*':
+                    stars += 1
+                    if stars > STARS_MAX:
+                        return 0
             after_star = at
             star_text = i
             if at == pattern_length:

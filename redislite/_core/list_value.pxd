@@ -7,8 +7,8 @@ Before adding, list_reserve makes a quicklist of a listpack that would grow beyo
 removing, list_shrink makes a listpack of a quicklist that has come down to half of that. A ListValue is the pair of
 encoding and block that stands in an entry: whoever changes the list must write both back.
 
-Functions that answer -1 where memory is out have changed nothing then, unless they say otherwise. Data that is added must
-not point into the list.
+Functions that answer -1 where memory is out have changed nothing then, unless they say otherwise. Data that is added
+must not point into the list.
 """
 from libc.stdint cimport int64_t, uint8_t
 from redislite._core.alloc cimport Heap

@@ -26,8 +26,8 @@ from redislite._core.object cimport (
     entry_set_pointer, entry_type,
 )
 from redislite._core.reply cimport (
-    ReplyMark, reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer, reply_mark,
-    reply_null, reply_null_array, reply_ok, reply_rollback,
+    ReplyMark, reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer,
+    reply_mark, reply_null, reply_null_array, reply_ok, reply_rollback,
 )
 from redislite._core.state cimport Argument, Chunk, Client, Core
 
@@ -77,7 +77,8 @@ cdef inline void note_change(Core* core, Client* client, int key, size_t count) 
     core.dirty += count - 1
 
 
-cdef void finish_removal(Core* core, Client* client, int key, Entry* entry, ListValue* value, size_t removed) noexcept nogil:
+cdef void finish_removal(Core* core, Client* client, int key, Entry* entry, ListValue* value,
+                         size_t removed) noexcept nogil:
     """Elements were removed from the list under argument key: an empty one goes, a small one is made a listpack."""
     if list_length(value):
         list_shrink(core, value)

@@ -16,7 +16,8 @@ cdef inline uint32_t table_slot(uint32_t bytes, int bits) noexcept nogil:
     return <uint32_t> (bytes * <uint32_t> 2654435761) >> (32 - bits)
 
 
-cdef inline uint8_t* put_literals(uint8_t* out, const uint8_t* end, const uint8_t* data, size_t count) noexcept nogil:
+cdef inline uint8_t* put_literals(uint8_t* out, const uint8_t* end, const uint8_t* data,
+                                  size_t count) noexcept nogil:
     """Writes runs of literals; NULL where there is no room."""
     cdef size_t run
     while count:
@@ -32,7 +33,8 @@ cdef inline uint8_t* put_literals(uint8_t* out, const uint8_t* end, const uint8_
 
 
 cdef size_t lzf_compress(const uint8_t* data, size_t length, uint8_t* out, size_t room) noexcept nogil:
-    cdef uint32_t table[1 << TABLE_BITS_MAX]    # position + 1 of where three bytes with this hash last stood; 0: nowhere
+    # Position + 1 of where three bytes with this hash last stood; 0: nowhere.
+    cdef uint32_t table[1 << TABLE_BITS_MAX]
     cdef int bits = TABLE_BITS_MIN
     cdef uint8_t* place = out
     cdef const uint8_t* end = out + room

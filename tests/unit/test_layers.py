@@ -18,7 +18,7 @@ LAYERS = [
     {"arguments", "object", "table"},
     {"keyspace"},
     {"expiry", "scanning", "sorted_set_key", "stream_arguments"},
-    {"strings", "keys", "lists", "sets", "hashes", "zsets", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"},
+    {"strings", "keys", "lists", "sets", "hashes", "zsets", "zset_combinations", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"},
     {"client"},
     {"engine"},
 ]
