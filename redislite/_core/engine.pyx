@@ -48,7 +48,9 @@ from redislite._core.table cimport (
 import os
 import sys
 
-from redislite._core import bits, geo, hashes, hyperloglog, keys, lists, sets, sort, stream_groups, streams, strings, zsets
+from redislite._core import (
+    bits, geo, hashes, hyperloglog, keys, lists, sets, sort, stream_groups, streams, strings, zsets,
+)
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 

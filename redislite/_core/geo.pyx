@@ -4,8 +4,8 @@ A member's score is its geohash: 26 bits of latitude and 26 of longitude, interl
 members of a cell, whatever its size, have scores without a gap; a search goes through the cell that the centre is in
 and its eight neighbours, of a size that they cover the area, and looks at each member there.
 
-Formulas, constants and the order in which cells are searched are the original's, so that scores, distances and the order
-of unsorted results are too.
+Formulas, constants and the order in which cells are searched are the original's, so that scores, distances and the
+order of unsorted results are too (but for polygons, where only the results are).
 """
 from libc.math cimport M_PI, asin, atan2, cos, fabs, hypot, sin, sqrt
 from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t

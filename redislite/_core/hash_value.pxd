@@ -66,8 +66,8 @@ cdef int hash_convert(Core* core, HashValue* hash) noexcept nogil
 # Whether the field is there; *item is what it is.
 cdef bint hash_find(const Core* core, const HashValue* hash, const char* field, size_t length,
                     HashItem* item) noexcept nogil
-# Sets a field. deadline_ms: a time, HASH_NO_DEADLINE or HASH_KEEP_DEADLINE. 1 where it is new, 2 where it is new in place
-# of one that had expired, 0 where it was there, -1 where memory is out. Data must not point into the hash.
+# Sets a field. deadline_ms: a time, HASH_NO_DEADLINE or HASH_KEEP_DEADLINE. 1 where it is new, 2 where it is new in
+# place of one that had expired, 0 where it was there, -1 where memory is out. Data must not point into the hash.
 cdef int hash_put(Core* core, HashValue* hash, const char* field, size_t field_length, const char* value,
                   size_t value_length, int64_t deadline_ms) noexcept nogil
 # Removes a field, one that has expired only where asked to; 1 if it was there.

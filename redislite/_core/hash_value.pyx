@@ -1,8 +1,8 @@
 """The value of a hash key; the contract and the layout are in hash_value.pxd.
 
 An element's block is rounded up to eight bytes, so that values of about the same size take each other's place in it.
-The heap of deadlines holds addresses of elements, and each of these knows its place there: a deadline is changed or taken
-away in the logarithm of their number, and the next one to expire is known at once.
+The heap of deadlines holds addresses of elements, and each of these knows its place there: a deadline is changed or
+taken away in the logarithm of their number, and the next one to expire is known at once.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -208,9 +208,9 @@ cdef void table_remove(HashTable* table, const char* element) noexcept nogil:
 
 
 cdef char* element_remake(HashTable* table, char** slot, bint timed, const char* value, size_t length) noexcept nogil:
-    """Puts an element with this value in the place of slot's, which is released. Where it was timed and is to stay so it
-    keeps deadline and place in the heap; where it is not to, it leaves the heap; where it becomes timed both are to be
-    written. NULL where memory is out."""
+    """Puts an element with this value in the place of slot's, which is released. Where it was timed and is to stay so
+    it keeps deadline and place in the heap; where it is not to, it leaves the heap; where it becomes timed both are to
+    be written. NULL where memory is out."""
     cdef char* old = slot[0]
     cdef size_t field_length
     cdef char* field = element_field(old, &field_length)

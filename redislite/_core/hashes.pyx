@@ -1,7 +1,7 @@
 """Commands on hashes, and their rows.
 
-What a hash looks like is hash_value's business. A field that has expired is invisible here; it goes when it is written over,
-or by active expiry, and until then only HLEN counts it. Deadlines are as in Valkey 9.
+What a hash looks like is hash_value's business. A field that has expired is invisible here; it goes when it is written
+over, or by active expiry, and until then only HLEN counts it. Deadlines are as in Valkey 9.
 """
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t, uintptr_t
 from libc.stdio cimport snprintf
@@ -27,8 +27,8 @@ from redislite._core.object cimport (
     entry_pointer, entry_set_encoding, entry_set_pointer, entry_type,
 )
 from redislite._core.reply cimport (
-    ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_map, reply_mark, reply_null,
-    reply_ok, reply_rollback,
+    ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_map, reply_mark,
+    reply_null, reply_ok, reply_rollback,
 )
 from redislite._core.scanning cimport (
     SCAN_OF_HASH, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
@@ -98,7 +98,8 @@ cdef inline bint begin_hash(Core* core, Client* client, HashValue* hash, const E
 
 
 cdef bint open_hash(Core* core, Client* client, HashValue* hash, Entry** entry) noexcept nogil:
-    """For writing key 1: what is there, or an empty hash, where *entry is NULL. False where the error has been answered."""
+    """For writing key 1: what is there, or an empty hash, where *entry is NULL. False where the error has been
+    answered."""
     cdef Entry** slot = lookup_write(core, client, 1)
     entry[0] = NULL
     if slot != NULL:
@@ -118,9 +119,9 @@ cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, b
 
 
 cdef bint close_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed) noexcept nogil:
-    """Ends what open_hash began: writes the hash back to its entry, or adds one (NULL). was_timed: whether there were fields
-    with a deadline. Deletes the key of a hash without fields. False where memory was out, which has been answered; the
-    hash is released then."""
+    """Ends what open_hash began: writes the hash back to its entry, or adds one (NULL). was_timed: whether there were
+    fields with a deadline. Deletes the key of a hash without fields. False where memory was out, which has been answered;
+    the hash is released then."""
     cdef Argument* name = &client.argv[1]
     cdef uint64_t code = argument_hash(client, 1)
     if entry == NULL:
@@ -431,8 +432,8 @@ cdef inline void reply_picks(Client* client, int64_t count, bint with_values) no
 
 
 cdef void** list_fields(Core* core, const HashValue* hash, size_t length) noexcept nogil:
-    """The places of all fields, of which there are this many; length * sizeof(void*) bytes to be released. NULL where memory
-    is out."""
+    """The places of all fields, of which there are this many; length * sizeof(void*) bytes to be released. NULL where
+    memory is out."""
     cdef void** places = <void**> heap_alloc(core.heap, length * sizeof(void*))
     cdef HashIterator it
     cdef HashItem item
@@ -489,8 +490,8 @@ cdef void pick_in_order(Core* core, Client* client, const HashValue* hash, size_
 
 
 cdef bint pick_few(Core* core, Client* client, const HashValue* hash, size_t count, bint with_values) noexcept nogil:
-    """Answers count fields of a table of which they are a small part, drawing again what was drawn before. False where memory
-    is out; nothing has been answered then."""
+    """Answers count fields of a table of which they are a small part, drawing again what was drawn before. False where
+    memory is out; nothing has been answered then."""
     cdef size_t slots = 4
     cdef void** drawn
     cdef HashItem item
@@ -649,8 +650,8 @@ cdef int find_fields_word(Client* client, int first) noexcept nogil:
 
 
 cdef int count_fields_or_reply(Client* client, int word, int step) noexcept nogil:
-    """Reads the number behind the word FIELDS, which must be that of the rest of the arguments, step for each field. 0 where
-    the error has been answered."""
+    """Reads the number behind the word FIELDS, which must be that of the rest of the arguments, step for each field. 0
+    where the error has been answered."""
     cdef int64_t count = 0
     cdef int rest = client.argc - word - 2
     if word < client.argc and not argument_integer_or_reply(client, word + 1, &count):
@@ -687,8 +688,8 @@ cdef bint field_deadline_or_reply(Core* core, Client* client, int argument, bint
 
 cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int conditions,
                          int64_t deadline_ms) noexcept nogil:
-    """Gives a field a deadline, or removes it where that is over (HASH_NO_DEADLINE: takes its deadline away). What HEXPIRE
-    answers for the field, or HPERSIST; -3 where memory is out."""
+    """Gives a field a deadline, or removes it where that is over (HASH_NO_DEADLINE: takes its deadline away). What
+    HEXPIRE answers for the field, or HPERSIST; -3 where memory is out."""
     cdef HashItem item
     if not hash_find(core, hash, field.data, field.length, &item):
         return NO_FIELD

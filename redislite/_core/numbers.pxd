@@ -16,8 +16,8 @@ cdef bint parse_int64(const char* text, size_t length, int64_t* value) noexcept 
 cdef bint parse_uint64(const char* text, size_t length, uint64_t* value) noexcept nogil
 # Reads a whole text as a floating point number; no leading space, no NaN. 1 and *value, or 0.
 cdef bint parse_double(const char* text, size_t length, double* value) noexcept nogil
-# The same as an end of a range of scores: spaces before it are allowed, nothing at all is 0, what is too large or too small
-# for a double is infinite or 0.
+# The same as an end of a range of scores: spaces before it are allowed, nothing at all is 0, what is too large or too
+# small for a double is infinite or 0.
 cdef bint parse_bound(const char* text, size_t length, double* value) noexcept nogil
 cdef bint parse_long_double(const char* text, size_t length, long double* value) noexcept nogil
 # Writes the number; answers the length.

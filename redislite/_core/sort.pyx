@@ -1,16 +1,16 @@
-"""SORT and SORT_RO: the elements of a list, set or sorted set in order of numbers or bytes, their own or those of keys that
-patterns name.
+"""SORT and SORT_RO: the elements of a list, set or sorted set in order of numbers or bytes, their own or those of keys
+that patterns name.
 
-What is sorted is an array of places: the first eight bytes of what an element is sorted by, made a number that compares
-alike, and the element's index. Elements stay where they stand in the key's value. Places of equal numbers are told apart
-by bytes, and at last by index, so the order is total: the same whatever part of it LIMIT asks for.
+What is sorted is an array of places: the first eight bytes of what an element is sorted by (a number in the form that
+compares alike), and the element's index. Elements stay where they stand in the key's value. Places of equal ranks are
+told apart by bytes, and at last by index, so the order is total: the same whatever part of it LIMIT asks for.
 
     elements | bytes or integer | ...         in the order of the key's value
     keys     | bytes or integer | ...         BY with ALPHA: what each element is sorted by
     places   | rank: 8, index: 8 | ...        sorted
 
-Values of other keys are looked at in place. Nothing is changed before all of a result stands, and keys that have expired
-are the only ones to go meanwhile, so what was looked at stays.
+Values of other keys are looked at in place. Nothing is changed before all of a result stands, and keys that have
+expired are the only ones to go meanwhile, so what was looked at stays.
 """
 from libc cimport errno
 from libc.float cimport DBL_MIN

@@ -6,8 +6,10 @@ from redislite._core.keyspace cimport access_for_new, add_entry, argument_hash, 
 from redislite._core.object cimport (
     NO_EXPIRE, TYPE_SORTED_SET, Entry, entry_block_size, entry_new, entry_type, sorted_set_save,
 )
-from redislite._core.reply cimport reply_integer
-from redislite._core.sorted_set_value cimport SortedSetValue, sorted_set_length, sorted_set_release
+from redislite._core.reply cimport reply_array, reply_bulk, reply_double, reply_integer
+from redislite._core.sorted_set_value cimport (
+    SortedSetCursor, SortedSetValue, sorted_set_length, sorted_set_next, sorted_set_release, sorted_set_seek,
+)
 from redislite._core.state cimport Argument, Client, Core
 
 
@@ -50,3 +52,27 @@ cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, Sorted
             return
         sorted_set_changed(core, client, key, 1)
     reply_integer(&client.reply, <int64_t> length)
+
+
+cdef void reply_pair(Client* client, const char* data, size_t length, double score, bint scores) noexcept nogil:
+    if scores and client.reply.protocol >= 3:
+        reply_array(&client.reply, 2)
+    reply_bulk(&client.reply, data, length)
+    if scores:
+        reply_double(&client.reply, score)
+
+
+cdef void reply_pairs_header(Client* client, int64_t count, bint scores) noexcept nogil:
+    reply_array(&client.reply, 2 * count if scores and client.reply.protocol < 3 else count)
+
+
+cdef void reply_members(Client* client, const SortedSetValue* value, size_t first, size_t count, bint backward,
+                        bint scores) noexcept nogil:
+    cdef SortedSetCursor cursor
+    reply_pairs_header(client, <int64_t> count, scores)
+    if count:
+        sorted_set_seek(value, &cursor, first, backward, scores)
+    while count:
+        count -= 1
+        sorted_set_next(&cursor)
+        reply_pair(client, cursor.data, cursor.length, cursor.score, scores)

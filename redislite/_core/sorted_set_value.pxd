@@ -3,12 +3,12 @@
     ENCODING_LISTPACK   a listpack of member, score, member, score, ... in the order of the set
     ENCODING_SKIPLIST   a SortedSet: a dict of Members by their bytes, and the same Members in a score tree
 
-(clients know the second by the original's name, "skiplist"). A set begins as a listpack and becomes a SortedSet where it
-outgrows zset-max-listpack-entries or a member outgrows zset-max-listpack-value; what a command stores as a whole takes
-the form that fits.
+(clients know the second by the original's name, "skiplist"). A set begins as a listpack and becomes a SortedSet where
+it outgrows zset-max-listpack-entries or a member outgrows zset-max-listpack-value; what a command stores as a whole
+takes the form that fits.
 
-A SortedSetValue is the pair of pointer and encoding that an entry holds. A function that changes one may replace both: load
-it from the entry, change it, save it again. Where memory is out the value is as it was.
+A SortedSetValue is the pair of pointer and encoding that an entry holds. A function that changes one may replace both:
+load it from the entry (object.pxd), change it, save it again. Where memory is out the value is as it was.
 """
 from libc.stdint cimport int64_t, uint8_t
 from redislite._core.alloc cimport Heap
@@ -85,7 +85,8 @@ cdef struct SortedSetCursor:
 
 # An empty value fit for so many members, the longest of so many bytes. 0, or -1 where memory is out.
 cdef int sorted_set_new(Core* core, SortedSetValue* value, size_t members, size_t longest) noexcept nogil
-# Makes a table of a listpack that is to take more members at once than a listpack may hold. 0, or -1 where memory is out.
+# Makes a table of a listpack that is to take more members at once than a listpack may hold. 0, or -1 where memory is
+# out.
 cdef int sorted_set_expect(Core* core, SortedSetValue* value, size_t members) noexcept nogil
 cdef size_t sorted_set_length(const SortedSetValue* value) noexcept nogil
 # Whether the member is there, and its score.
@@ -94,7 +95,8 @@ cdef bint sorted_set_find(const SortedSetValue* value, const char* data, size_t 
 cdef int sorted_set_add(Core* core, SortedSetValue* value, const char* data, size_t length, double* score,
                         int options) noexcept nogil
 # Adds a member that is known not to be there. 0, or -1 where memory is out.
-cdef int sorted_set_insert(Core* core, SortedSetValue* value, const char* data, size_t length, double score) noexcept nogil
+cdef int sorted_set_insert(Core* core, SortedSetValue* value, const char* data, size_t length,
+                           double score) noexcept nogil
 # Removes a member; whether it was there.
 cdef bint sorted_set_remove(Core* core, SortedSetValue* value, const char* data, size_t length) noexcept nogil
 # Rank of a member, from 0 (from the end where backward), and its score; -1 where it is not there.

@@ -15,7 +15,8 @@ from redislite._core.encodings cimport ENCODING_LISTPACK, ENCODING_SKIPLIST
 from redislite._core.listpack cimport (
     LISTPACK_MAX_BYTES, ListpackValue, listpack_append, listpack_bytes, listpack_copy,
     listpack_delete_range, listpack_find, listpack_first, listpack_free, listpack_get, listpack_insert,
-    listpack_insert_integer, listpack_last, listpack_length, listpack_memory, listpack_new, listpack_next, listpack_previous, listpack_replace,
+    listpack_insert_integer, listpack_last, listpack_length, listpack_memory, listpack_new, listpack_next,
+    listpack_previous, listpack_replace,
     listpack_replace_integer, listpack_seek, listpack_text,
 )
 from redislite._core.numbers cimport DOUBLE_TEXT_MAX, format_double, parse_double
@@ -88,7 +89,8 @@ cdef inline uint8_t* pack_find(listpack pack, const char* data, size_t length) n
     return listpack_find(pack, first, data, length, 1) if first != NULL else NULL
 
 
-cdef inline bint pair_is_before(listpack pack, uint8_t* entry, double score, const char* data, size_t length) noexcept nogil:
+cdef inline bint pair_is_before(listpack pack, uint8_t* entry, double score, const char* data,
+                                size_t length) noexcept nogil:
     cdef double own = pack_score(listpack_next(pack, entry))
     return own < score or (own == score and compare_element(entry, data, length) < 0)
 
@@ -190,7 +192,8 @@ cdef inline Member* table_find(SortedSet* table, const char* data, size_t length
     return slot[0] if slot != NULL else NULL
 
 
-cdef int table_put(Heap* heap, SortedSet* table, const char* data, size_t length, uint64_t hash, double score) noexcept nogil:
+cdef int table_put(Heap* heap, SortedSet* table, const char* data, size_t length, uint64_t hash,
+                   double score) noexcept nogil:
     """Adds a member that is not there."""
     cdef Member* member = <Member*> heap_alloc(heap, member_size(length))
     if member == NULL:
@@ -296,7 +299,8 @@ cdef inline bint fits_listpack(Core* core, const SortedSetValue* value, size_t l
             and listpack_bytes(pack_of(value)) + length + LISTPACK_PAIR_ROOM < LISTPACK_MAX_BYTES)
 
 
-cdef int sorted_set_insert(Core* core, SortedSetValue* value, const char* data, size_t length, double score) noexcept nogil:
+cdef int sorted_set_insert(Core* core, SortedSetValue* value, const char* data, size_t length,
+                           double score) noexcept nogil:
     cdef SortedSet* table
     if is_listpack(value):
         if fits_listpack(core, value, length):

@@ -7,6 +7,7 @@ import bisect
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from redislite._core.probe_score_tree import ScoreTreeProbe
 
 Item = tuple[float, bytes]

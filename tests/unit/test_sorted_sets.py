@@ -341,7 +341,8 @@ def test_deferred_release(engine: Engine) -> None:
 def test_memory_of_a_member(engine: Engine) -> None:
     before = engine.memory["used"]
     for start in range(0, 300_000, 1000):
-        engine.execute("ZADD", "k", *[p for n in range(start, start + 1000) for p in (n * 7919 % 300_007, b"member:%012d" % n)])
+        numbers = range(start, start + 1000)
+        engine.execute("ZADD", "k", *[part for n in numbers for part in (n * 7919 % 300_007, b"member:%012d" % n)])
     assert (engine.memory["used"] - before) / 300_000 < 70
 
 
@@ -354,7 +355,10 @@ def test_memory_of_a_member(engine: Engine) -> None:
         ("ZADD k NX XX 1 a", "ERR XX and NX options at the same time are not compatible"),
         ("ZADD k GT LT 1 a", "ERR GT, LT, and/or NX options at the same time are not compatible"),
         ("ZADD k INCR 1 a 2 b", "ERR INCR option supports a single increment-element pair"),
-        ("ZRANGE k 0 -1 LIMIT 1 2", "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"),
+        (
+            "ZRANGE k 0 -1 LIMIT 1 2",
+            "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+        ),
         ("ZRANGE k [a [b BYLEX WITHSCORES", "ERR syntax error, WITHSCORES not supported in combination with BYLEX"),
         ("ZRANGE k a b", "ERR value is not an integer or out of range"),
         ("ZREVRANGE k 0 -1 BYSCORE", "ERR syntax error"),
@@ -371,7 +375,10 @@ def test_memory_of_a_member(engine: Engine) -> None:
         ("ZUNION 1 k WEIGHTS x", "ERR weight value is not a float"),
         ("ZUNIONSTORE d 1 k WITHSCORES", "ERR syntax error"),
         ("ZINTERCARD 1 k LIMIT -1", "ERR LIMIT can't be negative"),
-        ("ZRANDMEMBER k -9223372036854775808", "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"),
+        (
+            "ZRANDMEMBER k -9223372036854775808",
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ),
         ("ZRANDMEMBER k -9223372036854775807 WITHSCORES", "ERR value is out of range"),
         ("ZSCAN k x", "ERR invalid cursor"),
         ("ZSCORE string a", "WRONGTYPE Operation against a key holding the wrong kind of value"),
