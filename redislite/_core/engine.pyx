@@ -49,7 +49,8 @@ import os
 import sys
 
 from redislite._core import (
-    bits, geo, hashes, hyperloglog, keys, lists, sets, sort, stream_groups, streams, strings, zsets,
+    bits, geo, hashes, hyperloglog, keys, lists, sets, sort, stream_groups, streams, strings, zset_combinations,
+    zsets,
 )
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
@@ -74,7 +75,9 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
-NATIVE_MODULES = (strings, keys, bits, hyperloglog, zsets, lists, hashes, sets, streams, stream_groups, geo, sort)
+NATIVE_MODULES = (
+    strings, keys, bits, hyperloglog, zsets, zset_combinations, lists, hashes, sets, streams, stream_groups, geo, sort,
+)
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:

@@ -235,6 +235,111 @@ def nothing(_: random.Random) -> Words:
     return []
 
 
+def many(generator: Generator, most: int = 40) -> Generator:
+    """These words several times in sequence: mostly few, now and then enough to pass a small conversion threshold."""
+
+    def generate(chance: random.Random) -> Words:
+        count = chance.randint(1, 4) if chance.random() < 0.9 else chance.randint(min(5, most), most)
+        return [word for _ in range(count) for word in generator(chance)]
+
+    return generate
+
+
+def counted(generator: Generator) -> Generator:
+    """numkeys and that many keys; seldom another number."""
+
+    def generate(chance: random.Random) -> Words:
+        count = chance.randint(1, 3)
+        said = count if chance.random() < 0.95 else chance.choice((0, -1, count + 1))
+        return [b"%d" % said, *(word for _ in range(count) for word in generator(chance))]
+
+    return generate
+
+
+def element(chance: random.Random) -> Words:
+    """A member, field or list element: from a small space so that it is met again, seldom a long one."""
+    roll = chance.random()
+    if roll < 0.45:
+        return [b"%d" % chance.randint(-5, 40)]
+    if roll < 0.8:
+        return [b"m%d" % chance.randint(0, 60)]
+    if roll < 0.98:
+        return [chance.choice(VALUES)]
+    return [b"z" * chance.choice((20, 21, 64, 65, 4000, 9000))]
+
+
+def whole(chance: random.Random) -> Words:
+    """An element of an intset, of each of its three widths."""
+    return [b"%d" % chance.choice((chance.randint(-20, 60), chance.randint(-40000, 40000), 1 << 40, -(1 << 33)))]
+
+
+def count(chance: random.Random) -> Words:
+    return [b"%d" % chance.choice((0, 1, 1, 2, 3, 10, 100, -1, -2))]
+
+
+def positive(chance: random.Random) -> Words:
+    return [b"%d" % chance.choice((1, 1, 2, 3, 10, 100, 0))]
+
+
+def score(chance: random.Random) -> Words:
+    if chance.random() < 0.6:
+        return [b"%d" % chance.randint(-20, 60)]
+    return [chance.choice((b"0.1", b"-1.5", b"1e5", b"3.25", b"inf", b"-inf", b"+inf", b"1e17", b"12345678.12345678"))]
+
+
+def score_bound(chance: random.Random) -> Words:
+    return [chance.choice((b"", b"", b"(")) + score(chance)[0]]
+
+
+def lexical_key(chance: random.Random) -> Words:
+    """A sorted set whose scores are all the same: with others the answer to a range by member is not defined."""
+    return [chance.choice((b"lexical:1", b"lexical:2"))]
+
+
+def lexical_bound(chance: random.Random) -> Words:
+    return [chance.choice((b"-", b"+", b"[a", b"(m1", b"[m3", b"[", b"(", b"x", b"[m5", b"(0"))]
+
+
+def fields(chance: random.Random) -> Words:
+    return many(sequence(element, value), 30)(chance)
+
+
+def bit_offset(chance: random.Random) -> Words:
+    return [chance.choice((b"%d" % chance.randint(0, 400), b"0", b"7", b"8", b"63", b"64", b"-1", b"x", b"4294967296"))]
+
+
+def bit_type(chance: random.Random) -> Words:
+    sizes = (b"u8", b"i8", b"u1", b"i5", b"u63", b"i64", b"u32", b"i16", b"u64", b"i65", b"u0", b"x8")
+    return [chance.choice(sizes)]
+
+
+def field_offset(chance: random.Random) -> Words:
+    return [chance.choice((b"0", b"8", b"#0", b"#1", b"#3", b"100", b"13", b"-1", b"#-1", b"x"))]
+
+
+def stream_id(chance: random.Random) -> Words:
+    return [chance.choice((b"%d-%d" % (chance.randint(0, 60), chance.randint(0, 3)), b"%d" % chance.randint(0, 60)))]
+
+
+def added_id(chance: random.Random) -> Words:
+    """Never one made of the server's clock."""
+    if chance.random() < 0.5:
+        return [b"%d-*" % chance.randint(0, 60)]
+    return one_of(stream_id, stream_id, stream_id, word("0-0", "x", "1-", "18446744073709551616-1"))(chance)
+
+
+def range_id(chance: random.Random) -> Words:
+    if chance.random() < 0.4:
+        return [chance.choice((b"-", b"+", b"(5", b"(10-1", b"x", b"(-"))]
+    return stream_id(chance)
+
+
+def longitude_latitude(chance: random.Random) -> Words:
+    if chance.random() < 0.05:
+        return [b"181", b"86"]
+    return [b"%.6f" % chance.uniform(13, 16), b"%.6f" % chance.uniform(37, 39)]
+
+
 # SET with a time in the past leaves an expired key until it is touched, or none: servers differ, and DBSIZE shows it.
 EXPIRY = one_of(
     sequence(word("EX"), seconds),
@@ -342,7 +447,7 @@ COMMANDS = [
             word("0"),
             shuffled(
                 sequence(word("MATCH"), pattern),
-                sequence(word("TYPE"), word("string", "list", "nosuch")),
+                sequence(word("TYPE"), word("string", "list", "set", "hash", "zset", "stream", "nosuch")),
                 sequence(word("COUNT"), word("1000")),
             ),
         ),
@@ -352,7 +457,7 @@ COMMANDS = [
     Command(
         "SCAN", "generic", (word("0"), sequence(word("COUNT"), word("1000")), maybe(word("MATCH"), pattern)), 4, "scan"
     ),
-    Command("OBJECT ENCODING", "generic", (key,), 6),
+    Command("OBJECT ENCODING", "generic", (key,), 6, "encoding"),
     Command("OBJECT REFCOUNT", "generic", (key,), 3, "kind"),
     Command("OBJECT IDLETIME", "generic", (key,), 2, "kind"),
     Command("OBJECT FREQ", "generic", (key,), 1),
@@ -404,6 +509,245 @@ COMMANDS = [
     Command("MEMORY NOSUCH", "server", (), 1),
     Command("NOSUCH", "server", (maybe(value), maybe(value)), 2),
     Command("SHUTDOWN", "server", (one_of(word("NOSUCH"), sequence(word("SAVE"), word("NOSAVE"))),), 1, plain=True),
+]
+
+GROUP = word("g1", "g2", "g3")
+CONSUMER = word("c1", "c2", "c3")
+SIDE = word("LEFT", "RIGHT")
+LIMIT = sequence(word("LIMIT"), index, index)
+WAIT = word("0.01", "0.01", "0.01", "-1", "x")
+WEIGHTS = sequence(word("WEIGHTS"), many(score, 4))
+AGGREGATE = sequence(word("AGGREGATE"), word("SUM", "MIN", "MAX", "AVG"))
+ADD_OPTIONS = shuffled(word("NX", "XX"), word("GT", "LT"), word("CH"), word("INCR"))
+SCAN_OPTIONS = shuffled(sequence(word("MATCH"), pattern), sequence(word("COUNT"), word("1000", "0", "x")))
+RANGE_OPTIONS = shuffled(word("REV"), word("WITHSCORES"), LIMIT)
+TRIM = sequence(word("MAXLEN", "MINID"), one_of(nothing, word("=")), one_of(positive, stream_id))
+LOOSE_TRIM = sequence(
+    word("MAXLEN", "MINID"), word("~"), one_of(positive, stream_id), maybe(word("LIMIT"), positive, odds=0.3)
+)
+OVERFLOW = sequence(word("OVERFLOW"), word("WRAP", "SAT", "FAIL", "X"))
+FIELD_OPERATION = one_of(
+    sequence(word("GET"), bit_type, field_offset),
+    sequence(word("SET"), bit_type, field_offset, integer),
+    sequence(word("INCRBY"), bit_type, field_offset, integer),
+    sequence(OVERFLOW, word("INCRBY"), bit_type, field_offset, integer),
+)
+BIT_RANGE = one_of(nothing, sequence(index, index), sequence(index, index, word("BYTE", "BIT", "X")))
+SHAPE = one_of(
+    sequence(word("BYRADIUS"), word("50", "200", "1000"), word("km", "m", "mi", "ft", "x")),
+    sequence(word("BYBOX"), word("100", "400"), word("100", "400"), word("km", "mi")),
+)
+CENTRE = one_of(sequence(word("FROMLONLAT"), longitude_latitude), sequence(word("FROMMEMBER"), element))
+SORTED_BY_DISTANCE = word("ASC", "DESC")
+GEO_FOUND = shuffled(word("WITHCOORD"), word("WITHDIST"), word("WITHHASH"), sequence(word("COUNT"), positive))
+
+FORWARD = sequence(word("LIMIT"), offset, index)
+
+# The commands of the collections.  What changes a value by chance (SPOP of a few) is not sent: contents would part.
+COMMANDS += [
+    # list
+    Command("LPUSH", "list", (key, many(element)), 20),
+    Command("RPUSH", "list", (key, many(element)), 24),
+    Command("LPUSHX", "list", (key, many(element)), 6),
+    Command("RPUSHX", "list", (key, many(element)), 6),
+    Command("LPOP", "list", (key, maybe(count)), 10),
+    Command("RPOP", "list", (key, maybe(count)), 10),
+    Command("LLEN", "list", (key,), 6),
+    Command("LINDEX", "list", (key, index), 8),
+    Command("LSET", "list", (key, index, element), 10),
+    Command("LINSERT", "list", (key, word("BEFORE", "AFTER", "X"), element, element), 10),
+    Command("LRANGE", "list", (key, index, index), 10),
+    Command("LTRIM", "list", (key, index, index), 3),
+    Command("LREM", "list", (key, count, element), 8),
+    Command(
+        "LPOS",
+        "list",
+        (
+            key,
+            element,
+            shuffled(sequence(word("RANK"), count), sequence(word("COUNT"), count), sequence(word("MAXLEN"), count)),
+        ),
+        8,
+    ),
+    Command("LMOVE", "list", (key, key, SIDE, SIDE), 8),
+    Command("RPOPLPUSH", "list", (key, key), 6),
+    Command("LMPOP", "list", (counted(key), SIDE, maybe(word("COUNT"), positive)), 8),
+    Command("BLPOP", "list", (keys, WAIT), 3, plain=True),
+    Command("BRPOP", "list", (keys, WAIT), 3, plain=True),
+    Command("BLMOVE", "list", (key, key, SIDE, SIDE, WAIT), 3, plain=True),
+    Command("BRPOPLPUSH", "list", (key, key, WAIT), 3, plain=True),
+    Command("BLMPOP", "list", (WAIT, counted(key), SIDE, maybe(word("COUNT"), positive)), 3, plain=True),
+    # hash
+    Command("HSET", "hash", (key, fields), 24),
+    Command("HMSET", "hash", (key, fields), 8),
+    Command("HSETNX", "hash", (key, element, value), 8),
+    Command("HGET", "hash", (key, element), 8),
+    Command("HMGET", "hash", (key, many(element, 8)), 8),
+    Command("HDEL", "hash", (key, many(element, 8)), 10),
+    Command("HLEN", "hash", (key,), 6),
+    Command("HSTRLEN", "hash", (key, element), 6),
+    Command("HEXISTS", "hash", (key, element), 6),
+    Command("HGETALL", "hash", (key,), 6, "pairs"),
+    Command("HKEYS", "hash", (key,), 4, "unordered"),
+    Command("HVALS", "hash", (key,), 4, "unordered"),
+    Command("HINCRBY", "hash", (key, element, integer), 10),
+    Command("HINCRBYFLOAT", "hash", (key, element, number), 10),
+    Command("HRANDFIELD", "hash", (key, maybe(count, maybe(word("WITHVALUES", "X")))), 4, "kind", plain=True),
+    Command("HSCAN", "hash", (key, word("0", "0", "x"), SCAN_OPTIONS), 4, "scan"),
+    # set
+    Command("SADD", "set", (key, many(element)), 20),
+    Command("SADD", "set", (key, many(whole)), 16),
+    Command("SREM", "set", (key, many(one_of(element, whole), 8)), 10),
+    Command("SCARD", "set", (key,), 6),
+    Command("SISMEMBER", "set", (key, element), 6),
+    Command("SMISMEMBER", "set", (key, many(element, 8)), 6),
+    Command("SMEMBERS", "set", (key,), 6, "unordered"),
+    Command("SMOVE", "set", (key, key, element), 8),
+    Command("SINTER", "set", (keys,), 5, "unordered"),
+    Command("SUNION", "set", (keys,), 5, "unordered"),
+    Command("SDIFF", "set", (keys,), 5, "unordered"),
+    Command("SINTERSTORE", "set", (key, keys), 4),
+    Command("SUNIONSTORE", "set", (key, keys), 6),
+    Command("SDIFFSTORE", "set", (key, keys), 4),
+    Command("SINTERCARD", "set", (counted(key), maybe(word("LIMIT"), count)), 6),
+    Command("SRANDMEMBER", "set", (key, maybe(count)), 4, "kind", plain=True),
+    Command("SPOP", "set", (key, word("1000", "0", "-1", "x", "1000000")), 2, "unordered", plain=True),
+    Command("SSCAN", "set", (key, word("0", "0", "x"), SCAN_OPTIONS), 4, "scan"),
+    # sorted set
+    Command("ZADD", "sorted_set", (key, many(sequence(score, element))), 24),
+    Command("ZADD", "sorted_set", (key, ADD_OPTIONS, many(sequence(score, element), 8)), 16),
+    Command("ZADD", "sorted_set", (lexical_key, many(sequence(word("0"), element))), 8, plain=True),
+    Command("ZINCRBY", "sorted_set", (key, score, element), 8),
+    Command("ZREM", "sorted_set", (key, many(element, 8)), 8),
+    Command("ZCARD", "sorted_set", (key,), 5),
+    Command("ZSCORE", "sorted_set", (key, element), 6),
+    Command("ZMSCORE", "sorted_set", (key, many(element, 8)), 5),
+    Command("ZRANK", "sorted_set", (key, element), 6),
+    Command("ZREVRANK", "sorted_set", (key, element), 6),
+    Command("ZRANK", "sorted_set", (key, element, maybe(word("WITHSCORE"))), 4, since=(7, 2)),
+    Command("ZREVRANK", "sorted_set", (key, element, maybe(word("WITHSCORE"))), 4, since=(7, 2)),
+    Command("ZCOUNT", "sorted_set", (key, score_bound, score_bound), 6),
+    Command("ZLEXCOUNT", "sorted_set", (lexical_key, lexical_bound, lexical_bound), 6, plain=True),
+    Command("ZRANGE", "sorted_set", (key, index, index, RANGE_OPTIONS), 8),
+    Command("ZRANGE", "sorted_set", (key, score_bound, score_bound, word("BYSCORE"), RANGE_OPTIONS), 8),
+    Command(
+        "ZRANGE", "sorted_set", (lexical_key, lexical_bound, lexical_bound, word("BYLEX"), RANGE_OPTIONS), 6, plain=True
+    ),
+    Command("ZRANGESTORE", "sorted_set", (key, key, index, index, maybe(word("REV"))), 4),
+    Command(
+        "ZRANGESTORE",
+        "sorted_set",
+        (key, key, score_bound, score_bound, word("BYSCORE"), maybe(FORWARD)),
+        4,
+        plain=True,
+    ),
+    Command("ZREVRANGE", "sorted_set", (key, index, index, maybe(word("WITHSCORES"))), 4),
+    Command("ZRANGEBYSCORE", "sorted_set", (key, score_bound, score_bound, shuffled(word("WITHSCORES"), LIMIT)), 6),
+    Command("ZREVRANGEBYSCORE", "sorted_set", (key, score_bound, score_bound, shuffled(word("WITHSCORES"), LIMIT)), 6),
+    Command("ZRANGEBYLEX", "sorted_set", (lexical_key, lexical_bound, lexical_bound, maybe(LIMIT)), 4, plain=True),
+    Command("ZREVRANGEBYLEX", "sorted_set", (lexical_key, lexical_bound, lexical_bound, maybe(LIMIT)), 4, plain=True),
+    Command("ZREMRANGEBYRANK", "sorted_set", (key, index, index), 3),
+    Command("ZREMRANGEBYSCORE", "sorted_set", (key, score_bound, score_bound), 3, plain=True),
+    Command("ZREMRANGEBYLEX", "sorted_set", (lexical_key, lexical_bound, lexical_bound), 3, plain=True),
+    Command("ZPOPMIN", "sorted_set", (key, maybe(count)), 6),
+    Command("ZPOPMAX", "sorted_set", (key, maybe(count)), 6),
+    Command("ZMPOP", "sorted_set", (counted(key), word("MIN", "MAX"), maybe(word("COUNT"), positive)), 5),
+    Command("BZPOPMIN", "sorted_set", (keys, WAIT), 3, plain=True),
+    Command("BZPOPMAX", "sorted_set", (keys, WAIT), 3, plain=True),
+    Command("BZMPOP", "sorted_set", (WAIT, counted(key), word("MIN", "MAX")), 3, plain=True),
+    Command("ZUNION", "sorted_set", (counted(key), shuffled(WEIGHTS, AGGREGATE, word("WITHSCORES"))), 6),
+    Command("ZINTER", "sorted_set", (counted(key), shuffled(WEIGHTS, AGGREGATE, word("WITHSCORES"))), 6),
+    Command("ZDIFF", "sorted_set", (counted(key), maybe(word("WITHSCORES"))), 5),
+    Command("ZUNIONSTORE", "sorted_set", (key, counted(key), shuffled(WEIGHTS, AGGREGATE)), 6),
+    Command("ZINTERSTORE", "sorted_set", (key, counted(key), shuffled(WEIGHTS, AGGREGATE)), 5),
+    Command("ZDIFFSTORE", "sorted_set", (key, counted(key)), 4),
+    Command("ZINTERCARD", "sorted_set", (counted(key), maybe(word("LIMIT"), count)), 4),
+    Command("ZRANDMEMBER", "sorted_set", (key, maybe(count, maybe(word("WITHSCORES", "X")))), 4, "kind", plain=True),
+    Command("ZSCAN", "sorted_set", (key, word("0", "0", "x"), SCAN_OPTIONS), 4, "scan"),
+    # stream: times of delivery are the server's own, replies that carry them are compared by kind
+    Command("XADD", "stream", (key, maybe(word("NOMKSTREAM"), odds=0.1), added_id, fields), 24, plain=True),
+    Command("XADD", "stream", (key, one_of(TRIM, LOOSE_TRIM), added_id, fields), 8, plain=True),
+    Command("XLEN", "stream", (key,), 5),
+    Command("XRANGE", "stream", (key, range_id, range_id, maybe(word("COUNT"), count)), 8),
+    Command("XREVRANGE", "stream", (key, range_id, range_id, maybe(word("COUNT"), count)), 8),
+    Command("XDEL", "stream", (key, many(stream_id, 8)), 8),
+    Command("XTRIM", "stream", (key, one_of(TRIM, LOOSE_TRIM)), 5),
+    Command("XREAD", "stream", (maybe(word("COUNT"), positive), word("STREAMS"), key, stream_id), 6),
+    Command("XREAD", "stream", (word("BLOCK"), word("5"), word("STREAMS"), key, word("0", "30", "$")), 2, plain=True),
+    Command("XSETID", "stream", (key, stream_id), 2),
+    Command("XGROUP CREATE", "stream", (key, GROUP, one_of(stream_id, word("0", "$")), maybe(word("MKSTREAM"))), 10),
+    Command("XGROUP SETID", "stream", (key, GROUP, one_of(stream_id, word("0", "$"))), 4),
+    Command("XGROUP CREATECONSUMER", "stream", (key, GROUP, CONSUMER), 4),
+    Command("XGROUP DELCONSUMER", "stream", (key, GROUP, CONSUMER), 3),
+    Command("XGROUP DESTROY", "stream", (key, GROUP), 2),
+    Command(
+        "XREADGROUP",
+        "stream",
+        (
+            word("GROUP"),
+            GROUP,
+            CONSUMER,
+            maybe(word("COUNT"), positive),
+            maybe(word("NOACK"), odds=0.2),
+            word("STREAMS"),
+            key,
+            one_of(word(">"), word(">"), stream_id),
+        ),
+        14,
+    ),
+    Command("XACK", "stream", (key, GROUP, many(stream_id, 8)), 8),
+    Command("XPENDING", "stream", (key, GROUP), 6),
+    Command("XPENDING", "stream", (key, GROUP, range_id, range_id, positive, maybe(CONSUMER)), 4, "kind"),
+    Command(
+        "XCLAIM",
+        "stream",
+        (key, GROUP, CONSUMER, word("0"), many(stream_id, 8), shuffled(word("FORCE"), word("JUSTID"))),
+        6,
+    ),
+    Command(
+        "XAUTOCLAIM",
+        "stream",
+        (key, GROUP, CONSUMER, word("0"), stream_id, maybe(word("COUNT"), positive), maybe(word("JUSTID"))),
+        6,
+    ),
+    Command("XINFO STREAM", "stream", (key,), 4),
+    Command("XINFO GROUPS", "stream", (key,), 6),
+    Command("XINFO CONSUMERS", "stream", (key, GROUP), 3, "kind"),
+    # bitmap: an argument out of place could ask for a value of half a gigabyte, hence plain
+    Command("SETBIT", "bitmap", (key, bit_offset, word("0", "1", "1", "2")), 16, plain=True),
+    Command("GETBIT", "bitmap", (key, bit_offset), 8),
+    Command("BITCOUNT", "bitmap", (key, BIT_RANGE), 8),
+    Command("BITPOS", "bitmap", (key, word("0", "1", "2"), one_of(BIT_RANGE, index)), 8),
+    Command("BITOP", "bitmap", (word("AND", "OR", "XOR", "NOT"), key, keys), 8),
+    Command("BITFIELD", "bitmap", (key, many(FIELD_OPERATION, 8)), 10, plain=True),
+    Command("BITFIELD_RO", "bitmap", (key, many(sequence(word("GET"), bit_type, field_offset), 6)), 4),
+    # HyperLogLog
+    Command("PFADD", "hyperloglog", (key, maybe(many(element), odds=0.95)), 16),
+    Command("PFCOUNT", "hyperloglog", (keys,), 8),
+    Command("PFMERGE", "hyperloglog", (key, keys), 6),
+    # geo
+    Command(
+        "GEOADD",
+        "geo",
+        (key, shuffled(word("NX", "XX"), word("CH")), many(sequence(longitude_latitude, element), 8)),
+        16,
+    ),
+    Command("GEOPOS", "geo", (key, many(element, 6)), 6),
+    Command("GEODIST", "geo", (key, element, element, maybe(word("km", "m", "mi", "ft", "x"))), 8),
+    Command("GEOHASH", "geo", (key, many(element, 6)), 6),
+    Command("GEOSEARCH", "geo", (key, CENTRE, SHAPE, SORTED_BY_DISTANCE, GEO_FOUND), 8),
+    Command("GEOSEARCHSTORE", "geo", (key, key, CENTRE, SHAPE, SORTED_BY_DISTANCE, maybe(word("STOREDIST"))), 4),
+    Command("GEORADIUS", "geo", (key, longitude_latitude, word("200"), word("km"), SORTED_BY_DISTANCE, GEO_FOUND), 4),
+    Command("GEORADIUSBYMEMBER", "geo", (key, element, word("200"), word("km"), SORTED_BY_DISTANCE, GEO_FOUND), 4),
+    # sort: the original's collation stops at a NUL byte, only with STORE are all bytes compared; by weights that may be equal only where the elements themselves decide
+    Command("SORT", "sort", (key, shuffled(LIMIT, word("ASC", "DESC"))), 10),
+    Command("SORT", "sort", (key, word("ALPHA")), 4, "unordered", plain=True),
+    Command(
+        "SORT", "sort", (key, maybe(word("BY"), word("key:*", "*", "k*->m1")), word("GET"), word("#", "*", "*->m1")), 5
+    ),
+    Command("SORT", "sort", (key, maybe(word("ALPHA")), word("STORE"), key), 4),
+    Command("SORT_RO", "sort", (key, shuffled(LIMIT, word("ASC", "DESC"))), 5),
+    Command("SORT_RO", "sort", (key, word("ALPHA")), 4, "unordered", plain=True),
 ]
 
 
