@@ -3,7 +3,7 @@ from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
 from libc.stdio cimport snprintf
 from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
-    argument_integer_or_reply, argument_is, argument_range_or_reply, reply_out_of_memory, reply_syntax_error,
+    argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
 from redislite._core.keyspace cimport argument_hash, delete_key
 from redislite._core.numbers cimport parse_int64
@@ -409,8 +409,9 @@ cdef void xautoclaim_command(Core* core, Client* client) noexcept nogil:
     while i < client.argc:
         if argument_is(&client.argv[i], "COUNT") and i + 1 < client.argc:
             i += 1
-            if not argument_range_or_reply(client, i, 1, INT64_MAX // <int64_t> sizeof(StreamId), &count,
-                                           "ERR COUNT must be > 0"):
+            if not parse_int64(client.argv[i].data, client.argv[i].length, &count) or \
+                    not 1 <= count <= INT64_MAX // <int64_t> sizeof(StreamId):
+                reply_error(&client.reply, "ERR COUNT must be > 0")
                 return
         elif argument_is(&client.argv[i], "JUSTID"):
             option.only_ids = 1

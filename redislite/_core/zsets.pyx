@@ -174,6 +174,12 @@ cdef void zadd_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void zincrby_command(Core* core, Client* client) noexcept nogil:
+    cdef Argument* increment = &client.argv[2]
+    # As ZADD reads it: an option in the increment's place leaves the member without a score.
+    if (argument_is(increment, "NX") or argument_is(increment, "XX") or argument_is(increment, "CH")
+            or argument_is(increment, "INCR") or argument_is(increment, "GT") or argument_is(increment, "LT")):
+        reply_syntax_error(client)
+        return
     add_members(core, client, 2, ADD_INCREMENT, 0)
 
 
@@ -626,8 +632,9 @@ cdef void bzpopmax_command(Core* core, Client* client) noexcept nogil:
     pop_blocking(core, client, 1)
 
 
-cdef void pop_from_first(Core* core, Client* client, int numkeys, bint blocking, int64_t timeout_ms) noexcept nogil:
-    """ZMPOP and BZMPOP; numkeys is the argument that counts the keys."""
+cdef void pop_from_first(Core* core, Client* client, int numkeys, bint blocking) noexcept nogil:
+    """ZMPOP and BZMPOP; numkeys is the argument that counts the keys, the timeout of BZMPOP stands before it."""
+    cdef int64_t timeout_ms = 0
     cdef SortedSetValue value
     cdef Entry** slot
     cdef int64_t keys
@@ -652,6 +659,8 @@ cdef void pop_from_first(Core* core, Client* client, int numkeys, bint blocking,
         if not argument_at_least_or_reply(client, i + 1, 1, &count, "ERR count should be greater than 0"):
             return
         i += 2
+    if blocking and not argument_timeout_or_reply(core, client, 1, 1, &timeout_ms):
+        return
     if count == 0:
         count = 1
     key = find_first_or_reply(core, client, numkeys + 1, <int> keys, &slot)
@@ -671,13 +680,11 @@ cdef void pop_from_first(Core* core, Client* client, int numkeys, bint blocking,
 
 
 cdef void zmpop_command(Core* core, Client* client) noexcept nogil:
-    pop_from_first(core, client, 1, 0, 0)
+    pop_from_first(core, client, 1, 0)
 
 
 cdef void bzmpop_command(Core* core, Client* client) noexcept nogil:
-    cdef int64_t timeout_ms
-    if argument_timeout_or_reply(core, client, 1, 1, &timeout_ms):
-        pop_from_first(core, client, 2, 1, timeout_ms)
+    pop_from_first(core, client, 2, 1)
 
 
 # Picking at random

@@ -173,13 +173,15 @@ TOLERATED: list[Tolerated] = [
 
 # Encodings that a newer version gives to a value where Redis 7.0 has the other. From 7.2 on small lists and sets are
 # listpacks, what SUNIONSTORE and its kin make of a listpack of integers is one too, and ZADD and SADD choose the
-# encoding of a new key by how many members they are given, repeated ones included.
+# encoding of a new key by how many members they are given, repeated ones included. SORT leaves a sorted set's encoding
+# alone here, where the original makes it a skip list for good.
 ENCODINGS_OF_OLDER = {
     ("listpack", "quicklist"),
     ("listpack", "hashtable"),
     ("listpack", "intset"),
     ("hashtable", "intset"),
     ("skiplist", "listpack"),
+    ("listpack", "skiplist"),
 }
 
 

@@ -739,7 +739,8 @@ COMMANDS += [
     Command("GEOSEARCHSTORE", "geo", (key, key, CENTRE, SHAPE, SORTED_BY_DISTANCE, maybe(word("STOREDIST"))), 4),
     Command("GEORADIUS", "geo", (key, longitude_latitude, word("200"), word("km"), SORTED_BY_DISTANCE, GEO_FOUND), 4),
     Command("GEORADIUSBYMEMBER", "geo", (key, element, word("200"), word("km"), SORTED_BY_DISTANCE, GEO_FOUND), 4),
-    # sort: the original's collation stops at a NUL byte, only with STORE are all bytes compared; by weights that may be equal only where the elements themselves decide
+    # sort: the original's collation stops at a NUL byte, only with STORE are all bytes compared; by weights that may
+    # be equal only where the elements themselves decide
     Command("SORT", "sort", (key, shuffled(LIMIT, word("ASC", "DESC"))), 10),
     Command("SORT", "sort", (key, word("ALPHA")), 4, "unordered", plain=True),
     Command(
