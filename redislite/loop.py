@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     EventHandler = Callable[[int], object]
-    Waiter = Callable[[float], list[tuple[int, int]]]
+    Waiter = Callable[[float, int], list[tuple[int, int]]]
     Backend = type["EpollBackend"] | type["PollBackend"] | type["SelectBackend"] | type["KqueueBackend"]
 
 READABLE = 1
@@ -30,6 +30,12 @@ ERROR = 8
 HANGUP = 16
 
 LONGEST_SLEEP = 1.0  # seconds
+# Events taken from epoll at once: the buffer that each wait allocates for them stays among the quickly allocated sizes.
+EVENTS_PER_TURN = 80
+
+
+def ignore(_events: int) -> None:
+    """Handles the events of a descriptor that was taken out since they were gathered."""
 
 
 class Timer:
@@ -77,7 +83,7 @@ class PollBackend:
         self.modify = self._poll.modify
         self.remove = self._poll.unregister
 
-    def wait(self, timeout: float) -> list[tuple[int, int]]:
+    def wait(self, timeout: float, _most: int) -> list[tuple[int, int]]:
         return self._poll.poll(max(0.0, timeout * 1000))
 
     def close(self) -> None:
@@ -100,7 +106,7 @@ class SelectBackend:
     def remove(self, fd: int) -> None:
         del self._wanted[fd]
 
-    def wait(self, timeout: float) -> list[tuple[int, int]]:
+    def wait(self, timeout: float, _most: int) -> list[tuple[int, int]]:
         readers = [fd for fd, events in self._wanted.items() if events & READABLE]
         writers = [fd for fd, events in self._wanted.items() if events & WRITABLE]
         readable, writable, _ = select.select(readers, writers, [], max(0.0, timeout))
@@ -143,7 +149,7 @@ class KqueueBackend:
         self.add(fd, 0)
         del self._wanted[fd]
 
-    def wait(self, timeout: float) -> list[tuple[int, int]]:
+    def wait(self, timeout: float, _most: int) -> list[tuple[int, int]]:
         ready: dict[int, int] = {}
         for event in self._queue.control(None, max(1, len(self._wanted)), max(0.0, timeout)):
             bit = READABLE if event.filter == self._select.KQ_FILTER_READ else WRITABLE
@@ -184,7 +190,7 @@ class Loop:
             raise ValueError(f"this system has no {backend}; use one of auto, poll, select, sync")
         self._backend = BACKENDS[name]()
         self.backend = "sync" if self.is_sync else name
-        self.handlers: dict[int, EventHandler] = {}
+        self._handlers: list[EventHandler] = []  # by descriptor
         self.before_sleep: Callable[[], bool] = lambda: False
         self._timers: list[Timer] = []
         self._timers_made = 0
@@ -192,7 +198,9 @@ class Loop:
 
     def add(self, fd: int, handler: EventHandler, events: int = READABLE) -> None:
         """Has handler called with the events of fd when any of these is there."""
-        self.handlers[fd] = handler
+        while fd >= len(self._handlers):
+            self._handlers.append(ignore)
+        self._handlers[fd] = handler
         self._backend.add(fd, events)
 
     def modify(self, fd: int, events: int) -> None:
@@ -201,7 +209,8 @@ class Loop:
 
     def remove(self, fd: int) -> None:
         """Stops watching fd, which must still be open. Harmless where it is not watched."""
-        if self.handlers.pop(fd, None) is not None:
+        if 0 <= fd < len(self._handlers) and self._handlers[fd] is not ignore:
+            self._handlers[fd] = ignore
             self._backend.remove(fd)
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
@@ -219,23 +228,24 @@ class Loop:
         """Serves until ``stop`` is called."""
         self.running = True
         wait = self._backend.wait
-        handlers = self.handlers
+        handlers = self._handlers
         monotonic = time.monotonic
         timers = self._timers
         more = False
+        now = monotonic()
         while self.running:
+            timeout = LONGEST_SLEEP
             if more:
                 timeout = 0.0
             elif timers:
-                timeout = min(max(0.0, timers[0].due - monotonic()), LONGEST_SLEEP)
-            else:
-                timeout = LONGEST_SLEEP
-            for fd, events in wait(timeout):
-                handler = handlers.get(fd)
-                if handler is not None:
-                    handler(events)
-            if timers and timers[0].due <= monotonic():
-                self._fire(monotonic())
+                timeout = timers[0].due - now
+                if timeout < 0.0:
+                    timeout = 0.0
+            for fd, events in wait(timeout, EVENTS_PER_TURN):
+                handlers[fd](events)
+            now = monotonic()
+            if timers and timers[0].due <= now:
+                self._fire(now)
             more = self.before_sleep()
 
     def _fire(self, now: float) -> None:
@@ -247,6 +257,6 @@ class Loop:
 
     def close(self) -> None:
         """Forgets all descriptors and timers; closes none but the loop's own."""
-        self.handlers.clear()
+        self._handlers.clear()
         self._timers.clear()
         self._backend.close()
