@@ -257,7 +257,8 @@ cdef bint execute_request(Core* core, Client* client, Parser* parser, Request* r
         argument.data = argument.owner if argument.owner != NULL else data + <size_t> argument.data
     executed = call_command(core, client, request.command, request.bytes)
     if executed:
-        parser_release_owned(core.heap, parser, request.first, request.first + request.count)
+        if request.owns:
+            parser_release_owned(core.heap, parser, request.first, request.first + request.count)
     else:
         if not client.flags & CLIENT_BLOCKED:
             client.flags |= CLIENT_POSTPONED
@@ -277,6 +278,7 @@ cdef void take_request(Core* core, Client* client, Parser* parser, char* data) n
     request.start = parser.request_start
     request.end = parser.position
     request.bytes = parser.position - parser.request_start + parser.owned_bytes
+    request.owns = parser.owned_bytes != 0
     if parser.arguments[request.first].owner == NULL:
         request.command = command_resolve(core, parser.arguments + request.first, request.count, data)
     else:

@@ -135,6 +135,26 @@ cdef char* line_end(char* text, char byte, size_t length) noexcept nogil:
     return found
 
 
+cdef inline bint quick_length(const char* data, size_t length, size_t at, int64_t* value, size_t* behind) noexcept nogil:
+    """The same as read_length for a number of one or two digits that is all there: nearly every one."""
+    cdef unsigned int first, second
+    if length - at < 4 or at > length:
+        return 0
+    first = <unsigned char> data[at] - 48
+    if first > 9:
+        return 0
+    if data[at + 1] == c'\r':
+        value[0] = first
+        behind[0] = at + 3
+        return 1
+    second = <unsigned char> data[at + 1] - 48
+    if second > 9 or first == 0 or data[at + 2] != c'\r':
+        return 0
+    value[0] = first * 10 + second
+    behind[0] = at + 4
+    return 1
+
+
 cdef int read_length(Parser* parser, char* data, size_t length, size_t at, int64_t* value, size_t* behind) noexcept nogil:
     """The number that ends at the next CR. 1: read, *behind is the offset after CR LF; 0: more is needed; -1: the line is
     longer than any number may be; -2: it is no number."""
@@ -267,7 +287,9 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                 if found == PARSE_REQUEST and parser.used == parser.request_first:
                     continue
                 return found
-            found = read_length(parser, data, length, parser.position + 1, &value, &behind)
+            found = 1
+            if not quick_length(data, length, parser.position + 1, &value, &behind):
+                found = read_length(parser, data, length, parser.position + 1, &value, &behind)
             if found == 0:
                 return PARSE_MORE
             if found == -1:
@@ -294,7 +316,9 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                     snprintf(parser.error_text, sizeof(parser.error_text), "expected '$', got '%c'",
                              <int> data[parser.position])
                     return fail(parser, parser.error_text)
-                found = read_length(parser, data, length, parser.position + 1, &value, &behind)
+                found = 1
+                if not quick_length(data, length, parser.position + 1, &value, &behind):
+                    found = read_length(parser, data, length, parser.position + 1, &value, &behind)
                 if found == 0:
                     return PARSE_MORE
                 if found == -1:

@@ -75,6 +75,7 @@ cdef struct Request:
     uint64_t hash               # of its first key
     int32_t count               # arguments
     int32_t hashed              # index of the argument that hash is of; 0: none
+    bint owns                   # some argument has a string of its own
 
 
 cdef enum:
