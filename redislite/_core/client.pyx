@@ -785,6 +785,8 @@ cdef class Connection:
         if internal:
             client.flags = CLIENT_INTERNAL | CLIENT_AUTHENTICATED
             return
+        # The struct stands in a Python object; what the engine uses counts it all the same.
+        core.heap.used += sizeof(Client)
         client.next = core.clients
         if core.clients != NULL:
             core.clients.previous = client
@@ -817,6 +819,7 @@ cdef class Connection:
             if client.next != NULL:
                 client.next.previous = client.previous
             core.clients_count -= 1
+            core.heap.used -= sizeof(Client)
         reply_release(&client.reply)
         if client.query != NULL:
             heap_free(core.heap, client.query, client.query_capacity)
