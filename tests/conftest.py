@@ -7,13 +7,20 @@ Marks: `needs("SET probe 1 IFEQ 1")` skips the test when another program stands 
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from harness import SUBSTITUTE, Connection, ServerDied, ServerPool, ServerProcess, real_server_program
+
+# What lands is judged by the same examples each time; new ones are looked for everywhere else.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,11 +14,13 @@ LAYERS = [
     {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "glob", "lzf"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"},
     {"state"},
-    {"blocking", "resp", "reply", "set_value", "hash_value", "list_value", "listpack_reply", "sorted_set_value", "stream"},
+    {"blocking", "resp", "reply", "listpack_reply"}
+    | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
     {"arguments", "object", "table"},
     {"keyspace"},
     {"expiry", "scanning", "sorted_set_key", "stream_arguments"},
-    {"strings", "keys", "lists", "sets", "hashes", "zsets", "zset_combinations", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"},
+    {"strings", "keys", "lists", "sets", "hashes", "zsets"}
+    | {"zset_combinations", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"},
     {"client"},
     {"engine"},
 ]
