@@ -45,6 +45,6 @@ cdef class Connection:
     # Free for the control plane: state that commands keep per client.
     cdef public object state
 
-    cdef size_t _argument_bytes(self)
-    cdef bint _end_waiting(self, bytes error)
-    cdef void attach(self, Core* core, object engine, int fd, bint internal)
+    cdef size_t _argument_bytes(self) noexcept
+    cdef bint _end_waiting(self, bytes error) noexcept
+    cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept

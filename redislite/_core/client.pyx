@@ -719,7 +719,7 @@ cdef class Connection:
         """The same with an error, for CLIENT UNBLOCK."""
         return self._end_waiting(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
 
-    cdef bint _end_waiting(self, bytes error):
+    cdef bint _end_waiting(self, bytes error) noexcept:
         cdef Client* client = &self.client
         cdef Parser* parser = client.parser
         cdef Request* request
@@ -769,7 +769,7 @@ cdef class Connection:
         else:
             self.client.core.upcalls.close_soon(self.client.core, &self.client)
 
-    cdef void attach(self, Core* core, object engine, int fd, bint internal):
+    cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept:
         """Ties the connection to its engine, as a member of the list of clients unless it is internal."""
         cdef Client* client = &self.client
         self.engine = engine
@@ -936,7 +936,7 @@ cdef class Connection:
             "request_bytes": client.request_bytes,
         }
 
-    cdef size_t _argument_bytes(self):
+    cdef size_t _argument_bytes(self) noexcept:
         """Bytes of the arguments of the command that runs, or of what is parsed and waits."""
         cdef Client* client = &self.client
         cdef size_t total = 0

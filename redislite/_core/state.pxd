@@ -105,7 +105,6 @@ cdef struct Parser:
 cdef enum:
     GATE_UNAUTHENTICATED = 1    # client: must AUTH first
     GATE_MONITORING = 2         # client: it is a monitor
-    GATE_CLOSING = 4            # client: no more commands
     GATE_PAUSE_ALL = 8          # core: CLIENT PAUSE ALL
     GATE_PAUSE_WRITE = 16       # core: CLIENT PAUSE WRITE
     GATE_MONITORS = 32          # core: some client is a monitor
@@ -262,7 +261,6 @@ cdef struct Statistics:
     int64_t error_replies
     int64_t query_limit_disconnections
     int64_t output_limit_disconnections
-    int64_t command_ticks
     double expired_stale_percent
 
 
@@ -375,7 +373,6 @@ cdef struct Core:
     int error_kinds_count
     # input and output shared by all clients
     char* read_buffer           # QUERY_BUFFER bytes, lent to the client that is being served
-    bint read_buffer_lent
     Parser* parser              # lent likewise
     Chunk* chunks               # pool of empty chunks
     int chunks_count
