@@ -1,0 +1,8 @@
+"""Snapshots as Python asks for them: the engine's save_rdb, fork_save_rdb and load_rdb (engine.pyx) are these."""
+from redislite._core.child cimport ChildReport
+from redislite._core.state cimport Core
+
+# Each raises what its method is said to raise.
+cdef object snapshot_save(Core* core, int fd, dict options)
+cdef object snapshot_fork(Core* core, ChildReport report, int fd, dict options)
+cdef object snapshot_load(Core* core, int fd, dict options)

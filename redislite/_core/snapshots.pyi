@@ -1,0 +1,6 @@
+"""What Python sees of snapshots; the code is in snapshots.pyx."""
+
+class RdbError(Exception):
+    reason: str
+    offset: int
+    def __init__(self, reason: str, offset: int) -> None: ...

@@ -1,0 +1,119 @@
+"""Commands about what outlives the process: SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF."""
+
+from __future__ import annotations
+
+from redislite._core.reply_types import OK, SYNTAX_ERROR, CommandError, SimpleString
+from redislite._core.row import command
+from redislite.connection import CLIENT_IN_EXEC
+from redislite.persistence.snapshots import Busy, SnapshotError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from redislite._core.client import Connection
+    from redislite.server import Server
+
+IN_PROGRESS = "ERR Background save already in progress"
+
+
+@command(
+    "save",
+    1,
+    "no_async_loading admin noscript no_multi",
+    group="server",
+    since="1.0.0",
+    summary="Writes a snapshot of all databases while every client waits.",
+    complexity="O(N) for N keys in all databases",
+)
+def save(server: Server, connection: Connection, args: list[bytes]) -> object:
+    """SAVE."""
+    try:
+        server.snapshots.save()
+    except Busy:
+        raise CommandError(IN_PROGRESS) from None
+    except SnapshotError as error:
+        raise CommandError(f"ERR {error}") from None
+    return OK
+
+
+@command(
+    "bgsave",
+    -1,
+    "no_async_loading admin noscript",
+    group="server",
+    since="1.0.0",
+    syntax="[operation:(SCHEDULE@3.2.2 | CANCEL@8.1.0)]",
+    summary="Writes a snapshot of all databases in the background.",
+    complexity="O(1)",
+)
+def bgsave(server: Server, connection: Connection, args: list[bytes]) -> object:
+    """BGSAVE [SCHEDULE|CANCEL]: within a transaction it is scheduled, so that no fork happens amid its commands."""
+    word = args[1].lower() if len(args) == 2 else b""
+    if len(args) > 1 and word not in (b"schedule", b"cancel"):
+        raise CommandError(SYNTAX_ERROR)
+    snapshots = server.snapshots
+    if word == b"cancel":
+        return _cancel(server)
+    if snapshots.is_running:
+        raise CommandError(IN_PROGRESS)
+    if connection.flags & CLIENT_IN_EXEC or (word == b"schedule" and server.children.active is not None):
+        snapshots.scheduled = True
+        return SimpleString("Background saving scheduled")
+    try:
+        snapshots.start()
+    except Busy as busy:
+        raise CommandError(
+            f"ERR Another child process is active ({busy.kind.upper()}?): can't BGSAVE right now. Use BGSAVE SCHEDULE "
+            "in order to schedule a BGSAVE whenever possible."
+        ) from None
+    except SnapshotError as error:
+        raise CommandError(f"ERR {error}") from None
+    return SimpleString("Background saving started")
+
+
+def _cancel(server: Server) -> object:
+    if server.snapshots.cancel():
+        return SimpleString("Background saving cancelled")
+    if server.snapshots.scheduled:
+        server.snapshots.scheduled = False
+        return SimpleString("Scheduled background saving cancelled")
+    raise CommandError("ERR Background saving is currently not in progress or scheduled")
+
+
+@command(
+    "lastsave",
+    1,
+    "loading stale fast",
+    group="server",
+    since="1.0.0",
+    acl="+admin +dangerous",
+    tips="nondeterministic_output",
+    summary="Tells when the last snapshot was finished.",
+    complexity="O(1)",
+)
+def lastsave(server: Server, connection: Connection, args: list[bytes]) -> object:
+    """LASTSAVE: Unix time in seconds."""
+    return server.snapshots.last_save
+
+
+@command(
+    "bgrewriteaof",
+    1,
+    "no_async_loading admin noscript",
+    group="server",
+    since="1.0.0",
+    summary="Rewrites the append-only file in the background.",
+    complexity="O(1)",
+)
+def bgrewriteaof(server: Server, connection: Connection, args: list[bytes]) -> object:
+    """BGREWRITEAOF: within a transaction, or beside another child, it is scheduled."""
+    append_only = server.append_only
+    if append_only.is_rewriting:
+        raise CommandError("ERR Background append only file rewriting already in progress")
+    if connection.flags & CLIENT_IN_EXEC or server.children.active is not None:
+        append_only.scheduled = True
+        return SimpleString("Background append only file rewriting scheduled")
+    if not append_only.start():
+        raise CommandError(
+            "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+        )
+    return SimpleString("Background append only file rewriting started")

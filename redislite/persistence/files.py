@@ -1,0 +1,79 @@
+"""Files that are replaced whole: written beside the old one, brought to the disk, and put in its place by a rename.
+
+A crash at any moment leaves the old file or the new one. Earlier versions can be kept as `name.1`, `name.2`, …, the
+latest first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+
+def create(path: str) -> int:
+    """A descriptor of a new, empty file. OSError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+
+
+def publish(temporary: str, path: str, keep: int = 0) -> None:
+    """Put a file that is on the disk in the place of another, keeping that many earlier ones. OSError."""
+    if keep:
+        _keep_previous(path, keep)
+    os.rename(temporary, path)
+
+
+def _keep_previous(path: str, keep: int) -> None:
+    """There is a file `path` all the time: the kept one is another name of it until it is replaced."""
+    if not os.path.isfile(path):
+        return
+    for number in range(keep - 1, 0, -1):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{path}.{number}", f"{path}.{number + 1}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{path}.1")
+    try:
+        os.link(path, f"{path}.1")
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        os.rename(path, f"{path}.1")  # a file system without a second name for a file
+
+
+def sync_folder(path: str) -> None:
+    """Bring what happened to the names in a file's folder to the disk. OSError."""
+    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there and lets itself be removed."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+# What an administrator can do about an error, by its errno.
+_REMEDIES = {
+    errno.ENOSPC: "make room there, or choose another folder with `dir`",
+    errno.EDQUOT: "raise the quota, or choose another folder with `dir`",
+    errno.EACCES: "let the user that the server runs as write there, or choose another folder with `dir`",
+    errno.EPERM: "let the user that the server runs as write there, or choose another folder with `dir`",
+    errno.EROFS: "the file system is read-only: choose another folder with `dir`",
+    errno.ENOENT: "create the folder, or choose another with `dir`",
+    errno.ENOTDIR: "choose a folder with `dir`",
+    errno.EISDIR: "a folder has this name: remove it, or choose another name with `dbfilename`",
+    errno.ENOMEM: "make memory available to the server",
+    errno.EAGAIN: "let the server's user have more processes",
+}
+
+
+def explain(error: OSError | MemoryError) -> str:
+    """What went wrong, and what to do about it where we know."""
+    if isinstance(error, MemoryError):
+        error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    remedy = _REMEDIES.get(error.errno or 0)
+    reason = error.strerror or str(error)
+    return f"{reason} ({remedy})" if remedy else reason

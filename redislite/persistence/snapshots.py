@@ -1,0 +1,295 @@
+"""Snapshots: when one is written, by whom, and what follows from its success or failure.
+
+SAVE writes in the server's process, everything else in a child (`child.py`). A snapshot is written into a temporary
+file beside the old one and takes its place when it is whole and on the disk, so that a crash leaves the one or the
+other; the server's own process does that, so a child that was cancelled never replaces anything. What a file holds and
+how it is written is the business of `rdb_file.py` and the data plane.
+
+Guarantees: a snapshot that fails leaves the old file as it was and no temporary one; `dirty` counts the changes that
+the last successful snapshot does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+
+from redislite.persistence.files import create, explain, publish, remove, sync_folder
+from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields, read_file
+from redislite.persistence.refusal import SNAPSHOT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redislite.config import Config
+    from redislite.persistence.child import Outcome
+    from redislite.server import Server
+
+REMEDY = (
+    "The file is as it was: look at it with redislite-check-rdb, put an older snapshot in its place, or move it away "
+    "to start empty"
+)
+RETRY_SECONDS = 5  # after a failure, before the next attempt that nobody asked for
+KIND = "rdb"  # of the child
+MISCONFIGURED = (
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
+    "may modify the data set are disabled, because this instance is configured to report errors during writes if RDB "
+    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
+    "error."
+)
+
+
+class SnapshotError(Exception):
+    """A snapshot could not be written; the text says where and why."""
+
+
+class LoadError(Exception):
+    """The snapshot that is there cannot be loaded; the text says which, where, why, and what to do."""
+
+
+def temporary_path(path: str, writer: str) -> str:
+    """What a snapshot is called while it is written."""
+    return os.path.join(os.path.dirname(path), f"temp-{writer}.rdb")
+
+
+class Busy(SnapshotError):
+    """A child is at work. `kind`: what for."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"a child is at work: {kind}")
+        self.kind = kind
+
+
+class Snapshots:
+    """The snapshots of one server. `clock` gives the Unix time in seconds."""
+
+    def __init__(self, server: Server, clock: Callable[[], float] = time.time) -> None:
+        self._server = server
+        self.clock = clock
+        self.last_save = int(clock())  # Unix time of the last one that went well; of the start, before
+        self.last_attempt = 0  # Unix time of the last one in the background
+        self.last_succeeded = True  # the same
+        self.last_seconds = -1  # how long it took; -1: there was none
+        self.saves = 0  # begun
+        self.scheduled = False  # to be begun when no child is at work
+        self.keys_loaded = 0
+        self.keys_expired = 0  # found in the file, and not loaded
+        self.temporary = ""  # file that SAVE is writing
+        self._dirty_at_fork = 0
+        for name in ("save", "stop-writes-on-bgsave-error"):
+            server.config.on_change(name, self._apply_refusal)
+
+    @property
+    def path(self) -> str:
+        """Where the snapshot is."""
+        # As CONFIG GET shows it: absolute, also where the configuration named it relative to where the server started.
+        return os.path.join(self._server.config.show("dir"), self._server.config["dbfilename"])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a child writes one."""
+        child = self._server.children.active
+        return child is not None and child.kind == KIND
+
+    @property
+    def running_seconds(self) -> int:
+        """For how long the child has been writing; -1: there is none."""
+        child = self._server.children.active
+        return int(time.monotonic() - child.started) if child is not None and child.kind == KIND else -1
+
+    # Writing
+
+    def save(self) -> None:
+        """Write a snapshot, here and now. Busy while a child writes one; SnapshotError."""
+        if self.is_running:
+            raise Busy(KIND)
+        self._save()
+
+    def _save(self) -> None:
+        server = self._server
+        path = self.path
+        self.saves += 1
+        self.temporary = temporary_path(path, str(os.getpid()))
+        try:
+            fd = create(self.temporary)
+            try:
+                server.engine.save_rdb(fd, **self._options())
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            publish(self.temporary, path, server.config["snapshot-keep"])
+            sync_folder(path)
+        except (OSError, MemoryError) as error:
+            raise self._failed(path, self.temporary, error) from error
+        finally:
+            self.temporary = ""
+        server.log.notice("DB saved on disk")
+        server.engine.dirty = 0
+        self._finished(True)
+
+    def start(self) -> None:
+        """Have a child write a snapshot. Busy while any child is at work; SnapshotError."""
+        server = self._server
+        if server.children.active is not None:
+            raise Busy(server.children.active.kind)
+        path = self.path
+        self.saves += 1
+        self.last_attempt = int(self.clock())
+        self._dirty_at_fork = server.engine.dirty
+        # In the end its name has the child's number, which nobody knows yet.
+        temporary = temporary_path(path, f"{os.getpid()}-{self.saves}")
+        try:
+            fd = create(temporary)
+            try:
+                options = self._options()
+                child = server.children.start(
+                    KIND,
+                    lambda report: server.engine.fork_save_rdb(report, fd, **options),
+                    lambda outcome: self._done(outcome, path, temporary_path(path, str(child.pid))),
+                    server.config["bgsave-cpulist"],
+                )
+            finally:
+                os.close(fd)
+            os.rename(temporary, temporary_path(path, str(child.pid)))
+        except (OSError, MemoryError) as error:
+            self.cancel()
+            self._finished(False)
+            raise self._failed(path, temporary, error) from error
+        self.scheduled = False
+        server.log.notice(f"Background saving started by pid {child.pid}")
+
+    def cancel(self) -> bool:
+        """End the child that writes a snapshot; false where there is none."""
+        return self.is_running and self._server.children.kill()
+
+    def _options(self) -> dict[str, Any]:
+        config, engine = self._server.config, self._server.engine
+        return {
+            "aux": auxiliary_fields(engine),
+            "functions": engine.function_libraries,
+            "checksum": config["rdbchecksum"],
+            "sync_bytes": SYNC_BYTES if config["rdb-save-incremental-fsync"] else 0,
+            "key_delay_us": config["rdb-key-save-delay"],
+        }
+
+    def _done(self, outcome: Outcome, path: str, temporary: str) -> None:
+        """The child has ended: its file takes its place, or goes."""
+        server = self._server
+        self.last_seconds = int(outcome.seconds)
+        if outcome.signal or outcome.cancelled:
+            remove(temporary)
+            server.log.warning(f"Background saving {outcome.describe()}")
+            if not outcome.cancelled:
+                self._finished(False)
+            return
+        try:
+            if not outcome.succeeded:
+                raise OSError(outcome.error, outcome.describe())
+            publish(temporary, path, server.config["snapshot-keep"])
+        except OSError as error:
+            self._failed(path, temporary, error)
+            server.log.warning("Background saving error")
+            self._finished(False)
+            return
+        # The disk may take its time with this; the loop need not.
+        threading.Thread(target=self._sync_folder, args=(path,), daemon=True).start()
+        server.log.notice("DB saved on disk")
+        server.log.notice("Background saving terminated with success")
+        server.engine.dirty = max(0, server.engine.dirty - self._dirty_at_fork)
+        self._finished(True)
+
+    def _sync_folder(self, path: str) -> None:
+        try:
+            sync_folder(path)
+        except OSError as error:
+            self._server.log.warning(f"The folder of {path} could not be brought to the disk: {explain(error)}")
+
+    def _failed(self, path: str, temporary: str, error: OSError | MemoryError) -> SnapshotError:
+        """What is to be raised; the log has it already, and the temporary file is gone."""
+        remove(temporary)
+        failure = SnapshotError(f"cannot save the data set to {path}: {explain(error)}")
+        self._server.log.warning(str(failure))
+        return failure
+
+    def _finished(self, succeeded: bool) -> None:
+        self.last_succeeded = succeeded
+        if succeeded:
+            self.last_save = int(self.clock())
+        self._apply_refusal(self._server.config, "")
+
+    def _apply_refusal(self, config: Config, _name: str) -> None:
+        refused = not self.last_succeeded and config["stop-writes-on-bgsave-error"] and config["save"]
+        self._server.refusal.set(SNAPSHOT, MISCONFIGURED if refused else "")
+
+    # When
+
+    def cron(self) -> None:
+        """Start one that is due or scheduled, unless a child is at work or the last attempt failed just now."""
+        server = self._server
+        now = self.clock()
+        if server.children.active is not None:
+            return
+        if not self.last_succeeded and now - self.last_attempt <= RETRY_SECONDS:
+            return
+        for seconds, changes in server.config["save"]:
+            if server.engine.dirty >= changes and now - self.last_save > seconds:
+                server.log.notice(f"{changes} changes in {seconds} seconds. Saving...")
+                break
+        else:
+            if not self.scheduled:
+                return
+        with contextlib.suppress(SnapshotError):
+            self.start()
+
+    def flushed(self) -> None:
+        """All databases were emptied: a child that writes what was there has no use, and the file goes the same way."""
+        self.cancel()
+        if self._server.config["save"] and not self._server.loading.active:
+            with contextlib.suppress(SnapshotError):
+                self._save()
+
+    # Reading
+
+    def load(self) -> None:
+        """Read the snapshot into the databases, if there is one. LoadError; LoadingStopped."""
+        server = self._server
+        config = server.config
+        path = self.path
+        begun = time.monotonic()
+        try:
+            with server.loading.of(path, os.stat(path).st_size) as loading:
+                result = read_file(
+                    server.engine,
+                    path,
+                    progress=loading.progress,
+                    aux=loading.fields,
+                    progress_step=config["loading-process-events-interval-bytes"],
+                    checksum=config["rdbchecksum"],
+                    key_delay_us=config["key-load-delay"],
+                )
+        except FileNotFoundError:
+            return
+        except RdbFileError as error:
+            raise LoadError(f"{error}. {REMEDY}") from error
+        except (OSError, MemoryError) as error:
+            raise LoadError(f"cannot read {path}: {explain(error)}") from error
+        self._note_loaded(result)
+        server.log.notice(f"DB loaded from disk: {time.monotonic() - begun:.3f} seconds")
+
+    def _note_loaded(self, result: dict[str, Any]) -> None:
+        log = self._server.log
+        self.keys_loaded, self.keys_expired = result["keys"], result["expired"]
+        fields = result["aux"]
+        for name, line in ((b"redis-ver", "version {}"), (b"valkey-ver", "Valkey version {}")):
+            if name in fields:
+                log.notice("Loading RDB produced by " + line.format(fields[name].decode("utf-8", "replace")))
+        if fields.get(b"ctime", b"").isdigit():
+            log.notice(f"RDB age {max(0, int(self.clock()) - int(fields[b'ctime']))} seconds")
+        if fields.get(b"used-mem", b"").isdigit():
+            log.notice(f"RDB memory usage when created {int(fields[b'used-mem']) / (1 << 20):.2f} Mb")
+        empty = f", empty keys skipped: {result['empty']}" if result["empty"] else ""
+        log.notice(f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}{empty}.")

@@ -1,0 +1,1 @@
+"""Console scripts beside the server: converting and checking files of data."""

@@ -1,0 +1,59 @@
+"""`redislite-check-rdb`: whether an RDB file can be loaded; where it is wrong, and how, where it cannot.
+
+The file is read as a server would, into an engine of its own, with every payload looked at in depth and the checksum
+compared. Exit status: 0 where it is sound, 1 where not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from redislite._core.engine import Engine
+from redislite.persistence.rdb_file import RdbFileError, read_file
+
+PROGRAM = "redislite-check-rdb"
+DATABASES = 1024
+
+
+def check(path: str) -> list[str]:
+    """What there is to say about a sound file. Raises RdbFileError, OSError, MemoryError."""
+    engine = Engine(databases=DATABASES)
+    size = os.path.getsize(path)
+    result = read_file(engine, path, deep=True, keep_expired=True)
+    lines = [f"[offset 0] Checking RDB file {path}"]
+    for name, value in result["aux"].items():
+        lines.append(f"AUX FIELD {name.decode('utf-8', 'replace')} = '{value.decode('utf-8', 'replace')}'")
+    for number in range(DATABASES):
+        if count := engine.database_size(number):
+            lines.append(f"DB ID {number}: {count} keys, {engine.database_statistics(number)['expires']} expire")
+    if result["checked"]:
+        lines.append(f"[offset {size}] Checksum OK")
+    else:
+        lines.append(f"[offset {size}] RDB file was saved with checksum disabled: no check performed.")
+    lines.append(f"[offset {size}] \\\\o/ RDB looks OK! \\\\o/")
+    lines.append(f"[info] {result['keys']} keys read")
+    lines.append(f"[info] {result['expires']} expires")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script; answers the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        print(f"Usage: {PROGRAM} <rdb-file-name>", file=sys.stderr if len(arguments) != 1 else sys.stdout)
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 1
+    try:
+        print("\n".join(check(arguments[0])))
+    except RdbFileError as error:
+        print(f"--- RDB ERROR DETECTED ---\n{error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Cannot open file {arguments[0]}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

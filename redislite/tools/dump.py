@@ -1,0 +1,314 @@
+"""`redislite-dump`: converts data files between RDB, append-only file and JSON Lines, and tells what is in one.
+
+    redislite-dump convert dump.rdb dump.json.gz
+    redislite-dump convert --to aof dump.json appendonly.aof
+    redislite-dump stats dump.rdb
+
+The kind of a file is told by its name (.rdb, .aof, .json, .json.gz; a manifest is an append-only file of several parts)
+or by --from and --to. A file is loaded into an engine of its own, so it must fit into memory.
+
+Guarantees: the target appears whole or not at all, and an old one stays until then; what cannot be read is an error
+that names file and place, with exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import heapq
+import mmap
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from redislite._core.child import ChildReport
+from redislite._core.engine import Engine
+from redislite.persistence import files, manifest
+from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump
+from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, read_file
+
+PROGRAM = "redislite-dump"
+KINDS = ("rdb", "aof", "json")
+PROGRESS_FROM = 16 << 20  # bytes of a file from which on a bar is shown
+REPLAY_BYTES = 1 << 20  # bytes of commands that are executed between two looks at the bar
+MAGIC = (b"REDIS", b"VALKE")  # how a snapshot begins that stands before commands
+
+
+class DumpError(Exception):
+    """What went wrong, for the user."""
+
+
+# Progress
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, total: int | None, unit: str, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Gives a function that is told how far the work is; it draws a bar where there is somebody to see it.
+
+    total: the work in units, None where it is not known. Without tqdm installed nothing is drawn.
+    """
+    bar = None
+    if shown and sys.stderr.isatty():
+        try:
+            from tqdm import tqdm  # type: ignore[import-untyped]
+        except ImportError:
+            pass
+        else:
+            bar = tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False)
+
+    def tell(done: int) -> None:
+        if bar is not None:
+            bar.update(done - bar.n)
+
+    try:
+        yield tell
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+# Files
+
+
+def kind_of(path: str) -> str:
+    """The kind of a data file by its name: "rdb", "aof" or "json". Raises DumpError."""
+    name = path.lower()
+    if name.endswith((".aof", ".manifest")):
+        return "aof"
+    if name.endswith((".json", ".json.gz", ".jsonl", ".jsonl.gz")):
+        return "json"
+    if name.endswith(".rdb"):
+        return "rdb"
+    raise DumpError(f"{path}: the name does not tell what kind of file this is; say --from or --to")
+
+
+class _Counted:
+    """A file that is read line by line, and tells how many bytes of it were."""
+
+    def __init__(self, raw: IO[bytes], lines: IO[bytes], tell: Callable[[int], None]) -> None:
+        self._raw = raw
+        self._lines = lines
+        self._tell = tell
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            yield line
+            self._tell(self._raw.tell())
+
+
+def _load_json(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open(path, "rb"))
+        lines = stack.enter_context(gzip.open(raw)) if path.lower().endswith(".gz") else raw
+        load_dump(engine, _Counted(raw, lines, tell))  # type: ignore[arg-type]
+
+
+def _load_commands(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
+    """Executes one part of an append-only file: commands, a snapshot, or one before the other."""
+    start = 0
+    with open(path, "r+b") as file:
+        if file.read(5) in MAGIC:
+            start = read_file(engine, path, progress=tell, keep_expired=True)["bytes"]
+        if os.path.getsize(path) == start:
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+            replay = engine.replay(data, start)
+            try:
+                while replay.run(REPLAY_BYTES):
+                    tell(replay.position)
+                if replay.state in ("malformed", "refused", "truncated"):
+                    reason = f": {replay.reason}" if replay.reason else ""
+                    raise DumpError(
+                        f"{path}, byte {replay.position}: {replay.state}{reason}; redislite-check-aof can mend it"
+                    )
+            finally:
+                replay.finish()
+
+
+def parts_of(path: str) -> list[str]:
+    """The files that an append-only file consists of, in order: itself, or those that it names as a manifest."""
+    if not path.lower().endswith(".manifest"):
+        return [path]
+    with open(path, "rb") as file:
+        listed = manifest.parse(file.read())
+    return [os.path.join(os.path.dirname(path), part.name) for part in listed.files]
+
+
+def load(path: str, kind: str, databases: int) -> Engine:
+    """An engine that holds what the file says. Raises DumpError."""
+    engine = Engine(databases=databases)
+    try:
+        for part in parts_of(path) if kind == "aof" else [path]:
+            size = os.path.getsize(part)
+            with progress_bar(f"reading {os.path.basename(part)}", size, "B", size >= PROGRESS_FROM) as tell:
+                if kind == "json":
+                    _load_json(engine, part, tell)
+                elif kind == "rdb":
+                    read_file(engine, part, progress=tell)
+                else:
+                    _load_commands(engine, part, tell)
+    except JsonDumpError as error:
+        raise DumpError(f"{path}, {error}") from None
+    except manifest.ManifestError as error:
+        raise DumpError(f"{path}: {error}") from None
+    except RdbFileError as error:
+        raise DumpError(str(error)) from None
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DumpError(f"{path}: {error}") from None
+    except OSError as error:
+        raise DumpError(f"{error.filename or path}: {error.strerror or error}") from None
+    except MemoryError:
+        raise DumpError(f"{path}: the data do not fit into memory") from None
+    return engine
+
+
+def key_count(engine: Engine) -> int:
+    """Keys in all databases."""
+    return sum(engine.database_size(number) for number in range(engine.databases_count))
+
+
+def _write_json(engine: Engine, fd: int, packed: bool, tell: Callable[[int], None]) -> None:
+    with open(fd, "wb", closefd=False) as raw:
+        if not packed:
+            write_dump(engine, raw, tell)
+            return
+        with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as lines:
+            write_dump(engine, lines, tell)  # type: ignore[arg-type]
+
+
+def _write_commands(engine: Engine, fd: int) -> None:
+    report = ChildReport()
+    _, status = os.waitpid(engine.fork_rewrite(report, fd), 0)
+    if status:
+        raise OSError(report.error, os.strerror(report.error))
+
+
+def save(engine: Engine, path: str, kind: str) -> None:
+    """Writes what an engine holds. Raises DumpError."""
+    temporary = f"{path}.{os.getpid()}.part"
+    count = key_count(engine)
+    try:
+        fd = files.create(temporary)
+        try:
+            with progress_bar(f"writing {os.path.basename(path)}", count, "keys", count >= 100_000) as tell:
+                if kind == "json":
+                    _write_json(engine, fd, path.lower().endswith(".gz"), tell)
+                elif kind == "rdb":
+                    engine.save_rdb(fd, aux=auxiliary_fields(engine), functions=engine.function_libraries)
+                else:
+                    _write_commands(engine, fd)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        files.publish(temporary, path)
+        files.sync_folder(path)
+    except OSError as error:
+        files.remove(temporary)
+        raise DumpError(f"{path}: {error.strerror or error}") from None
+
+
+# Commands
+
+
+def convert(options: argparse.Namespace) -> str:
+    """redislite-dump convert; answers what to print."""
+    source = options.source_kind or kind_of(options.source)
+    target = options.target_kind or kind_of(options.target)
+    engine = load(options.source, source, options.databases)
+    save(engine, options.target, target)
+    return f"{key_count(engine):,} keys from {options.source} ({source}) to {options.target} ({target})"
+
+
+def human(size: float) -> str:
+    """A number of bytes, for people."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return ""
+
+
+def _shown(key: bytes) -> str:
+    text = key.decode("utf-8", "backslashreplace")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def statistics(options: argparse.Namespace) -> str:
+    """redislite-dump stats; answers what to print."""
+    kind = options.source_kind or kind_of(options.source)
+    engine = load(options.source, kind, options.databases)
+    count: Counter[tuple[str, str]] = Counter()
+    memory: Counter[tuple[str, str]] = Counter()
+    expiring = 0
+    biggest: list[tuple[int, int, bytes, str]] = []
+    for number in range(engine.databases_count):
+        for key in engine.key_names(number):
+            facts = engine.inspect(number, key)
+            if facts is None:
+                continue
+            form = (str(facts["type"]), str(facts["encoding"]))
+            size = int(facts["memory"])
+            count[form] += 1
+            memory[form] += size
+            expiring += int(facts["deadline_ms"]) >= 0
+            item = (size, number, key, form[0])
+            if len(biggest) < options.top:
+                heapq.heappush(biggest, item)
+            elif options.top and item > biggest[0]:
+                heapq.heapreplace(biggest, item)
+    total = sum(count.values())
+    lines = [
+        f"{options.source}: {kind}, {total:,} keys, {expiring:,} of them with a time to live",
+        f"memory when loaded, about: {human(engine.memory['used'])}",
+        "",
+        f"{'type':<8} {'encoding':<12} {'keys':>12} {'memory':>12} {'a key':>10}",
+    ]
+    for form, number in sorted(count.items(), key=lambda item: -memory[item[0]]):
+        size = memory[form]
+        lines.append(f"{form[0]:<8} {form[1]:<12} {number:>12,} {human(size):>12} {human(size / number):>10}")
+    if biggest:
+        lines += ["", f"{'biggest keys':<62} {'db':>3} {'type':<8} {'memory':>10}"]
+        for size, number, key, type_name in sorted(biggest, reverse=True):
+            lines.append(f"{_shown(key):<62} {number:>3} {type_name:<8} {human(size):>10}")
+    return "\n".join(lines)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Convert data files, or tell what is in one.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("convert", help="from one kind of file to another")
+    one.add_argument("source", metavar="FROM", help="an RDB file, append-only file or its manifest, or JSON dump")
+    one.add_argument("target", metavar="TO", help="what to write; an old file is replaced once the new one is whole")
+    one.add_argument("--from", dest="source_kind", choices=KINDS, help="the kind of FROM, where its name does not tell")
+    one.add_argument("--to", dest="target_kind", choices=KINDS, help="the kind of TO, where its name does not tell")
+    one.set_defaults(run=convert)
+
+    one = commands.add_parser("stats", help="keys by type and encoding, biggest keys, memory")
+    one.add_argument("source", metavar="FILE")
+    one.add_argument("--from", dest="source_kind", choices=KINDS, help="the kind of FILE, where its name does not tell")
+    one.add_argument("--top", type=int, default=10, metavar="N", help="how many of the biggest keys (default: 10)")
+    one.set_defaults(run=statistics)
+
+    for one in commands.choices.values():
+        one.add_argument("--databases", type=int, default=16, metavar="N", help="how many databases (default: 16)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script; answers the exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        print(options.run(options))
+    except DumpError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

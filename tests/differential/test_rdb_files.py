@@ -1,0 +1,68 @@
+"""RDB files between this server and a real one: its files are read here, ours there where it is new enough."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from harness import ServerProcess, real_server_program
+
+from redislite._core.engine import Engine
+from redislite.digest import dataset_digest
+
+pytestmark = pytest.mark.skipif(real_server_program() is None, reason="redis-server is not installed")
+
+# What both know, in every encoding; a line is a command.
+COMMANDS = [
+    *(f"SET int:{number} {number}" for number in (0, -129, 70000, 2**31, 2**63 - 1)),
+    "SET text hello", f"SET long {'ab' * 5000}", "SET expiring x PXAT 4000000000000",
+    "RPUSH list a b c 1 2 3", "RPUSH quicklist " + " ".join(f"element:{i}" for i in range(3000)),
+    "SADD intset 1 2 3", "SADD set a b 1", "SADD hashtable " + " ".join(f"m{i}" for i in range(600)),
+    "HSET hash a 1 b two", "HSET table " + " ".join(f"f{i} v{i}" for i in range(600)),
+    "ZADD zset 1 a 2.5 b -inf c", "ZADD skiplist " + " ".join(f"{i}.5 m{i}" for i in range(600)),
+    *(f"XADD stream {i}-1 a {i} b {'x' * (i % 50)}" for i in range(1, 250)),
+    "XDEL stream 7-1", "XGROUP CREATE stream group 0", "XREADGROUP GROUP group alice COUNT 5 STREAMS stream >",
+    "XACK stream group 2-1", "HSET deep f " + "y" * 300, f"RPUSH large {'z' * 20000} small",
+]  # fmt: skip
+
+
+def engine_with(path: Path) -> Engine:
+    engine = Engine()
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        engine.load_rdb(fd)
+    finally:
+        os.close(fd)
+    return engine
+
+
+@pytest.mark.parametrize("compression", ["yes", "no"])
+def test_files_of_the_real_server_are_read_here(real_server: ServerProcess, compression: str) -> None:
+    connection = real_server.connect()
+    real_server.config("rdbcompression", compression)
+    for command in COMMANDS:
+        connection(*command.split())
+    connection("SAVE")
+    engine = engine_with(real_server.directory / "dump.rdb")
+    assert dataset_digest(engine).hex() == connection("DEBUG", "DIGEST")
+    assert engine.execute("XPENDING", "stream", "group")[0] == connection("XPENDING", "stream", "group")[0]
+    for name in ("list", "quicklist", "intset", "hashtable", "hash", "table", "zset", "skiplist"):
+        theirs = connection("OBJECT", "ENCODING", name)
+        if theirs in (b"listpack", b"intset", b"hashtable", b"skiplist") and name != "list":
+            assert engine.execute("OBJECT", "ENCODING", name) == theirs
+
+
+def test_files_of_ours_are_read_by_the_real_server(real_server: ServerProcess) -> None:
+    if real_server.version < (7, 2):
+        pytest.skip("the real server does not read version 11")
+    engine = Engine()
+    for command in COMMANDS:
+        engine.execute(*command.split())
+    path = real_server.directory / "dump.rdb"
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    engine.save_rdb(fd)
+    os.close(fd)
+    connection = real_server.connect()
+    assert connection("DEBUG", "RELOAD", "NOSAVE") == "OK"
+    assert connection("DEBUG", "DIGEST") == dataset_digest(engine).hex()

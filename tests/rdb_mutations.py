@@ -1,0 +1,236 @@
+"""Mutated RDB data: payloads for RESTORE, and whole files. Run as a program for as many as wanted, best sanitized:
+
+    tests/sanitize python tests/rdb_mutations.py --count 1000000
+
+Each mutation must be refused with an error, or give a value that every command can work on; afterwards the memory that
+is in use must be what it was. A crash ends the program: what it was about stands in the file named by --trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rdb_samples import FAR_MS, fill, length, listpack, saved, string, ziplist, zipmap
+
+from redislite._core.engine import Engine
+from redislite._core.reply_types import CommandError
+from redislite._core.snapshots import RdbError
+
+LARGEST = 20_000  # bytes of a payload that is mutated
+INTERESTING = (0, 1, 2, 4, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xE0, 0xF0, 0xF4, 0xFE, 0xFF)
+
+# Commands that look at all of a value, and that change it, by its type.
+PROBES: dict[str, tuple[tuple[str | int, ...], ...]] = {
+    "string": (("STRLEN", "k"), ("APPEND", "k", "x"), ("GETRANGE", "k", 0, -1)),
+    "list": (
+        ("LRANGE", "k", 0, -1),
+        ("LPOS", "k", "x"),
+        ("LINSERT", "k", "BEFORE", "a", "b"),
+        ("LPUSH", "k", "x"),
+        ("LPOP", "k"),
+        ("RPOP", "k", 3),
+        ("LREM", "k", 0, "a"),
+        ("LTRIM", "k", 1, -2),
+    ),
+    "set": (
+        ("SMEMBERS", "k"),
+        ("SADD", "k", "x" * 70),
+        ("SPOP", "k"),
+        ("SREM", "k", "a"),
+        ("SUNIONSTORE", "d", "k", "k"),
+    ),
+    "zset": (
+        ("ZRANGE", "k", 0, -1, "WITHSCORES"),
+        ("ZADD", "k", 5, "x" * 70),
+        ("ZRANK", "k", "a"),
+        ("ZINCRBY", "k", 1, "a"),
+        ("ZRANGESTORE", "d", "k", 0, -1),
+        ("ZPOPMIN", "k"),
+        ("ZREMRANGEBYRANK", "k", 0, 1),
+    ),
+    "hash": (
+        ("HGETALL", "k"),
+        ("HSET", "k", "x" * 70, 1),
+        ("HDEL", "k", "a"),
+        ("HRANDFIELD", "k", 3, "WITHVALUES"),
+        ("HINCRBY", "k", "n", 1),
+        ("HPEXPIRE", "k", 10**9, "FIELDS", 1, "x" * 70),
+    ),
+    "stream": (
+        ("XRANGE", "k", "-", "+"),
+        ("XREVRANGE", "k", "+", "-"),
+        ("XINFO", "STREAM", "k", "FULL"),
+        ("XADD", "k", "*", "a", "b"),
+        ("XPENDING", "k", "group"),
+        ("XREADGROUP", "GROUP", "group", "first", "STREAMS", "k", ">"),
+        ("XAUTOCLAIM", "k", "group", "second", 0, "0"),
+        ("XTRIM", "k", "MAXLEN", 3),
+    ),
+}
+
+
+def payloads() -> list[bytes]:
+    """Payloads without their tails, of every type, encoding and version."""
+    found = []
+    for largest in (1000, 1):
+        engine = Engine()
+        for name in ("hash_max_listpack_entries", "set_max_listpack_entries", "set_max_intset_entries",
+                     "zset_max_listpack_entries", "list_max_listpack_size", "stream_node_max_entries"):  # fmt: skip
+            engine.set(name, largest)
+        fill(engine)
+        for name in engine.key_names(0):
+            for valkey in (0, 1):
+                engine.set("rdb_valkey_fields", valkey)
+                found.append(engine.execute("DUMP", name)[:-10])
+    found += [
+        bytes([number]) + body
+        for number, body in (
+            (9, string(zipmap((b"a", b"1"), (b"bb", b"2" * 20), spare=2))),
+            (10, string(ziplist(b"a", 5, 300, -70000, 2**40, b"x" * 70))),
+            (12, string(ziplist(b"a", 1, b"b", b"2.5"))),
+            (13, string(ziplist(b"f", b"v", b"n", 7))),
+            (14, length(2) + string(ziplist(b"a", 1)) + string(ziplist(b"b" * 30, 3))),
+            (25, struct.pack("<Q", FAR_MS) + string(listpack(b"a", 1, FAR_MS, b"b", 2, 0))),
+            (3, length(2) + string(b"a") + b"\x031.5" + string(b"b") + b"\xfe"),
+        )
+    ]
+    return sorted({data for data in found if len(data) <= LARGEST}, key=len)
+
+
+def mutate(data: bytes, source: random.Random, others: list[bytes]) -> bytes:
+    """The data with a few bytes changed, cut out, put in, or taken from elsewhere."""
+    made = bytearray(data)
+    for _ in range(1 if source.random() < 0.7 else source.randrange(1, 6)):
+        # Lengths and counts stand at the beginning, mostly.
+        at = source.randrange(min(len(made), 24) if source.random() < 0.4 else len(made)) if made else 0
+        how = source.random()
+        if how < 0.35 and made:
+            made[at] = source.randrange(256)
+        elif how < 0.55 and made:
+            made[at] = source.choice(INTERESTING)
+        elif how < 0.65 and made:
+            made[at] ^= 1 << source.randrange(8)
+        elif how < 0.75:
+            del made[at : at + source.randrange(1, 9)]
+        elif how < 0.85:
+            made[at:at] = bytes(source.choice(INTERESTING) for _ in range(source.randrange(1, 9)))
+        elif how < 0.92:
+            del made[at:]
+        else:
+            other = source.choice(others)
+            start = source.randrange(len(other))
+            made[at : at + source.randrange(9)] = other[start : start + source.randrange(1, 17)]
+    return bytes(made)
+
+
+class Target:
+    """An engine that mutated payloads are given to."""
+
+    def __init__(self, deep: bool, samples: list[bytes]) -> None:
+        self.engine = Engine()
+        self.engine.set("skip_checksum", 1)
+        self.engine.set("sanitize_payload", int(deep))
+        self.engine.on_log = lambda level, text: None
+        self.accepted = self.refused = 0
+        # Statistics of every command, and the pool of reply chunks, are there from then on.
+        for sample in [*samples, b"\x08"]:
+            self.give(sample)
+        self.whole = self.accepted
+        for probes in PROBES.values():
+            for command in probes:
+                self._run(*command)
+        self.used = self._memory()
+
+    def _run(self, *command: str | int | bytes) -> object:
+        try:
+            return self.engine.execute(*command)
+        except CommandError as error:
+            return error
+
+    def _memory(self) -> int:
+        self.engine.execute("FLUSHALL")
+        while self.engine.before_sleep():
+            pass
+        return self.engine.memory["used"]
+
+    def give(self, body: bytes) -> None:
+        for version in (11, 12, 80):
+            data = body + struct.pack("<H", version) + bytes(8)
+            if isinstance(self._run("RESTORE", "k", 0, data, "REPLACE"), CommandError):
+                self.refused += 1
+                continue
+            self.accepted += 1
+            kind = self.engine.execute("TYPE", "k")
+            if kind != "none":
+                self._run("DUMP", "k")
+                for command in PROBES[kind]:
+                    self._run(*command)
+            if body[:1] != b"\x16":
+                break
+
+    def check(self) -> None:
+        used = self._memory()
+        assert used == self.used, f"{used - self.used} bytes are left behind"
+
+
+def mutate_files(source: random.Random, count: int) -> tuple[int, int]:
+    """Gives mutated files to fresh engines; answers how many were loaded and refused."""
+    engine = Engine()
+    fill(engine)
+    for name in engine.key_names(0):
+        if engine.inspect(0, name)["memory"] > 2000:  # type: ignore[index]
+            engine.execute("DEL", name)
+    data = saved(engine, aux={b"redis-ver": b"7.2.4"}, functions=[b"#!lua name=x"])
+    loaded = refused = 0
+    with tempfile.TemporaryFile() as file:
+        target = Engine()
+        for _ in range(count):
+            made = mutate(data, source, [data])
+            file.seek(0)
+            file.truncate()
+            file.write(made)
+            file.flush()
+            file.seek(0)
+            try:
+                target.load_rdb(file.fileno(), checksum=False, replace=True)
+                loaded += 1
+            except RdbError:
+                refused += 1
+            target.flush(-1, False)
+    return loaded, refused
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Gives mutated RDB data to an engine.")
+    parser.add_argument("--count", type=int, default=100_000, help="mutations")
+    parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
+    parser.add_argument("--trace", type=Path, help="file that holds what is tried, as a line of hexadecimal digits")
+    options = parser.parse_args(argv)
+    source = random.Random(options.seed)
+    samples = payloads()
+    targets = (Target(False, samples), Target(True, samples))
+    print(f"seed {options.seed}, {len(samples)} payloads", flush=True)
+    for number in range(1, options.count + 1):
+        body = mutate(source.choice(samples), source, samples)
+        if options.trace:
+            options.trace.write_text(body.hex())
+        targets[number & 1].give(body)
+        if number % 1000 == 0:
+            for target in targets:
+                target.check()
+        if number % 10_000 == 0:
+            accepted = sum(target.accepted for target in targets)
+            print(f"{number} mutations, {accepted} payloads accepted", flush=True)
+    loaded, refused = mutate_files(source, options.count // 20)
+    print(f"files: {loaded} loaded, {refused} refused")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,193 @@
+"""Dumps as JSON Lines: what is written is restored, and what is wrong is refused by line."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redislite._core.engine import Engine
+from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump
+
+
+def dump(engine: Engine) -> bytes:
+    file = io.BytesIO()
+    write_dump(engine, file)
+    return file.getvalue()
+
+
+def load(data: bytes) -> Engine:
+    engine = Engine()
+    load_dump(engine, io.BytesIO(data))
+    return engine
+
+
+def keys(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.splitlines()[1:-1]]
+
+
+def same_again(engine: Engine) -> None:
+    data = dump(engine)
+    again = dump(load(data))
+    assert again.splitlines()[1:] == data.splitlines()[1:]
+
+
+def test_it_is_readable() -> None:
+    engine = Engine()
+    for line in ("SET greeting hällo", "RPUSH list a b", "SADD set 1 2", "HSET hash f v", "ZADD zset 1 a 0.1 b inf c"):
+        engine.execute(*line.split())
+    engine.execute("SELECT", 3)
+    engine.execute("SET", "other", b"\xff\x00", "PXAT", 4102444800000)
+    lines = dump(engine).decode().splitlines()
+    assert json.loads(lines[0])["version"] == 1
+    assert lines[1:] == [
+        '{"db": 0, "key": "greeting", "type": "string", "value": "hällo"}',
+        '{"db": 0, "key": "hash", "type": "hash", "value": {"f": "v"}}',
+        '{"db": 0, "key": "list", "type": "list", "value": ["a", "b"]}',
+        '{"db": 0, "key": "set", "type": "set", "value": ["1", "2"]}',
+        '{"db": 0, "key": "zset", "type": "zset", "value": [["b", 0.1], ["a", 1], ["c", "inf"]]}',
+        '{"db": 3, "key": "other", "type": "string", "value": {"base64": "/wA="}, "expires_ms": 4102444800000}',
+        '{"end": true, "keys": 6}',
+    ]
+
+
+BYTES = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode), st.integers().map(lambda n: b"%d" % n))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    strings=st.dictionaries(BYTES, BYTES, max_size=5),
+    elements=st.lists(BYTES, min_size=1, max_size=300),
+    fields=st.dictionaries(BYTES, BYTES, min_size=1, max_size=20),
+    scores=st.dictionaries(BYTES, st.floats(allow_nan=False), min_size=1, max_size=200),
+    deadline=st.integers(4_000_000_000_000, 2**48),
+)
+def test_whatever_the_bytes_are(
+    strings: dict[bytes, bytes],
+    elements: list[bytes],
+    fields: dict[bytes, bytes],
+    scores: dict[bytes, float],
+    deadline: int,
+) -> None:
+    engine = Engine()
+    for key, value in strings.items():
+        engine.execute("SET", key, value)
+    engine.execute("SELECT", 1)
+    engine.execute("RPUSH", "list", *elements)
+    engine.execute("SADD", b"set\xff", *elements)
+    engine.execute("HSET", "hash", *(part for pair in fields.items() for part in pair))
+    engine.execute("HPEXPIREAT", "hash", deadline, "FIELDS", 1, next(iter(fields)))
+    engine.execute("ZADD", "zset", *(part for member, score in scores.items() for part in (score, member)))
+    engine.execute("PEXPIREAT", "zset", deadline)
+    same_again(engine)
+    restored = load(dump(engine))
+    restored.execute("SELECT", 1)
+    assert restored.execute("LRANGE", "list", 0, -1) == elements
+    assert restored.execute("HPEXPIRETIME", "hash", "FIELDS", 1, next(iter(fields))) == [deadline]
+    assert restored.execute("PEXPIRETIME", "zset") == deadline
+    assert dict(restored.execute("ZRANGE", "zset", 0, -1, "WITHSCORES")) == scores
+
+
+def test_streams_with_groups_and_what_they_have_pending() -> None:
+    engine = Engine()
+    for number in range(1, 2501):
+        engine.execute("XADD", "stream", f"{number}-1", "field", number, b"\xfe", "value")
+    for line in (
+        "XDEL stream 7-1",
+        "XGROUP CREATE stream group 0",
+        "XREADGROUP GROUP group alice COUNT 5 STREAMS stream >",
+        "XREADGROUP GROUP group bob COUNT 3 STREAMS stream >",
+        "XACK stream group 2-1",
+        "XGROUP CREATECONSUMER stream group idle",
+        "XGROUP CREATE stream other 100-0",
+        "XADD empty 5-5 a b",
+        "XDEL empty 5-5",
+        "XGROUP CREATE never group $ MKSTREAM",
+    ):
+        engine.execute(*line.split())
+    same_again(engine)
+    restored = load(dump(engine))
+    assert restored.execute("XPENDING", "stream", "group") == engine.execute("XPENDING", "stream", "group")
+    assert restored.execute("XLEN", "stream") == 2499
+    assert restored.execute("XINFO", "STREAM", "empty")[b"last-generated-id"] == b"5-5"
+    assert restored.execute("XINFO", "STREAM", "never")[b"entries-added"] == 0
+
+
+def test_what_has_expired_is_left_out() -> None:
+    engine = Engine()
+    engine.execute("SET", "short", "v", "PX", 1000)
+    engine.execute("SET", "long", "v", "EX", 1000)
+    data = dump(engine)
+    later = Engine()
+    later.clock_offset_ms = 5000
+    assert load_dump(later, io.BytesIO(data)) == 1
+    engine.clock_offset_ms = 5000
+    assert [line["key"] for line in keys(dump(engine))] == ["long"]
+
+
+HEADER = b'{"format": "redislite", "version": 1}\n'
+STRING = b'{"db": 0, "key": "k", "type": "string", "value": "v"}\n'
+
+
+def line_with(**changes: object) -> bytes:
+    return json.dumps({"db": 0, "key": "k", "type": "string", "value": "v", **changes}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "what"),
+    [
+        (b"", 1, "cut off"),
+        (b"REDIS0011", 1, "not JSON"),
+        (b"[]\n", 1, "is to be an object"),
+        (b'{"format": "other", "version": 1}\n', 1, "begins with"),
+        (b'{"format": "redislite", "version": 2}\n', 1, "newer"),
+        (b'{"format": "redislite", "version": "1"}\n', 1, "whole number"),
+        (HEADER, 2, "cut off"),
+        (HEADER + STRING, 3, "cut off"),
+        (HEADER + STRING[:-5] + b"\n", 2, "not JSON"),
+        (HEADER + STRING + b'{"end": true, "keys": 2}\n', 3, "says that it has 2 keys"),
+        (HEADER + STRING + STRING, 3, "twice"),
+        (HEADER + b'{"end": true, "keys": 0}\n' + STRING, 3, "behind the last line"),
+        (HEADER + b'{"db": 0, "db": 1, "key": "k"}\n', 2, "'db' stands in one object twice"),
+        (HEADER + line_with(db=16), 2, "database 16: there are 16"),
+        (HEADER + line_with(db=True), 2, "whole number"),
+        (HEADER + line_with(key=1), 2, "the key is to be a string"),
+        (HEADER + line_with(key={"base64": "?"}), 2, "not base64"),
+        (HEADER + line_with(key="\udc80"), 2, "surrogate"),
+        (HEADER + line_with(type="tree"), 2, "type is to be one of"),
+        (HEADER + line_with(value=["v"]), 2, "the value is to be a string"),
+        (HEADER + line_with(unknown=1), 2, "'unknown'"),
+        (HEADER + line_with(expires_ms=-1), 2, "expires_ms"),
+        (HEADER + line_with(field_expires_ms=[]), 2, "only a hash"),
+        (HEADER + line_with(type="list", value=[]), 2, "cannot exist"),
+        (HEADER + line_with(type="set", value=["a", "a"]), 2, "twice"),
+        (HEADER + line_with(type="hash", value={"f": 1}), 2, "a field's value"),
+        (HEADER + line_with(type="hash", value=[["f", "v", "w"]]), 2, "array of two"),
+        (HEADER + line_with(type="zset", value=[["m", "nan"]]), 2, "a score"),
+        (HEADER + line_with(type="zset", value=[["m", 1], ["m", 2]]), 2, "twice"),
+        (HEADER + line_with(type="stream", value={}), 2, "lacks 'entries'"),
+        (
+            HEADER
+            + line_with(
+                type="stream",
+                value={
+                    "entries": [["2-1", [["f", "v"]]], ["1-1", [["f", "v"]]]],
+                    "last_id": "2-1", "entries_added": 2, "max_deleted_id": "0-0", "groups": [],
+                },
+            ),
+            2,
+            "equal or smaller",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_by_line(data: bytes, line: int, what: str) -> None:
+    engine = Engine()
+    with pytest.raises(JsonDumpError, match=what) as caught:
+        load_dump(engine, io.BytesIO(data))
+    assert caught.value.line == line
+    assert engine.database_size(0) == (1 if data.startswith(HEADER + STRING) else 0)
+    assert engine.execute("SET", "still", "works") == "OK"
