@@ -1,0 +1,737 @@
+"""The append-only file: which files it consists of, when it is rewritten, and how it is loaded.
+
+Commands are written by the data plane (`_core/append_log`), once per turn and before replies leave; here is decided to
+which file. The files stand in a folder of their own, named by a manifest (`manifest.py`): a base with the data set as
+it was at the last rewrite, and files of the commands since.
+
+    start ──load──▶ open ◀──────────────────────────────┐
+                      │ rewrite: a new file of commands, │ the child's file becomes the base, what it has taken in
+                      └ a child that writes a new base ──┘ becomes history and goes
+
+Guarantees: the manifest is replaced whole, and names only files that are there; a rewrite that fails leaves everything
+as it was, but for one more file of commands; files are deleted only after a manifest without them is on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import threading
+import time
+
+from redislite.config_directives import ConfigError
+from redislite.persistence.files import create, explain, publish, remove, sync_folder
+from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
+from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields, read_file
+from redislite.persistence.refusal import APPEND_ONLY
+from redislite.persistence.snapshots import LoadError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from redislite.config import Config
+    from redislite.persistence.child import Child, Outcome
+    from redislite.server import Server
+    from redislite.shutdown import Wish
+
+KIND = "aof"  # of the child
+OFF, ON = "off", "on"
+WAITING = "waiting"  # for the first rewrite since it was switched on
+REPLAY_BYTES = 1 << 20  # executed between two looks at the sockets
+MAGIC = b"REDIS"  # what a snapshot begins with
+FAILURES_LIMIT = 3  # rewrites that fail in a row before there is a pause
+LONGEST_PAUSE = 60  # minutes
+ANNOTATION = b"#TS:%d\r\n"
+
+
+class AppendOnlyFile:
+    """The append-only file of one server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.log = server.engine.append_log
+        self.state = OFF
+        self.manifest = Manifest()
+        self.scheduled = False  # a rewrite, for when there is no other child
+        self.rewrites = 0  # begun
+        self.failures = 0  # in a row
+        self.last_rewrite_succeeded = True
+        self.last_rewrite_seconds = -1
+        self.base_size = 0  # bytes of all files when the last rewrite had ended, or after the start
+        self._older_size = 0  # of the files before the one that is written
+        self._pause_minutes = 0
+        self._paused_until = 0.0
+        self._rewriting_snapshot = True
+        self._temporary = ""  # of the child
+        self._progress: Callable[[int], object] = _ignore
+        config = server.config
+        for name in ("appendfsync", "aof-timestamp-enabled", "no-appendfsync-on-rewrite"):
+            config.on_change(name, self._apply)
+        config.on_change("appendonly", self._switch)
+        config.on_change("aof-disable-auto-gc", self._collect)
+        server.engine.on_log_lost = self._give_up
+        server.engine.on_log_error = self._tell_error
+        self._apply(config, "")
+
+    # Names
+
+    @property
+    def folder(self) -> str:
+        """Where the files are."""
+        config = self._server.config
+        path: str = os.path.join(config["dir"], config["appenddirname"])
+        return path
+
+    @property
+    def _stem(self) -> str:
+        stem: str = self._server.config["appendfilename"]
+        return stem
+
+    @property
+    def _manifest_path(self) -> str:
+        return self._path(f"{self._stem}.manifest")
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    @property
+    def _waiting_path(self) -> str:
+        """The file of commands while the first base is not there yet."""
+        return self._path(f"temp-{self._stem}.incr")
+
+    # Figures
+
+    @property
+    def is_rewriting(self) -> bool:
+        """Whether a child is writing a new base."""
+        child = self._server.children.active
+        return child is not None and child.kind == KIND
+
+    @property
+    def rewriting_seconds(self) -> int:
+        """For how long; -1: there is none."""
+        child = self._server.children.active
+        return int(time.monotonic() - child.started) if child is not None and child.kind == KIND else -1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return self._older_size + self.log.size
+
+    # Configuration
+
+    def _apply(self, config: Config, _name: str) -> None:
+        log = self.log
+        log.policy = config["appendfsync"]
+        log.timestamps = config["aof-timestamp-enabled"]
+        self._apply_pause()
+
+    def _apply_pause(self) -> None:
+        server = self._server
+        self.log.paused = server.config["no-appendfsync-on-rewrite"] and server.children.active is not None
+
+    def _switch(self, config: Config, _name: str) -> None:
+        if config["appendonly"] and self.state == OFF:
+            if not self._begin():
+                raise ConfigError("Unable to turn on AOF. Check server logs.")
+        elif not config["appendonly"] and self.state != OFF:
+            self._end()
+
+    def _begin(self) -> bool:
+        """Switched on while serving: a rewrite comes first."""
+        server = self._server
+        self.state = WAITING
+        child = server.children.active
+        if child is not None and child.kind != KIND:
+            self.scheduled = True
+            server.log.notice(
+                "AOF was enabled but there is already another background operation. An AOF background was scheduled to "
+                "start when possible."
+            )
+            return True
+        if server.engine.in_transaction:
+            self.scheduled = True
+            server.log.notice(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
+            )
+            return True
+        if child is not None:
+            server.log.notice(
+                "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and "
+                "starting a rewrite now."
+            )
+            self.cancel()
+        if self.start():
+            return True
+        self.state = OFF
+        server.log.warning(
+            "The server needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above "
+            "logs for more info about the error."
+        )
+        return False
+
+    def _end(self) -> None:
+        """Switched off while serving."""
+        server = self._server
+        if self.scheduled:
+            self.scheduled = False
+            server.log.notice("AOF was disabled but there is a scheduled AOF background, cancel it.")
+        if self.log.is_open:
+            self.log.flush()
+            try:
+                self.log.sync()
+            except OSError as error:
+                server.log.warning(f"Fail to fsync the AOF file: {explain(error)}")
+            os.close(self.log.close())
+        self.state = OFF
+        self._older_size = 0
+        self.cancel()
+        server.refusal.set(APPEND_ONLY, "")
+
+    def _collect(self, config: Config, _name: str) -> None:
+        if not config["aof-disable-auto-gc"]:
+            self._delete_history()
+
+    # Errors of the log
+
+    def _give_up(self) -> None:
+        """Nothing may be lost, and the disk does not take it: no reply may leave."""
+        os._exit(1)
+
+    def _tell_error(self) -> None:
+        error = self.log.error
+        self._server.refusal.set(
+            APPEND_ONLY, f"MISCONF Errors writing to the AOF file: {os.strerror(error)}" if error else ""
+        )
+
+    # The manifest
+
+    def read_manifest(self) -> None:
+        """Take over what is on the disk, if anything is. LoadError."""
+        path = self._manifest_path
+        self.manifest = Manifest()
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise LoadError(
+                f"Fatal error: can't open the AOF manifest file {path} for reading: {explain(error)}"
+            ) from error
+        try:
+            self.manifest = parse(content)
+        except ManifestError as error:
+            raise LoadError(
+                f"{error.report()}(in {path}, which says which files are loaded: mend it, or move it away)"
+            ) from error
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        """Put it on the disk, and take it over. OSError."""
+        path = self._manifest_path
+        temporary = self._path(f"temp-{self._stem}.manifest")
+        fd = create(temporary)
+        try:
+            content = manifest.text()
+            while content:
+                content = content[os.write(fd, content) :]
+            os.fsync(fd)
+        except OSError:
+            remove(temporary)
+            raise
+        finally:
+            os.close(fd)
+        publish(temporary, path)
+        sync_folder(path)
+        self.manifest = manifest
+
+    def _delete_history(self) -> None:
+        """Let the files go that the base has taken in."""
+        if not self.manifest.history or self._server.config["aof-disable-auto-gc"]:
+            return
+        manifest = self.manifest.copy()
+        paths = [self._path(one.name) for one in manifest.history]
+        manifest.history = []
+        try:
+            self._write_manifest(manifest)
+        except OSError as error:
+            self._server.log.warning(f"Cannot remove history from the AOF manifest: {explain(error)}")
+            return
+        # A large file takes a while to go.
+        threading.Thread(target=_remove_all, args=(paths,), daemon=True).start()
+
+    # Start
+
+    def load(self) -> bool:
+        """At the start: read the manifest, and the data where it is switched on; then open the file. True where this is
+        where the data come from. LoadError; LoadingStopped."""
+        server = self._server
+        self.read_manifest()
+        if not server.config["appendonly"]:
+            return False
+        begun = time.monotonic()
+        try:
+            self._upgrade()
+            self._delete_history()
+            if self.manifest.files:
+                self._read(True)
+                server.log.notice(f"DB loaded from append only file: {time.monotonic() - begun:.3f} seconds")
+            self._open()
+        except OSError as error:
+            raise LoadError(f"The append only file cannot be opened: {error.filename}: {explain(error)}") from error
+        return True
+
+    def _upgrade(self) -> None:
+        """An old server wrote one file, beside the snapshot: it becomes the base."""
+        server = self._server
+        stem = self._stem
+        old = os.path.join(server.config["dir"], stem)
+        manifest = self.manifest
+        begun = manifest.base is not None and manifest.base.name == stem and not manifest.incremental
+        fresh = not manifest.files and not os.path.exists(self._manifest_path)
+        if not (begun or fresh) or not os.path.isfile(old) or os.path.exists(self._path(stem)):
+            return
+        os.makedirs(self.folder, exist_ok=True)
+        if fresh:
+            self._write_manifest(Manifest(LogFile(stem, 1, "b"), base_sequence=1))
+        os.rename(old, self._path(stem))
+        sync_folder(self._path(stem))
+        server.log.notice(
+            f"Successfully migrated an old-style AOF file ({stem}) into the AOF directory "
+            f"({server.config['appenddirname']})."
+        )
+
+    def _open(self) -> None:
+        """Go on with the last file of commands, or begin with one. OSError."""
+        server = self._server
+        os.makedirs(self.folder, exist_ok=True)
+        manifest = self.manifest.copy()
+        if not manifest.files:
+            base = manifest.next_base(self._stem, server.config["aof-use-rdb-preamble"])
+            self._write_first_base(base)
+            server.log.notice(f"Creating AOF base file {base.name} on server start")
+        if manifest.incremental:
+            name = manifest.incremental[-1].name
+            server.log.notice(f"Opening AOF incr file {name} on server start")
+        else:
+            name = manifest.next_incremental(self._stem).name
+            server.log.notice(f"Creating AOF incr file {name} on server start")
+        fd = os.open(self._path(name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if manifest != self.manifest:
+                self._write_manifest(manifest)
+        except OSError:
+            os.close(fd)
+            raise
+        self._older_size = sum(os.stat(self._path(one.name)).st_size for one in manifest.files[:-1])
+        self.log.open(fd, os.fstat(fd).st_size)
+        self.state = ON
+        self.base_size = self.size
+
+    def _write_first_base(self, base: LogFile) -> None:
+        """The data as they are, in the server's own process: nothing, as a rule."""
+        server = self._server
+        temporary = os.path.join(self.folder, f"temp-rewriteaof-{os.getpid()}.aof")
+        fd = create(temporary)
+        try:
+            if base.name.endswith(".rdb"):
+                server.engine.save_rdb(fd, aux=auxiliary_fields(server.engine, aof_base=True))
+            elif server.config["aof-timestamp-enabled"]:
+                os.write(fd, ANNOTATION % time.time())
+            os.fsync(fd)
+        except OSError:
+            remove(temporary)
+            raise
+        finally:
+            os.close(fd)
+        publish(temporary, self._path(base.name))
+
+    # Loading
+
+    def _read(self, serving: bool) -> None:
+        """Execute all files, into databases that are empty, serving clients meanwhile or not. LoadError;
+        LoadingStopped."""
+        files = self.manifest.files
+        try:
+            sizes = [os.stat(self._path(one.name)).st_size for one in files]
+        except OSError as error:
+            raise LoadError(
+                f"Unrecoverable error: the append only file {error.filename} cannot be read: {error.strerror}. The "
+                f"manifest {self._manifest_path} names it: put it back, or mend the manifest"
+            ) from error
+        before = 0
+        loading = self._server.loading
+        self._progress = loading.progress if serving else _ignore
+        with loading.of(self.folder, sum(sizes)) if serving else contextlib.nullcontext():
+            for one, size in zip(files, sizes, strict=True):
+                begun = time.monotonic()
+                if size:
+                    self._read_file(one, before, one is files[-1])
+                kind = "base" if one is self.manifest.base else "incr"
+                seconds = time.monotonic() - begun
+                self._server.log.notice(f"DB loaded from {kind} file {one.name}: {seconds:.3f} seconds")
+                before += size
+
+    def _read_file(self, one: LogFile, before: int, is_last: bool) -> None:
+        server = self._server
+        path = self._path(one.name)
+        try:
+            with open(path, "r+b") as file:
+                start = 0
+                if file.read(len(MAGIC)) == MAGIC:
+                    start = self._read_snapshot(path, before)
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+                    if start < len(data):
+                        if start:
+                            server.log.notice("Reading the remaining AOF tail...")
+                        self._execute(path, data, start, before, is_last)
+        except OSError as error:
+            raise LoadError(f"Unrecoverable error reading the append only file {path}: {explain(error)}") from error
+
+    def _read_snapshot(self, path: str, before: int) -> int:
+        """Answers where the commands begin."""
+        server = self._server
+        config = server.config
+        is_base = path.endswith(".rdb")
+        server.log.notice(
+            "Reading RDB base file on AOF loading..." if is_base else "Reading RDB preamble from AOF file..."
+        )
+        try:
+            result = read_file(
+                server.engine,
+                path,
+                progress=lambda loaded: self._progress(before + loaded),
+                aux=server.loading.fields,
+                progress_step=config["loading-process-events-interval-bytes"],
+                checksum=config["rdbchecksum"],
+                key_delay_us=config["key-load-delay"],
+                keep_expired=True,
+            )
+        except RdbFileError as error:
+            what = "base file" if is_base else "preamble of the AOF file"
+            raise LoadError(f"Error reading the RDB {what} {path}, AOF loading aborted: {error}") from error
+        offset: int = result["bytes"]
+        return offset
+
+    def _execute(self, path: str, data: mmap.mmap, start: int, before: int, is_last: bool) -> None:
+        server = self._server
+        replay = server.engine.replay(data, start)
+        try:
+            while replay.run(REPLAY_BYTES):
+                self._progress(before + replay.position)
+            if replay.state == "truncated":
+                if replay.in_transaction:
+                    server.log.warning(f"Revert incomplete MULTI/EXEC transaction in AOF file {path}")
+                self._cut(path, replay.valid, is_last)
+            elif replay.state == "malformed":
+                raise LoadError(
+                    f"Bad file format reading the append only file {path}, byte {replay.position}: make a backup of "
+                    "your AOF file, then use redislite-check-aof --fix <filename.manifest>."
+                )
+            elif replay.state == "refused":
+                raise LoadError(
+                    f"Error reading the append only file {path}, byte {replay.position}, error: {replay.reason}"
+                )
+        finally:
+            replay.finish()
+
+    def _cut(self, path: str, length: int, is_last: bool) -> None:
+        """The file ends amid a request or a transaction: a crash does that to the last file."""
+        log = self._server.log
+        if not is_last or not self._server.config["aof-load-truncated"]:
+            raise LoadError(
+                f"Unexpected end of file reading the append only file {path}. You can: 1) Make a backup of your AOF "
+                "file, then use redislite-check-aof --fix <filename.manifest>. 2) Alternatively you can set the "
+                "'aof-load-truncated' configuration option to yes and restart the server."
+            )
+        log.warning(f"!!! Warning: short read while loading the AOF file {path}!!!")
+        log.warning(f"!!! Truncating the AOF {path} at offset {length} !!!")
+        os.truncate(path, length)
+        log.warning(f"AOF {path} loaded anyway because aof-load-truncated is enabled")
+
+    def reload(self) -> None:
+        """DEBUG LOADAOF: empty the databases and execute what was written, at one go: a client's command is running.
+        LoadError."""
+        server = self._server
+        if self.log.is_open:
+            self.log.flush()
+        server.engine.flush(-1, False)
+        server.engine.function_libraries.clear()
+        propagation = server.engine.propagation
+        server.engine.propagation = 0
+        try:
+            self.read_manifest()
+            self._delete_history()
+            self._read(False)
+        finally:
+            server.engine.propagation = propagation
+        server.engine.dirty = 0
+        server.log.notice("Append Only File loaded by DEBUG LOADAOF")
+
+    # Rewriting
+
+    def start(self) -> bool:
+        """Begin a rewrite; false where that failed, which the log tells. There must be no child."""
+        server = self._server
+        log = server.log
+        self.scheduled = False
+        self.rewrites += 1
+        temporary = ""
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+            if self.state != OFF:
+                self._next_file()
+            temporary = self._child_path(str(os.getpid()))
+            child = self._fork(temporary)
+            self._temporary = self._child_path(str(child.pid))
+            os.rename(temporary, self._temporary)
+        except (OSError, MemoryError) as error:
+            if temporary:
+                remove(temporary)
+            log.warning(f"Can't rewrite append only file in background: {explain(error)}")
+            self._failed()
+            return False
+        log.notice(f"Background append only file rewriting started by pid {child.pid}")
+        self._apply_pause()
+        return True
+
+    def _child_path(self, writer: str) -> str:
+        return os.path.join(self._server.config["dir"], f"temp-rewriteaof-bg-{writer}.aof")
+
+    def _fork(self, temporary: str) -> Child:
+        server = self._server
+        config, engine = server.config, server.engine
+        options: dict[str, Any] = {
+            "sync_bytes": SYNC_BYTES if config["aof-rewrite-incremental-fsync"] else 0,
+            "key_delay_us": config["rdb-key-save-delay"],
+        }
+        self._rewriting_snapshot = config["aof-use-rdb-preamble"]
+        fd = create(temporary)
+        try:
+            if self._rewriting_snapshot:
+                options |= {
+                    "aux": auxiliary_fields(engine, aof_base=True),
+                    "functions": engine.function_libraries,
+                    "checksum": config["rdbchecksum"],
+                }
+                return server.children.start(
+                    KIND,
+                    lambda report: engine.fork_save_rdb(report, fd, **options),
+                    self._done,
+                    config["aof_rewrite_cpulist"],
+                )
+            options["head"] = self._head()
+            return server.children.start(
+                KIND,
+                lambda report: engine.fork_rewrite(report, fd, **options),
+                self._done,
+                config["aof_rewrite_cpulist"],
+            )
+        finally:
+            os.close(fd)
+
+    def _head(self) -> bytes:
+        """What comes before the keys: when this was, and libraries of functions."""
+        stamp = ANNOTATION % time.time() if self._server.config["aof-timestamp-enabled"] else b""
+        return stamp + b"".join(
+            b"*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$%d\r\n%s\r\n" % (len(code), code)
+            for code in self._server.engine.function_libraries
+        )
+
+    def _next_file(self) -> None:
+        """What is executed from here on goes to a file of its own. OSError."""
+        log = self.log
+        if self.state == WAITING:
+            path = self._waiting_path
+            fd = create(path)
+            os.close(fd)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        else:
+            manifest = self.manifest.copy()
+            name = manifest.next_incremental(self._stem).name
+            self._server.log.notice(f"Creating AOF incr file {name} on background rewrite")
+            fd = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            try:
+                if not log.flush():
+                    raise OSError(log.error, os.strerror(log.error))
+                if log.policy == "always":
+                    log.sync()
+                self._write_manifest(manifest)
+            except OSError:
+                os.close(fd)
+                remove(self._path(name))
+                raise
+            self._older_size += log.size
+        before = log.open(fd, 0)
+        if before >= 0:
+            threading.Thread(target=_sync_and_close, args=(before,), daemon=True).start()
+
+    def cancel(self) -> None:
+        """End the child that rewrites, if there is one, and wait for it."""
+        children = self._server.children
+        if self.is_rewriting:
+            assert children.active is not None
+            self._server.log.notice(f"Killing running AOF rewrite child: {children.active.pid}")
+            children.kill()
+            children.wait()
+
+    def _done(self, outcome: Outcome) -> None:
+        """The child has ended."""
+        server = self._server
+        log = server.log
+        self.last_rewrite_seconds = int(outcome.seconds)
+        self._apply_pause()
+        if outcome.succeeded:
+            log.notice("Background AOF rewrite terminated with success")
+            try:
+                self._take_over()
+            except OSError as error:
+                log.warning(f"The rewritten AOF cannot take its place: {explain(error)}")
+                self._failed()
+            else:
+                self.last_rewrite_succeeded = True
+                self.failures = 0
+                log.notice("Background AOF rewrite finished successfully")
+                self._delete_history()
+            return
+        remove(self._temporary)
+        if outcome.cancelled:
+            self._discard_waiting()
+            return
+        if outcome.signal:
+            log.warning(f"Background AOF rewrite terminated by signal {outcome.signal}")
+        else:
+            log.warning(f"Background AOF rewrite terminated with error: {outcome.describe()}")
+        self._failed()
+
+    def _failed(self) -> None:
+        self.last_rewrite_succeeded = False
+        self.failures += 1
+        self._discard_waiting()
+        if self.state == WAITING:
+            self.scheduled = True
+
+    def _discard_waiting(self) -> None:
+        """The commands since the fork are no use without what was before."""
+        if self.state != ON and os.path.exists(self._waiting_path):
+            self._server.log.notice(f"Removing the temp incr aof file {self._waiting_path} in the background")
+            if self.log.is_open:
+                os.close(self.log.close())
+            remove(self._waiting_path)
+
+    def _take_over(self) -> None:
+        """The child's file becomes the base. OSError: everything is as it was."""
+        log = self._server.log
+        manifest = self.manifest.copy()
+        base = manifest.next_base(self._stem, self._rewriting_snapshot)
+        os.rename(self._temporary, self._path(base.name))
+        log.notice(f"Successfully renamed the temporary AOF base file {self._temporary} into {base.name}")
+        if self.state == WAITING:
+            one = manifest.next_incremental(self._stem)
+            os.rename(self._waiting_path, self._path(one.name))
+            log.notice(f"Successfully renamed the temporary AOF incr file {self._waiting_path} into {one.name}")
+        manifest.retire_incremental(0 if self.state == OFF else 1)
+        try:
+            self._write_manifest(manifest)
+        except OSError:
+            remove(self._path(base.name))
+            if self.state == WAITING:
+                os.rename(self._path(manifest.incremental[-1].name), self._waiting_path)
+            raise
+        if self.state != OFF:
+            self.state = ON
+            self._older_size = os.stat(self._path(base.name)).st_size
+            self.base_size = self.size
+            self.log.mend()
+
+    # When
+
+    def cron(self) -> None:
+        """Begin a rewrite that was scheduled, or that growth calls for."""
+        server = self._server
+        self._apply_pause()
+        if server.children.active is not None:
+            return
+        if self.log.incomplete:
+            self.scheduled = True
+        if self.scheduled:
+            if not self._is_limited():
+                self.start()
+            return
+        percentage = server.config["auto-aof-rewrite-percentage"]
+        if self.state != ON or not percentage or self.size <= server.config["auto-aof-rewrite-min-size"]:
+            return
+        growth = self.size * 100 // (self.base_size or 1) - 100
+        if growth >= percentage and not self._is_limited():
+            server.log.notice(f"Starting automatic rewriting of AOF on {growth}% growth")
+            self.start()
+
+    def _is_limited(self) -> bool:
+        """After several failures there is a pause, which grows."""
+        if self.failures < FAILURES_LIMIT:
+            self._pause_minutes = 0
+            self._paused_until = 0.0
+            return False
+        now = time.monotonic()
+        if self._paused_until:
+            if now < self._paused_until:
+                return True
+            self._paused_until = 0.0
+            return False
+        self._pause_minutes = min(LONGEST_PAUSE, 2 * self._pause_minutes or 1)
+        self._paused_until = now + self._pause_minutes * 60
+        self._server.log.warning(
+            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in "
+            f"{self._pause_minutes} minutes"
+        )
+        return True
+
+    # End
+
+    def shut_down(self, wish: Wish) -> None:
+        """Before the end: what was acknowledged is brought to the disk. ShutdownRefused."""
+        from redislite.shutdown import ShutdownRefused
+
+        server = self._server
+        if self.state == WAITING:
+            if not wish.force:
+                raise ShutdownRefused("Writing initial AOF")
+            server.log.warning("Writing initial AOF. Exit anyway.")
+        if self.state == OFF:
+            return
+        self.cancel()
+        if not self.log.is_open:
+            return
+        server.log.notice("Calling fsync() on the AOF file.")
+        try:
+            if not self.log.flush():
+                raise OSError(self.log.error, os.strerror(self.log.error))
+            self.log.sync()
+        except OSError as error:
+            server.log.warning(f"Fail to fsync the AOF file: {explain(error)}")
+            if not wish.force:
+                raise ShutdownRefused("The append only file is not on the disk") from error
+
+    def close(self) -> None:
+        """At the end of the server."""
+        if self.log.is_open:
+            self.log.flush()
+            os.close(self.log.close())
+
+
+def _ignore(_loaded: int) -> None:
+    """Loads without serving anybody."""
+
+
+def _remove_all(paths: list[str]) -> None:
+    for path in paths:
+        remove(path)
+
+
+def _sync_and_close(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        os.fsync(fd)
+    os.close(fd)
