@@ -1,0 +1,195 @@
+"""Writes on their way out; the contract is in propagate.pxd."""
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy, memmove, strlen
+from redislite._core.alloc cimport heap_free, heap_realloc
+from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
+from redislite._core.state cimport CLIENT_BLOCKED, Argument, Client, Core, Database, Feed
+
+cdef enum:
+    FEED_LEAST = 4096           # bytes of the first block
+    FEED_KEPT = 1 << 20         # bytes of a block that is kept when its content was taken
+
+cdef const char* MULTI_REQUEST = b"*1\r\n$5\r\nMULTI\r\n"
+cdef const char* EXEC_REQUEST = b"*1\r\n$4\r\nEXEC\r\n"
+
+
+cdef char* feed_room(Core* core, size_t need) noexcept nogil:
+    """Room behind what there is; NULL where memory is out."""
+    cdef Feed* feed = &core.feed
+    cdef size_t capacity = feed.capacity
+    cdef char* grown
+    if feed.capacity - feed.length >= need:
+        return feed.data + feed.length
+    capacity = capacity if capacity > FEED_LEAST else <size_t> FEED_LEAST
+    while capacity - feed.length < need:
+        capacity *= 2
+    grown = <char*> heap_realloc(core.heap, feed.data, feed.capacity, capacity)
+    if grown == NULL:
+        feed.is_broken = 1
+        return NULL
+    feed.data = grown
+    feed.capacity = capacity
+    return feed.data + feed.length
+
+
+cdef inline char* put_head(char* room, char kind, int64_t number) noexcept nogil:
+    room[0] = kind
+    room += 1
+    room += format_int64(room, number)
+    room[0] = c"\r"
+    room[1] = c"\n"
+    return room + 2
+
+
+cdef void append(Core* core, const Argument* arguments, int count) noexcept nogil:
+    cdef size_t need = INTEGER_TEXT_MAX + 3
+    cdef char* room
+    cdef int i
+    for i in range(count):
+        need += arguments[i].length + INTEGER_TEXT_MAX + 5
+    room = feed_room(core, need)
+    if room == NULL:
+        return
+    room = put_head(room, c"*", count)
+    for i in range(count):
+        room = put_head(room, c"$", <int64_t> arguments[i].length)
+        memcpy(room, arguments[i].data, arguments[i].length)
+        room += arguments[i].length
+        room[0] = c"\r"
+        room[1] = c"\n"
+        room += 2
+    core.feed.length = room - core.feed.data
+
+
+cdef void propagate_begin(Core* core, const Database* database, int64_t words) noexcept nogil:
+    cdef char* room
+    if database.id != core.feed.database:
+        append_select(core, database.id)
+    core.feed.unit_commands += 1
+    room = feed_room(core, INTEGER_TEXT_MAX + 3)
+    if room != NULL:
+        core.feed.length = put_head(room, c"*", words) - core.feed.data
+
+
+cdef void propagate_bytes(Core* core, const char* data, size_t length) noexcept nogil:
+    cdef char* room = feed_room(core, length + INTEGER_TEXT_MAX + 5)
+    if room == NULL:
+        return
+    room = put_head(room, c"$", <int64_t> length)
+    memcpy(room, data, length)
+    room += length
+    room[0] = c"\r"
+    room[1] = c"\n"
+    core.feed.length = room + 2 - core.feed.data
+
+
+cdef void propagate_integer(Core* core, int64_t value) noexcept nogil:
+    cdef char text[INTEGER_TEXT_MAX]
+    propagate_bytes(core, text, format_int64(text, value))
+
+
+cdef void propagate_arguments(Core* core, Client* client, int first, int end) noexcept nogil:
+    cdef int i
+    for i in range(first, end):
+        propagate_bytes(core, client.argv[i].data, client.argv[i].length)
+
+
+cdef void propagate_instead(Core* core, Client* client, const char* name, int key) noexcept nogil:
+    propagate_begin(core, client.database, 2)
+    propagate_text(core, name)
+    propagate_arguments(core, client, key, key + 1)
+    propagate_nothing(core)
+
+
+cdef void propagate_instead_counted(Core* core, Client* client, const char* name, int key, int64_t number) noexcept nogil:
+    propagate_begin(core, client.database, 3)
+    propagate_text(core, name)
+    propagate_arguments(core, client, key, key + 1)
+    propagate_integer(core, number)
+    propagate_nothing(core)
+
+
+cdef void propagate_deadline(Core* core, Client* client, int key, int64_t deadline_ms) noexcept nogil:
+    if deadline_ms < 0:
+        propagate_instead(core, client, "PERSIST", key)
+    else:
+        propagate_instead_counted(core, client, "PEXPIREAT", key, deadline_ms)
+
+
+cdef void propagate_string(Core* core, Client* client, int key, int value, int64_t deadline_ms) noexcept nogil:
+    propagate_begin(core, client.database, 3 if deadline_ms < 0 else 5)
+    propagate_text(core, "SET")
+    propagate_arguments(core, client, key, key + 1)
+    propagate_arguments(core, client, value, value + 1)
+    if deadline_ms >= 0:
+        propagate_text(core, "PXAT")
+        propagate_integer(core, deadline_ms)
+    propagate_nothing(core)
+
+
+cdef void propagate_always(Core* core, Client* client) noexcept nogil:
+    propagate(core, client.database, client.argv, client.argc)
+    propagate_nothing(core)
+
+
+cdef void append_select(Core* core, int number) noexcept nogil:
+    cdef Argument words[2]
+    cdef char text[INTEGER_TEXT_MAX]
+    words[0] = argument_of("SELECT", 6)
+    words[1] = argument_of(text, format_int64(text, number))
+    append(core, words, 2)
+    core.feed.database = number
+
+
+cdef void propagate(Core* core, const Database* database, const Argument* arguments, int count) noexcept nogil:
+    if core.propagation == 0:
+        return
+    if database.id != core.feed.database:
+        append_select(core, database.id)
+    append(core, arguments, count)
+    core.feed.unit_commands += 1
+
+
+cdef void propagate_deletion(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil:
+    cdef Argument words[2]
+    words[0] = argument_of("UNLINK", 6) if lazy else argument_of("DEL", 3)
+    words[1] = argument_of(key, length)
+    propagate(core, database, words, 2)
+
+
+cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty) noexcept nogil:
+    cdef bint is_replaced = core.feed.is_replaced
+    core.feed.is_replaced = 0
+    if core.dirty > dirty and not is_replaced and not client.flags & CLIENT_BLOCKED:
+        propagate(core, database, client.argv, client.argc)
+
+
+cdef void propagate_unit(Core* core) noexcept nogil:
+    cdef Feed* feed = &core.feed
+    cdef size_t length = strlen(MULTI_REQUEST)
+    cdef size_t end_length = strlen(EXEC_REQUEST)
+    if feed.unit_commands > 1 and feed_room(core, length + end_length) != NULL:
+        memmove(feed.data + feed.unit_start + length, feed.data + feed.unit_start, feed.length - feed.unit_start)
+        memcpy(feed.data + feed.unit_start, MULTI_REQUEST, length)
+        memcpy(feed.data + feed.length + length, EXEC_REQUEST, end_length)
+        feed.length += length + end_length
+    feed.unit_start = feed.length
+    feed.unit_commands = 0
+
+
+cdef void propagate_taken(Core* core, bint reselect) noexcept nogil:
+    cdef Feed* feed = &core.feed
+    feed.length = 0
+    feed.unit_start = 0
+    if reselect:
+        feed.database = -1
+    if feed.capacity > FEED_KEPT:
+        propagate_release(core)
+
+
+cdef void propagate_release(Core* core) noexcept nogil:
+    heap_free(core.heap, core.feed.data, core.feed.capacity)
+    core.feed.data = NULL
+    core.feed.capacity = 0
+    core.feed.length = 0
+    core.feed.unit_start = 0

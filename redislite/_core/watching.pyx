@@ -1,0 +1,231 @@
+"""Keys that clients watch; the contract is in watching.pxd.
+
+A client that is marked has nothing more to learn: it leaves all its lists at once.
+"""
+from libc.stdint cimport int64_t, uint64_t
+from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
+from redislite._core.dict cimport (
+    DictIterator, dict_find, dict_hash, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_release,
+    dict_remove, dict_size,
+)
+from redislite._core.object cimport Entry, entry_deadline
+from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.state cimport CLIENT_DIRTY_WATCH, INTEREST_WATCHED, Client, Core, Database, Watch, WatchList
+
+
+cdef inline char* watched_key(WatchList* watched, size_t* length) noexcept nogil:
+    return prefixed_read(<char*> watched + sizeof(WatchList), length)
+
+
+cdef WatchList* watch_list(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    """The key's list, made where there is none; NULL where memory is out."""
+    cdef uint64_t hash = dict_hash(&database.watched, key, length)
+    cdef WatchList** slot = <WatchList**> dict_find(&database.watched, key, length, hash)
+    cdef WatchList* watched
+    if slot != NULL:
+        return slot[0]
+    watched = <WatchList*> heap_zalloc(core.heap, sizeof(WatchList) + prefixed_size(length))
+    if watched == NULL:
+        return NULL
+    watched.database = database
+    prefixed_write(<char*> watched + sizeof(WatchList), key, length)
+    if dict_insert(&database.watched, watched, hash) != 0:
+        heap_free(core.heap, watched, sizeof(WatchList) + prefixed_size(length))
+        return NULL
+    return watched
+
+
+cdef void discard_if_unwatched(Core* core, WatchList* watched) noexcept nogil:
+    cdef Database* database = watched.database
+    cdef size_t length
+    cdef char* key
+    if watched.first != NULL:
+        return
+    key = watched_key(watched, &length)
+    dict_remove(&database.watched, key, length, dict_hash(&database.watched, key, length))
+    heap_free(core.heap, watched, sizeof(WatchList) + prefixed_size(length))
+
+
+cdef void note_interest(Core* core) noexcept nogil:
+    cdef int i
+    for i in range(core.databases_count):
+        if dict_size(&core.databases[i].watched):
+            core.interest |= INTEREST_WATCHED
+            return
+    core.interest &= ~<uint64_t> INTEREST_WATCHED
+
+
+cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noexcept nogil:
+    cdef WatchList* watched = watch_list(core, client.database, client.argv[index].data, client.argv[index].length)
+    cdef Watch* watch = client.watches
+    if watched == NULL:
+        return -1
+    while watch != NULL:
+        if watch.watched == watched:
+            return 0
+        watch = watch.next_of_client
+    watch = <Watch*> heap_alloc(core.heap, sizeof(Watch))
+    if watch == NULL:
+        discard_if_unwatched(core, watched)
+        return -1
+    watch.client = client
+    watch.watched = watched
+    watch.was_expired = was_expired
+    watch.previous = NULL
+    watch.next = watched.first
+    if watched.first != NULL:
+        watched.first.previous = watch
+    watched.first = watch
+    watch.next_of_client = client.watches
+    client.watches = watch
+    core.interest |= INTEREST_WATCHED
+    return 0
+
+
+cdef void leave_lists(Core* core, Client* client, const WatchList* kept) noexcept nogil:
+    """Takes the client out of every list; an empty one is released, but for the one that is being walked."""
+    cdef Watch* watch = client.watches
+    cdef Watch* following
+    cdef WatchList* watched
+    client.watches = NULL
+    while watch != NULL:
+        following = watch.next_of_client
+        watched = watch.watched
+        if watch.previous != NULL:
+            watch.previous.next = watch.next
+        else:
+            watched.first = watch.next
+        if watch.next != NULL:
+            watch.next.previous = watch.previous
+        if watched != kept:
+            discard_if_unwatched(core, watched)
+        heap_free(core.heap, watch, sizeof(Watch))
+        watch = following
+
+
+cdef void unwatch_all(Core* core, Client* client) noexcept nogil:
+    client.flags &= ~<uint64_t> CLIENT_DIRTY_WATCH
+    if client.watches != NULL:
+        leave_lists(core, client, NULL)
+        note_interest(core)
+
+
+cdef int64_t watch_count(const Client* client) noexcept nogil:
+    cdef const Watch* watch = client.watches
+    cdef int64_t count = 0
+    while watch != NULL:
+        count += 1
+        watch = watch.next_of_client
+    return count
+
+
+cdef inline void mark(Core* core, Client* client, const WatchList* walked) noexcept nogil:
+    client.flags |= CLIENT_DIRTY_WATCH
+    leave_lists(core, client, walked)
+
+
+cdef void watch_touch(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    cdef WatchList** slot
+    cdef WatchList* watched
+    cdef Watch* watch
+    cdef Watch* following
+    cdef uint64_t hash
+    if dict_size(&database.watched) == 0:
+        return
+    hash = dict_hash(&database.watched, key, length)
+    slot = <WatchList**> dict_find(&database.watched, key, length, hash)
+    if slot == NULL:
+        return
+    watched = slot[0]
+    watch = watched.first
+    while watch != NULL:
+        following = watch.next
+        if watch.was_expired and dict_find(&database.keys, key, length, hash) == NULL:
+            # It was gone for its client already. What comes under this name from here on is new.
+            watch.was_expired = 0
+        else:
+            mark(core, watch.client, watched)
+        watch = following
+    discard_if_unwatched(core, watched)
+    note_interest(core)
+
+
+cdef Entry* entry_of(Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
+    cdef void** slot
+    if database == NULL:
+        return NULL
+    slot = dict_find(&database.keys, key, length, hash)
+    return <Entry*> slot[0] if slot != NULL else NULL
+
+
+cdef inline bint is_over(const Core* core, const Entry* entry) noexcept nogil:
+    return 0 <= entry_deadline(entry) < core.expiry_ms
+
+
+cdef void mark_for_replacement(Core* core, Database* database, Database* other, WatchList* watched) noexcept nogil:
+    """Marks for one key of a database whose content is about to be replaced by other's."""
+    cdef Watch* watch = watched.first
+    cdef size_t length
+    cdef char* key = watched_key(watched, &length)
+    cdef uint64_t hash = dict_hash(&database.keys, key, length)
+    cdef Entry* old = entry_of(database, key, length, hash)
+    cdef Entry* new = entry_of(other, key, length, hash)
+    while watch != NULL:
+        if watch.was_expired and (new == NULL or is_over(core, new)):
+            watch.was_expired = new != NULL
+        elif old == NULL and new != NULL and is_over(core, new):
+            watch.was_expired = 1
+        elif old != NULL or new != NULL:
+            watch.client.flags |= CLIENT_DIRTY_WATCH
+        watch = watch.next
+
+
+cdef void watch_touch_all(Core* core, Database* database, Database* other) noexcept nogil:
+    cdef DictIterator position
+    cdef WatchList* watched
+    cdef Client* client = core.clients
+    if dict_size(&database.watched) == 0:
+        return
+    dict_iterate_begin(&position, &database.watched)
+    watched = <WatchList*> dict_iterate_next(&position)
+    while watched != NULL:
+        mark_for_replacement(core, database, other, watched)
+        watched = <WatchList*> dict_iterate_next(&position)
+    dict_iterate_end(&position)
+    # Only now: leaving releases lists, which the walk could still have come to.
+    while client != NULL:
+        if client.flags & CLIENT_DIRTY_WATCH and client.watches != NULL:
+            leave_lists(core, client, NULL)
+        client = client.next
+    note_interest(core)
+
+
+cdef bint watch_expired(Core* core, Client* client) noexcept nogil:
+    cdef Watch* watch = client.watches
+    cdef Database* database
+    cdef Entry* entry
+    cdef size_t length
+    cdef char* key
+    while watch != NULL:
+        if not watch.was_expired:
+            database = watch.watched.database
+            key = watched_key(watch.watched, &length)
+            entry = entry_of(database, key, length, dict_hash(&database.keys, key, length))
+            if entry != NULL and is_over(core, entry):
+                return 1
+        watch = watch.next_of_client
+    return 0
+
+
+cdef void release_watched(Core* core, Database* database) noexcept nogil:
+    cdef DictIterator position
+    cdef WatchList* watched
+    cdef size_t length
+    dict_iterate_begin(&position, &database.watched)
+    watched = <WatchList*> dict_iterate_next(&position)
+    while watched != NULL:
+        watched_key(watched, &length)
+        heap_free(core.heap, watched, sizeof(WatchList) + prefixed_size(length))
+        watched = <WatchList*> dict_iterate_next(&position)
+    dict_iterate_end(&position)
+    dict_release(&database.watched)

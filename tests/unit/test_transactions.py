@@ -1,0 +1,197 @@
+"""Transactions in process: queueing, errors, watched keys, and what leaves through the propagate point."""
+
+from __future__ import annotations
+
+import pytest
+
+from redislite._core.engine import Engine
+from redislite._core.reply_types import CommandError
+
+
+def requests(data: bytes) -> list[list[str]]:
+    """The requests of a RESP stream."""
+    found = []
+    lines = data.split(b"\r\n")
+    at = 0
+    while at < len(lines) - 1:
+        count = int(lines[at][1:])
+        found.append([lines[at + 2 * i + 2].decode() for i in range(count)])
+        at += 1 + 2 * count
+    return found
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+def test_commands_wait_for_exec(engine: Engine) -> None:
+    assert engine.execute("MULTI") == "OK"
+    assert engine.execute("SET", "k", "1") == "QUEUED"
+    assert engine.execute("INCR", "k") == "QUEUED"
+    assert engine.database_size(0) == 0
+    assert engine.execute("EXEC") == ["OK", 2]
+    assert engine.execute("GET", "k") == b"2"
+
+
+def test_an_error_at_run_time_stops_nothing(engine: Engine) -> None:
+    engine.execute("SET", "k", "text")
+    engine.execute("MULTI")
+    for command in (("INCR", "k"), ("LPUSH", "k", "x"), ("SET", "other", "1")):
+        engine.execute(*command)
+    replies = engine.execute("EXEC")
+    assert [type(reply) for reply in replies] == [CommandError, CommandError, str]
+    assert engine.execute("GET", "other") == b"1"
+
+
+@pytest.mark.parametrize("bad", [("NOSUCH",), ("GET",), ("MULTI",), ("WATCH", "k")])
+def test_an_error_while_queueing_discards_all(engine: Engine, bad: tuple[str, ...]) -> None:
+    engine.execute("MULTI")
+    engine.execute("SET", "k", "1")
+    with pytest.raises(CommandError):
+        engine.execute(*bad)
+    with pytest.raises(CommandError, match="EXECABORT Transaction discarded"):
+        engine.execute("EXEC")
+    assert engine.database_size(0) == 0
+    with pytest.raises(CommandError, match="EXEC without MULTI"):
+        engine.execute("EXEC")
+
+
+def test_discard(engine: Engine) -> None:
+    with pytest.raises(CommandError, match="DISCARD without MULTI"):
+        engine.execute("DISCARD")
+    engine.execute("MULTI")
+    engine.execute("SET", "k", "x" * 100_000)
+    before = engine.memory["used"]
+    assert engine.execute("DISCARD") == "OK"
+    assert engine.memory["used"] < before - 100_000
+    assert engine.database_size(0) == 0
+
+
+def test_blocking_commands_do_not_block(engine: Engine) -> None:
+    engine.execute("MULTI")
+    engine.execute("BLPOP", "list", "0")
+    engine.execute("XREAD", "BLOCK", "0", "STREAMS", "stream", "$")
+    assert engine.execute("EXEC") == [None, None]
+
+
+CHANGES = {
+    "set": [("SET", "k", "2")],
+    "append": [("APPEND", "k", "x")],
+    "delete": [("DEL", "k")],
+    "rename": [("RENAME", "k", "z")],
+    "renamed over": [("RENAME", "z0", "k")],
+    "deadline": [("EXPIRE", "k", "100")],
+    "flushdb": [("FLUSHDB",)],
+    "flushall": [("SELECT", "3"), ("FLUSHALL",), ("SELECT", "0")],
+    "swap": [("SWAPDB", "0", "1")],
+    "swap in another": [("SWAPDB", "1", "0")],
+}
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES.keys())
+def test_a_watched_key_that_changes_fails_the_transaction(engine: Engine, changes: list[tuple[str, ...]]) -> None:
+    engine.execute("SET", "k", "1")
+    engine.execute("SET", "z0", "1")
+    engine.execute("WATCH", "k", "k", "untouched")
+    for change in changes:
+        engine.execute(*change)
+    engine.execute("MULTI")
+    engine.execute("SET", "done", "1")
+    assert engine.execute("EXEC") is None
+    engine.execute("MULTI")
+    engine.execute("SET", "done", "2")
+    assert engine.execute("EXEC") == ["OK"]
+
+
+@pytest.mark.parametrize("harmless", [("GET", "k"), ("SET", "other", "1"), ("DEL", "missing"), ("UNWATCH",)])
+def test_what_does_not_change_it_does_not(engine: Engine, harmless: tuple[str, ...]) -> None:
+    engine.execute("SET", "k", "1")
+    engine.execute("WATCH", "k", "missing")
+    engine.execute(*harmless)
+    engine.execute("MULTI")
+    engine.execute("SET", "k", "2")
+    assert engine.execute("EXEC") == ["OK"]
+
+
+def test_unwatch_forgets_a_change(engine: Engine) -> None:
+    engine.execute("WATCH", "k")
+    engine.execute("SET", "k", "1")
+    engine.execute("UNWATCH")
+    engine.execute("MULTI")
+    engine.execute("PING")
+    assert engine.execute("EXEC") == ["PONG"]
+
+
+def test_a_key_that_expires_while_it_is_watched_has_changed(engine: Engine) -> None:
+    engine.execute("SET", "k", "1", "PX", "100")
+    engine.execute("WATCH", "k")
+    engine.clock_offset_ms = 200
+    engine.execute("MULTI")
+    engine.execute("PING")
+    assert engine.execute("EXEC") is None
+
+
+def test_a_key_that_was_expired_when_it_was_watched_has_not(engine: Engine) -> None:
+    engine.set("active_expire", 0)
+    engine.execute("SET", "k", "1", "PX", "100")
+    engine.clock_offset_ms = 200
+    engine.execute("WATCH", "k")
+    assert engine.execute("GET", "k") is None  # removes it
+    engine.execute("MULTI")
+    engine.execute("PING")
+    assert engine.execute("EXEC") == ["PONG"]
+
+
+def test_a_long_argument_survives_its_wait(engine: Engine) -> None:
+    value = b"v" * 1_000_000
+    engine.execute("MULTI")
+    engine.execute("SET", "k", value)
+    engine.execute("APPEND", "k", "!")
+    assert engine.execute("EXEC") == ["OK", 1_000_001]
+
+
+# What leaves through the propagate point
+
+
+def test_only_changes_are_propagated_each_for_its_database(engine: Engine) -> None:
+    engine.propagation = 1
+    for line in ("SET a 1", "GET a", "DEL missing", "SELECT 2", "SET b 2", "INCR b"):
+        engine.execute(*line.split())
+    assert requests(engine.take_propagated()) == [
+        ["SELECT", "0"], ["SET", "a", "1"], ["SELECT", "2"], ["SET", "b", "2"], ["INCR", "b"],
+    ]
+    engine.execute("INCR", "b")
+    assert requests(engine.take_propagated(reselect=True)) == [["INCR", "b"]]
+    engine.execute("INCR", "b")
+    assert requests(engine.take_propagated()) == [["SELECT", "2"], ["INCR", "b"]]
+
+
+def test_a_transaction_is_propagated_as_one(engine: Engine) -> None:
+    engine.propagation = 1
+    engine.execute("MULTI")
+    for command in (("SET", "a", "1"), ("GET", "a"), ("SET", "b", "2")):
+        engine.execute(*command)
+    engine.execute("EXEC")
+    assert requests(engine.take_propagated()) == [
+        ["MULTI"], ["SELECT", "0"], ["SET", "a", "1"], ["SET", "b", "2"], ["EXEC"],
+    ]
+    engine.execute("MULTI")
+    for command in (("GET", "a"), ("SET", "b", "3")):
+        engine.execute(*command)
+    engine.execute("EXEC")
+    assert requests(engine.take_propagated()) == [["SET", "b", "3"]]
+
+
+def test_what_a_command_removes_on_its_way_goes_with_it(engine: Engine) -> None:
+    engine.set("active_expire", 0)
+    engine.execute("SET", "k", "1", "PX", "100")
+    engine.propagation = 1
+    engine.clock_offset_ms = 200
+    engine.execute("INCR", "k")
+    assert requests(engine.take_propagated()) == [["MULTI"], ["SELECT", "0"], ["DEL", "k"], ["INCR", "k"], ["EXEC"]]
+
+
+def test_nothing_is_kept_where_nobody_listens(engine: Engine) -> None:
+    engine.execute("SET", "a", "1")
+    assert engine.take_propagated() == b""
