@@ -1,0 +1,390 @@
+"""What users may do; the contract is in permissions.pxd."""
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcmp
+from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
+from redislite._core.arguments cimport argument_is
+from redislite._core.glob cimport glob_match
+from redislite._core.numbers cimport parse_int64
+from redislite._core.reply cimport reply_error_bytes
+from redislite._core.state cimport (
+    CLIENT_IN_EXEC, COMMAND_NO_AUTH, Argument, Client, Command, Core, KeyRange,
+)
+from redislite._core.table cimport command_resolve
+
+from redislite._core.access import needs_of
+from redislite._core.key_specs import InvalidArgumentsError
+
+
+# --- databases
+
+
+cdef inline bint database_allowed(const Selector* selector, int64_t number) noexcept nogil:
+    cdef int i
+    for i in range(selector.databases_count):
+        if selector.databases[i] == number:
+            return 1
+    return 0
+
+
+cdef bint number_allowed(Core* core, const Selector* selector, const Argument* argument) noexcept nogil:
+    """Whether the database with the number that the argument says is allowed; what is none is the command's business."""
+    cdef int64_t number
+    if not parse_int64(argument.data, argument.length, &number) or not 0 <= number < core.databases_count:
+        return 1
+    return database_allowed(selector, number)
+
+
+cdef int denied_database(Core* core, const Selector* selector, const Command* command, const Argument* argv, int argc,
+                         int selected) noexcept nogil:
+    """Index of the argument that asks for a database that is not allowed, 0 for the selected one; -1: none does."""
+    cdef int use = command.database_use
+    cdef int i
+    cdef int option = 0
+    if use == DATABASE_EVERY:
+        return 0
+    if use == DATABASE_NONE:
+        return -1
+    if use != DATABASE_FIRST and use != DATABASE_BOTH and not database_allowed(selector, selected):
+        return 0
+    if (use == DATABASE_FIRST or use == DATABASE_BOTH) and argc > 1 and not number_allowed(core, selector, &argv[1]):
+        return 1
+    if (use == DATABASE_SECOND or use == DATABASE_BOTH) and argc > 2 and not number_allowed(core, selector, &argv[2]):
+        return 2
+    if use == DATABASE_OPTION:
+        for i in range(3, argc - 1):
+            if argument_is(&argv[i], "DB"):
+                option = i + 1
+        if option and not number_allowed(core, selector, &argv[option]):
+            return option
+    return -1
+
+
+# --- commands
+
+
+cdef bint same_word(const char* one, const Argument* other) noexcept nogil:
+    cdef size_t i
+    cdef char a, b
+    for i in range(other.length):
+        a = one[i]
+        b = other.data[i]
+        if c'A' <= a <= c'Z':
+            a = <char> (a | 0x20)
+        if c'A' <= b <= c'Z':
+            b = <char> (b | 0x20)
+        if a != b:
+            return 0
+    return 1
+
+
+cdef bint command_allowed(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
+    cdef const FirstArgument* first
+    cdef int i
+    if command.flags & COMMAND_NO_AUTH:
+        return 1
+    if command.id < selector.commands_count and selector.commands[command.id >> 3] & 1 << (command.id & 7):
+        return 1
+    if argc > 1:
+        for i in range(selector.first_arguments_count):
+            first = &selector.first_arguments[i]
+            if first.command == command.id and first.length == argv[1].length and same_word(first.data, &argv[1]):
+                return 1
+    return 0
+
+
+# --- keys and channels
+
+
+cdef bint pattern_allowed(const AccessPattern* patterns, int count, const char* data, size_t length, int needs,
+                          bint literally) noexcept nogil:
+    cdef const AccessPattern* pattern
+    cdef int i
+    for i in range(count):
+        pattern = &patterns[i]
+        if (pattern.allows & needs) != needs:
+            continue
+        if literally:
+            if pattern.length == length and memcmp(pattern.data, data, length) == 0:
+                return 1
+        elif glob_match(pattern.data, pattern.length, data, length, 0):
+            return 1
+    return 0
+
+
+cdef int denied_key(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
+    """Index of the first key that is not allowed, 0 where there is none; for commands whose keys have fixed places."""
+    cdef const KeyRange* keys
+    cdef int i, at, last
+    for i in range(command.key_ranges_count):
+        keys = &command.key_ranges[i]
+        last = keys.first + keys.last if keys.last >= 0 else argc + keys.last
+        if keys.first >= argc or last >= argc or last < keys.first:
+            return 0                    # no keys can be told from such arguments: the command will refuse them
+    for i in range(command.key_ranges_count):
+        keys = &command.key_ranges[i]
+        last = keys.first + keys.last if keys.last >= 0 else argc + keys.last
+        at = keys.first
+        while at <= last:
+            if not pattern_allowed(selector.keys, selector.keys_count, argv[at].data, argv[at].length, keys.needs, 0):
+                return at
+            at += keys.step
+    return 0
+
+
+cdef int denied_found_key(const Selector* selector, const Command* command, const Argument* argv,
+                          int argc) noexcept with gil:
+    """The same for the other commands, whose row tells the keys."""
+    cdef list arguments = [argv[i].data[:argv[i].length] for i in range(argc)]
+    cdef int index
+    try:
+        for index, flags in (<object> command.row).find_keys(arguments):
+            if not pattern_allowed(selector.keys, selector.keys_count, argv[index].data, argv[index].length,
+                                   needs_of(flags), 0):
+                return index
+    except InvalidArgumentsError:
+        return 0
+    except Exception:
+        return 1                        # memory is out: nothing is allowed
+    return 0
+
+
+cdef int denied_channel(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
+    """Index of the first channel that is not allowed, 0 where there is none."""
+    cdef int i
+    cdef int end = 2 if command.channels == CHANNELS_FIRST else argc
+    for i in range(1, end):
+        if not pattern_allowed(selector.channels, selector.channels_count, argv[i].data, argv[i].length, 0,
+                               command.channels == CHANNELS_PATTERNS):
+            return i
+    return 0
+
+
+# --- all of it
+
+
+cdef int selector_check(Core* core, const Selector* selector, const Command* command, const Argument* argv, int argc,
+                        int selected, int* index) noexcept nogil:
+    index[0] = 0
+    if not selector.all_databases:
+        index[0] = denied_database(core, selector, command, argv, argc, selected)
+        if index[0] >= 0:
+            return DENIED_DATABASE
+    if not selector.all_commands and not command_allowed(selector, command, argv, argc):
+        index[0] = 0
+        return DENIED_COMMAND
+    if not selector.all_keys and command.has_keys:
+        if argc <= command.key_ranges_until:
+            index[0] = denied_key(selector, command, argv, argc)
+        else:
+            index[0] = denied_found_key(selector, command, argv, argc)
+        if index[0] > 0:
+            return DENIED_KEY
+    if not selector.all_channels and command.channels:
+        index[0] = denied_channel(selector, command, argv, argc)
+        if index[0]:
+            return DENIED_CHANNEL
+    return ALLOWED
+
+
+cdef int rules_check(Core* core, const UserRules* rules, const Command* command, const Argument* argv, int argc,
+                     int selected, int* index) noexcept nogil:
+    """ALLOWED, or the reason why no selector allows the command, and the argument that it is about."""
+    cdef int reason = ALLOWED if rules.selectors_count else DENIED_COMMAND
+    cdef int found, at, i
+    index[0] = 0
+    for i in range(rules.selectors_count):
+        found = selector_check(core, &rules.selectors[i], command, argv, argc, selected, &at)
+        if found == ALLOWED:
+            index[0] = 0
+            return ALLOWED
+        if found > reason or (found == reason and at > index[0]):
+            reason = found
+            index[0] = at
+    return reason
+
+
+cdef void deny(Core* core, Client* client, Command* command, int reason, int index) noexcept with gil:
+    cdef bytes text
+    try:
+        if not client.flags & CLIENT_IN_EXEC:
+            client.command = command    # what others see as the client's last command
+        text = (<object> core.engine).on_denied(
+            <object> client.connection, <object> command.row, reason, client.argv[index].data[:client.argv[index].length])
+    except Exception as error:
+        (<object> core.engine).on_exception(error)
+        text = b"NOPERM"
+    if command.is_exec and client.transaction != NULL:
+        text = b"EXECABORT Transaction discarded because of: " + text
+    reply_error_bytes(&client.reply, text, len(text))
+
+
+cdef bint permissions_admit(Core* core, Client* client, Command* command) noexcept nogil:
+    cdef int index
+    cdef int reason = rules_check(core, <UserRules*> client.user, command, client.argv, client.argc, client.database.id, &index)
+    if reason == ALLOWED:
+        return 1
+    deny(core, client, command, reason, index)
+    return 0
+
+
+cdef bint permissions_read_every_key(Core* core, Client* client, Command* command) noexcept nogil:
+    cdef const UserRules* rules = <UserRules*> client.user
+    cdef const Selector* selector
+    cdef int i, k, index
+    if rules == NULL or rules.is_unrestricted:
+        return 1
+    for i in range(rules.selectors_count):
+        selector = &rules.selectors[i]
+        if selector_check(core, selector, command, client.argv, client.argc, client.database.id, &index) != ALLOWED:
+            continue
+        if selector.all_keys:
+            return 1
+        for k in range(selector.keys_count):
+            if selector.keys[k].is_all and selector.keys[k].allows & ACCESS_READ:
+                return 1
+    return 0
+
+
+# --- compiling
+
+
+cdef size_t place(size_t* used, size_t bytes) noexcept nogil:
+    """Offset of that many bytes in a block that is being laid out."""
+    cdef size_t offset = used[0]
+    used[0] += (bytes + 7) & ~<size_t> 7
+    return offset
+
+
+@cython.no_gc_clear
+cdef class Permissions:
+    """What one user may do, as the data plane checks it; nothing at first. Made by its engine, and of no use to another."""
+
+    def __dealloc__(self) -> None:
+        if self.rules.selectors != NULL:
+            heap_free(self.core.heap, self.rules.selectors, self.rules.size)
+
+    @property
+    def is_unrestricted(self) -> bool:
+        """Whether everything is allowed, so that nothing needs to be checked."""
+        return self.rules.is_unrestricted
+
+    def replace(self, list selectors) -> None:
+        """Takes other rules: of each selector (commands, first_arguments, keys, channels, databases).
+
+        commands: a bit per id, as bytes, or None for all. first_arguments: pairs of a command's id and a word. keys: pairs
+        of a pattern and ACCESS_* bits, or None for all. channels: patterns, or None. databases: numbers, or None.
+        Clients of the user are to be given the rules anew (Connection.use_permissions). MemoryError, nothing changed.
+        """
+        cdef size_t used = 0
+        cdef UserRules rules
+        cdef Selector* selector
+        cdef char* block
+        cdef list kept = []
+        cdef int i
+        place(&used, len(selectors) * sizeof(Selector))
+        for commands, first_arguments, keys, channels, databases in selectors:
+            place(&used, len(commands or b""))
+            place(&used, len(first_arguments) * sizeof(FirstArgument))
+            place(&used, len(keys or ()) * sizeof(AccessPattern))
+            place(&used, len(channels or ()) * sizeof(AccessPattern))
+            place(&used, len(databases or ()) * sizeof(int32_t))
+        block = <char*> heap_zalloc(self.core.heap, used)
+        if block == NULL:
+            raise MemoryError
+        rules.selectors = <Selector*> block
+        rules.selectors_count = <int> len(selectors)
+        rules.size = used
+        rules.is_unrestricted = 0
+        used = 0
+        place(&used, len(selectors) * sizeof(Selector))
+        for i in range(rules.selectors_count):
+            selector = &rules.selectors[i]
+            commands, first_arguments, keys, channels, databases = selectors[i]
+            used = self._fill_commands(selector, block, used, commands, first_arguments, kept)
+            selector.all_keys = keys is None
+            selector.keys_count = <int> len(keys or ())
+            selector.keys = <AccessPattern*> (block + place(&used, selector.keys_count * sizeof(AccessPattern)))
+            fill_patterns(selector.keys, keys or (), kept)
+            selector.all_channels = channels is None
+            selector.channels_count = <int> len(channels or ())
+            selector.channels = <AccessPattern*> (block + place(&used, selector.channels_count * sizeof(AccessPattern)))
+            fill_patterns(selector.channels, [(pattern, 0) for pattern in channels or ()], kept)
+            selector.all_databases = databases is None
+            selector.databases_count = <int> len(databases or ())
+            selector.databases = <int32_t*> (block + place(&used, selector.databases_count * sizeof(int32_t)))
+            for number, database in enumerate(databases or ()):
+                selector.databases[<int> number] = database
+            if selector.all_commands and selector.all_keys and selector.all_channels and selector.all_databases:
+                rules.is_unrestricted = 1
+        if self.rules.selectors != NULL:
+            heap_free(self.core.heap, self.rules.selectors, self.rules.size)
+        self.rules = rules
+        self.kept = kept
+
+    cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands, object first_arguments,
+                               list kept) except 0:
+        cdef bytes bits = commands if commands is not None else b""
+        cdef bytes word
+        cdef FirstArgument* first
+        cdef int i
+        selector.all_commands = commands is None
+        selector.commands_count = <int> len(bits) * 8
+        selector.commands = <uint8_t*> (block + place(&used, len(bits)))
+        for i in range(<int> len(bits)):
+            selector.commands[i] = bits[i]
+        selector.first_arguments_count = <int> len(first_arguments)
+        selector.first_arguments = <FirstArgument*> (
+            block + place(&used, selector.first_arguments_count * sizeof(FirstArgument)))
+        for i in range(selector.first_arguments_count):
+            first = &selector.first_arguments[i]
+            first.command, word = first_arguments[i]
+            kept.append(word)
+            first.data = word
+            first.length = len(word)
+        return used
+
+    def check(self, list arguments, int database) -> tuple[int, int]:
+        """What a command would be told: ALLOWED or DENIED_*, and the index of the argument that it is about. Its arity is
+        right; database is the number of the selected one. KeyError where there is no such command."""
+        cdef Argument* argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
+        cdef Command* command
+        cdef int i, reason, index
+        if argv == NULL:
+            raise MemoryError
+        try:
+            for i in range(<int> len(arguments)):
+                argv[i].data = <char*> <bytes> arguments[i]
+                argv[i].length = len(<bytes> arguments[i])
+                argv[i].owner = NULL
+            command = command_resolve(self.core, argv, <int> len(arguments), NULL)
+            if command == NULL:
+                raise KeyError(arguments[0])
+            reason = rules_check(self.core, &self.rules, command, argv, <int> len(arguments), database, &index)
+        finally:
+            heap_free(self.core.heap, argv, len(arguments) * sizeof(Argument))
+        return reason, index
+
+    def allows_channel(self, bytes channel, bint is_pattern) -> bool:
+        """Whether some selector allows to subscribe to the channel, or the pattern of channels."""
+        cdef Selector* selector
+        cdef int i
+        for i in range(self.rules.selectors_count):
+            selector = &self.rules.selectors[i]
+            if selector.all_channels or pattern_allowed(selector.channels, selector.channels_count, channel, len(channel), 0,
+                                                        is_pattern):
+                return True
+        return False
+
+
+cdef int fill_patterns(AccessPattern* patterns, object source, list kept) except -1:
+    cdef bytes pattern
+    cdef int i = 0
+    for pattern, allows in source:
+        kept.append(pattern)
+        patterns[i].data = pattern
+        patterns[i].length = len(pattern)
+        patterns[i].allows = allows
+        patterns[i].is_all = pattern == b"*"
+        i += 1
+    return 0
