@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Compare redislite-server with real servers on this machine: speed, memory, growing, idle connections, start.
+"""Compare redislite-server with real servers on this machine: speed, big operations, memory, growing, idling, start,
+snapshots.
 
-    python benchmarks/compare.py [speed|memory|grow|idle|startup|show] [options]
+    python benchmarks/compare.py MODE [options]
 
 README.md beside this file says what each mode does and what its numbers mean. Exit status: 0, or 1 when a check's
 limit is exceeded, or 2 when the measuring could not be done.
@@ -12,12 +13,30 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from comparison import accounting, chart, grow, idle, load, machine, memory, report, servers, speed, startup, wire
+from comparison import (
+    accounting,
+    chart,
+    grow,
+    hits,
+    idle,
+    load,
+    machine,
+    memory,
+    operations,
+    persistence,
+    publish,
+    report,
+    servers,
+    speed,
+    startup,
+    wire,
+)
 
-MODES = ("speed", "memory", "grow", "idle", "startup", "show")
+MODES = ("speed", "operations", "publish", "memory", "grow", "idle", "startup", "hits", "persistence", "show")
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -127,6 +146,23 @@ def build_parser() -> argparse.ArgumentParser:
     one = modes.add_parser("speed", help="processor time per request, throughput, latency")
     _server_options(one)
     _load_options(one, "default", 5, "1,16,100")
+    one.add_argument(
+        "--server-options",
+        metavar="WORDS",
+        default="",
+        help="for every server's command line, such as '--appendonly yes --dir /tmp --appenddirname log-{port}'",
+    )
+    _output_options(one)
+
+    one = modes.add_parser("operations", help="processor time of single commands over large values")
+    _server_options(one)
+    one.add_argument(
+        "--groups", default="all", help=f"all, or of: {','.join(operations.GROUPS)} (default: all)", metavar="NAMES"
+    )
+    one.add_argument("--elements", type=whole_number(1_000, 1_000_000), default=100_000, help="in a collection")
+    one.add_argument("--megabytes", type=whole_number(1, 512), default=64, help="in a bitmap")
+    one.add_argument("--rounds", type=whole_number(1, 100), default=5)
+    one.add_argument("--least-processor", type=seconds, default=0.05, help="seconds of processor time per round")
     _output_options(one)
 
     one = modes.add_parser("memory", help="bytes per key and per element")
@@ -157,10 +193,45 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--most-milliseconds", type=float, help="with --check: longest median time to first PONG")
     _output_options(one)
 
+    one = modes.add_parser("publish", help="what a delivery to a subscriber costs")
+    _server_options(one)
+    one.add_argument("--subscribers", type=whole_number(1, 20_000), default=1000)
+    one.add_argument("--sizes", type=depths, default=(64, 4000), help="bytes of a message (default: 64,4000)")
+    one.add_argument("--depths", type=depths, default=(1, 16), help="messages per pipeline (default: 1,16)")
+    one.add_argument("--protocol", type=int, choices=(2, 3), default=2, help="of the subscribers (default: 2)")
+    one.add_argument("--rounds", type=whole_number(1, 100), default=5)
+    one.add_argument("--least-processor", type=seconds, default=0.4, help="seconds wanted per reading (default: 0.4)")
+    _output_options(one)
+
+    one = modes.add_parser("hits", help="hit ratio of a full cache")
+    _server_options(one)
+    one.add_argument("--policies", default="allkeys-lru,allkeys-lfu", help="of maxmemory-policy, with commas between")
+    one.add_argument("--keys", type=whole_number(1000, 10_000_000), default=200_000, help="keys that are asked for")
+    one.add_argument("--share", type=float, default=0.1, help="of the keys, that the memory limit has room for")
+    one.add_argument("--bytes", type=whole_number(1 << 20, 1 << 40), help="the memory limit itself, the same for all")
+    one.add_argument("--samples", type=whole_number(1, 64), default=5, help="maxmemory-samples")
+    one.add_argument("--requests", type=whole_number(10_000, 1_000_000_000), default=1_000_000)
+    one.add_argument("--rate", type=whole_number(100, 1_000_000), default=20_000, help="requests per second")
+    one.add_argument("--exponent", type=float, default=0.99, help="of Zipf's distribution")
+    one.add_argument("--value", type=whole_number(1, 100_000), default=100, help="bytes of a value")
+    one.add_argument("--rounds", type=whole_number(1, 20), default=1)
+    one.add_argument("--most-behind", type=float, help="with --check: points that we may hit less often than a peer")
+    one.add_argument("--most-over", type=float, help="with --check: percent that memory may get over its limit")
+    _output_options(one)
+
+    one = modes.add_parser("persistence", help="saving and loading snapshots")
+    _server_options(one)
+    one.add_argument("--keys", type=whole_number(600, 100_000_000), default=1_000_000)
+    one.add_argument("--rate", type=whole_number(100, 1_000_000), default=20_000, help="writes a second beside BGSAVE")
+    one.add_argument("--rounds", type=whole_number(1, 20), default=3)
+    _output_options(one)
+
     one = modes.add_parser("show", help="tables, chart and check of an earlier run")
     one.add_argument("file", metavar="FILE.json")
     one.add_argument("--least-kept", type=float, help="for a report of idle")
     one.add_argument("--most-milliseconds", type=float, help="for a report of startup")
+    one.add_argument("--most-behind", type=float, help="for a report of hits")
+    one.add_argument("--most-over", type=float, help="for a report of hits")
     _output_options(one)
     return parser
 
@@ -207,10 +278,14 @@ def measure(options: argparse.Namespace) -> report.Report:
     generator = load.find_load(options.load, cores.load) if options.mode in ("speed", "idle") else None
     metrics = {
         "speed": speed.METRICS,
+        "operations": operations.METRICS,
         "memory": memory.METRICS,
         "grow": grow.METRICS,
         "idle": idle.METRICS,
         "startup": startup.METRICS,
+        "hits": hits.METRICS,
+        "persistence": persistence.METRICS,
+        "publish": publish.METRICS,
     }[options.mode]
     result = report.Report(options.mode, "", metrics, _versions(specs, ports[0], cores.server), facts)
     if cores.server == cores.load:
@@ -231,7 +306,24 @@ def measure(options: argparse.Namespace) -> report.Report:
     if options.mode == "speed":
         assert generator is not None
         result.title = "Processor time, throughput and latency"
-        speed.measure(result, specs, generator, tests, settings=settings, ports=ports, core=cores.server)
+        words = shlex.split(options.server_options)
+        if words:
+            result.settings["server options"] = options.server_options
+        speed.measure(
+            result, specs, generator, tests, settings=settings, ports=ports, core=cores.server, options=words
+        )
+    elif options.mode == "operations":
+        result.title = f"Operations on {options.elements:,} elements, or {options.megabytes} MiB"
+        operations.measure(
+            result,
+            specs,
+            operations.pick_groups(options.groups),
+            sizes=operations.Sizes(options.elements, options.megabytes << 20),
+            rounds=options.rounds,
+            least=options.least_processor,
+            ports=ports,
+            core=cores.server,
+        )
     elif options.mode == "memory":
         result.title = f"Memory of {options.keys:,} keys or elements"
         shapes = memory.pick_shapes(options.shapes)
@@ -267,6 +359,63 @@ def measure(options: argparse.Namespace) -> report.Report:
             ports=ports,
             core=cores.server,
         )
+    elif options.mode == "publish":
+        files = machine.raise_open_file_limit(options.subscribers * len(specs) + 1000)
+        if files < options.subscribers * len(specs) + 100:
+            raise publish.PublishError(f"so many subscribers need more open files than the {files} allowed")
+        result.title = f"Messages to {options.subscribers:,} subscribers"
+        result.settings["protocol"] = f"RESP{options.protocol}"
+        publish.measure(
+            result,
+            specs,
+            settings=publish.Settings(
+                rounds=options.rounds,
+                depths=options.depths,
+                sizes=options.sizes,
+                subscribers=options.subscribers,
+                protocol=options.protocol,
+                least_processor=options.least_processor,
+            ),
+            ports=ports,
+            core=cores.server,
+        )
+    elif options.mode == "hits":
+        policies = options.policies.split(",")
+        unknown = [policy for policy in policies if policy not in hits.POLICIES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no policy: choose from {', '.join(hits.POLICIES)}")
+        result.title = f"Hits among {options.keys:,} keys, Zipf {options.exponent}, {options.samples} samples"
+        room = f"{options.bytes:,} bytes" if options.bytes else f"{options.share:.0%} of the keys"
+        result.settings["room for"] = room
+        result.settings["load"] = f"{options.requests:,} requests, {options.rate:,} a second"
+        hits.measure(
+            result,
+            specs,
+            policies,
+            rounds=options.rounds,
+            keys=options.keys,
+            share=options.share,
+            memory=options.bytes,
+            requests=options.requests,
+            rate=options.rate,
+            exponent=options.exponent,
+            samples=options.samples,
+            value=options.value,
+            ports=ports,
+            core=cores.server,
+        )
+    elif options.mode == "persistence":
+        result.title = f"Snapshots of {options.keys:,} mixed keys"
+        result.settings["writes beside BGSAVE"] = f"{options.rate:,} a second"
+        persistence.measure(
+            result,
+            specs,
+            keys=options.keys,
+            rate=options.rate,
+            rounds=options.rounds,
+            port=ports[0],
+            core=cores.server,
+        )
     else:
         result.title = "Time to first PONG"
         startup.measure(result, specs, rounds=options.rounds, port=ports[0], core=cores.server)
@@ -278,6 +427,7 @@ def check(result: report.Report, options: argparse.Namespace) -> list[str]:
     found = report.failures(result, options.limit, options.against) if options.limit else []
     found += report.absolute_failures(result, "kept", least=getattr(options, "least_kept", None))
     found += report.absolute_failures(result, "first_pong_ms", most=getattr(options, "most_milliseconds", None))
+    found += hits.failures(result, getattr(options, "most_behind", None), getattr(options, "most_over", None))
     return found
 
 
@@ -293,9 +443,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.insert(0, "speed")
     parser = build_parser()
     options = parser.parse_args(words)
-    bounds = (getattr(options, "least_kept", None), getattr(options, "most_milliseconds", None))
-    if options.check and not options.limit and bounds == (None, None):
-        parser.error("--check needs a limit: --limit, --least-kept or --most-milliseconds")
+    bounds = [getattr(options, name, None) for name in ("least_kept", "most_milliseconds", "most_behind", "most_over")]
+    if options.check and not options.limit and not any(bound is not None for bound in bounds):
+        parser.error("--check needs a limit: --limit, --least-kept, --most-milliseconds, --most-behind or --most-over")
     if options.chart and importlib.util.find_spec("matplotlib") is None:
         parser.error("--chart needs matplotlib: install the project's bench extra")
     if options.chart and not options.chart.endswith((".svg", ".png")):
@@ -325,6 +475,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load.LoadError,
         grow.GrowError,
         idle.IdleError,
+        publish.PublishError,
         wire.ServerError,
     ) as error:
         print(f"compare.py: {error}", file=sys.stderr)

@@ -186,9 +186,9 @@ TESTS: dict[str, Test] = {
         Test("incr", ("INCR", "counter:__rand_int__"), COUNTERS),
         Test(
             "multi",
-            ("MULTI", ";", "SET", "key:__rand_int__", VALUE, ";", "GET", "key:__rand_int__", ";", "EXEC"),
+            ("MULTI", ";", *(("SET", "key:__rand_int__", VALUE, ";") * 10), "EXEC"),
             STRINGS,
-            commands=4,
+            commands=12,
         ),
         Test("lpush", ("LPUSH", "mylist", VALUE), NOTHING, _without("mylist")),
         Test("rpush", ("RPUSH", "mylist", VALUE), NOTHING, _without("mylist")),

@@ -127,8 +127,10 @@ def measure(
     settings: Settings,
     ports: Sequence[int],
     core: int,
+    options: Sequence[str] = (),
 ) -> None:
-    """Run all tests at all depths against all servers and record the results in the report."""
+    """Run all tests at all depths against all servers and record the results in the report. Each of options is a word
+    of every server's command line, in which {port} stands for its port."""
     runnable = []
     for test in tests:
         if ";" in test.arguments and not load.has_sequences:
@@ -142,7 +144,8 @@ def measure(
             with contextlib.ExitStack() as stack:
                 servers = []
                 for spec, port in zip(specs, ports, strict=True):
-                    servers.append(stack.enter_context(Server(spec, port, core)))
+                    own = [word.replace("{port}", str(port)) for word in options]
+                    servers.append(stack.enter_context(Server(spec, port, core, own)))
                     servers[-1].pause()
                 for dataset in datasets:
                     group = [test for test in runnable if test.dataset is dataset]

@@ -45,7 +45,7 @@ class Connection:
     def call(self, *arguments: Argument) -> Reply:
         """Send one command and return its reply; raises ServerError for an error reply."""
         self.socket.sendall(encode(*arguments))
-        return self._read()
+        return self.read()
 
     def integer(self, *arguments: Argument) -> int:
         """Like `call`, for commands that answer an integer."""
@@ -64,7 +64,8 @@ class Connection:
         self._file.close()
         self.socket.close()
 
-    def _read(self) -> Reply:
+    def read(self) -> Reply:
+        """Return the next reply of a pipeline; raises ServerError for an error reply."""
         line = self._file.readline()
         if not line.endswith(LINE_END):
             raise ConnectionError("the server closed the connection")
@@ -84,7 +85,7 @@ class Connection:
                 raise ConnectionError("the server closed the connection")
             return data[:-2]
         if kind == b"*":
-            return None if rest == b"-1" else [self._read() for _ in range(int(rest))]
+            return None if rest == b"-1" else [self.read() for _ in range(int(rest))]
         raise ServerError(f"a reply that is not RESP2: {line[:80]!r}")
 
 
