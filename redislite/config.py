@@ -320,6 +320,8 @@ class Config:
             try:
                 if self._change_directory:
                     os.chdir(as_bytes(value))
+                    # The name as it was given means something else from here on.
+                    value = as_text(os.getcwdb())
                 else:
                     value = os.path.abspath(os.path.join(self._values["dir"], value)) if value else ""
                     os.stat(os.path.join(as_bytes(value), b"."))

@@ -385,7 +385,7 @@ class Percentiles(Kind):
 
 
 class KeyspaceEvents(Kind):
-    """Classes of events to publish; a str of their letters, in a fixed order, with `A` spelled out."""
+    """Classes of events to publish; a str of letters (`keyspace_events`), in a fixed order, with `A` spelled out."""
 
     ALL = "g$lshzxetd"
     LETTERS = ALL + "nKEm"
@@ -764,6 +764,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("protected-mode", BOOLEAN, True),
     Directive("proto-max-bulk-len", Memory(MEBIBYTE, LONG_MAX), 512 * MEBIBYTE),
     Directive("rdb-del-sync-files", BOOLEAN, False),
+    Directive("rdb-hash-field-expiry", Choice(("redis", "valkey")), "redis"),
     Directive("rdb-key-save-delay", ANY_INT, 0, HIDDEN),
     Directive("rdb-save-incremental-fsync", BOOLEAN, True),
     Directive("rdb-version-check", Choice(("strict", "relaxed")), "strict"),

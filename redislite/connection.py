@@ -1,4 +1,4 @@
-"""What the control plane knows of a client: its flags, its line in CLIENT LIST, its user, what it said of itself.
+"""What the control plane knows of a client: its flags, its line in CLIENT LIST, what it said of itself.
 
 The data plane's Connection holds what a request needs; this module reads it, and keeps in ``Connection.state`` what
 only commands of the Python tier care about. It holds no state of its own.
@@ -14,7 +14,6 @@ from redislite._core.reply_types import CommandError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redislite._core.client import Connection
-    from redislite.server import Server
 
 # Bits of Connection.flags, as in the data plane's state.pxd.
 CLIENT_CLOSE_AFTER_REPLY = 1
@@ -29,18 +28,36 @@ CLIENT_REPLY_SKIP = 256
 CLIENT_REPLY_SKIP_NEXT = 512
 CLIENT_WAITS_WRITABLE = 2048
 CLIENT_MONITOR = 4096
+CLIENT_IN_EXEC = 2097152
 CLIENT_INTERNAL = 8192
+CLIENT_PUBSUB = 1 << 22
+CLIENT_IMPORT_SOURCE = 1 << 27
+CLIENT_DIRTY_WATCH = 524288
+CLIENT_IN_EXEC = 2097152
+
+# Bits of Connection.tracking, as in the data plane's tracking.pxd.
+TRACKING_ON = 1
+TRACKING_BCAST = 2
+TRACKING_OPTIN = 4
+TRACKING_OPTOUT = 8
+TRACKING_NOLOOP = 16
+TRACKING_CACHING = 32
+TRACKING_BROKEN = 64
 
 # The letters of `flags=`, in its order. A postponed client shows as blocked, which is what it is to its user.
 _FLAG_LETTERS = (
     (CLIENT_MONITOR, "O"),
+    (CLIENT_PUBSUB, "P"),
     (CLIENT_BLOCKED | CLIENT_POSTPONED, "b"),
+    (CLIENT_DIRTY_WATCH, "d"),
     (CLIENT_CLOSE_AFTER_REPLY, "c"),
     (CLIENT_CLOSE_NOW, "A"),
     (CLIENT_UNIX, "U"),
     (CLIENT_NO_EVICT, "e"),
     (CLIENT_NO_TOUCH, "T"),
+    (CLIENT_IMPORT_SOURCE, "I"),
 )
+_TRACKING_LETTERS = ((TRACKING_ON, "t"), (TRACKING_BROKEN, "R"), (TRACKING_BCAST, "B"))
 # Every letter that some version shows, so that a filter may name it.
 KNOWN_FLAG_LETTERS = frozenset("bcdeirtuxABEIMNOPRSTU")
 KNOWN_CAPABILITIES = {"redirect": "r"}
@@ -55,7 +72,6 @@ CLIENT_TYPES = {
 }
 
 DEFAULT_USER = "default"
-WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 
 # A reply buffer grows to the one and shrinks to the other in the original; bytes.
 _REPLY_BUFFER_MAX = 16384
@@ -108,58 +124,24 @@ def checked_name(value: bytes) -> str:
     return value.decode("ascii")
 
 
-# --- users
-
-
-def authenticate(server: Server, connection: Connection, user: bytes, password: bytes) -> bool:
-    """Makes the connection this user's if the password is right; else nothing changes.
-
-    The one place that decides it: AUTH and HELLO come here.
-    """
-    expected = server.config["requirepass"]
-    if user.decode("utf-8", "surrogateescape") != DEFAULT_USER:
-        return False
-    if expected:
-        from hmac import compare_digest  # some milliseconds of imports that a start without passwords need not pay
-
-        if not compare_digest(expected, password):
-            return False
-    connection.authenticated = True
-    connection.user = DEFAULT_USER
-    return True
-
-
-def needs_password(server: Server) -> bool:
-    """Whether the default user has a password, so that new connections must authenticate."""
-    return bool(server.config["requirepass"])
-
-
-def user_exists(server: Server, user: bytes) -> bool:
-    """Whether there is such a user."""
-    return user == DEFAULT_USER.encode()
-
-
-def become_default_user(server: Server, connection: Connection) -> None:
-    """Makes the connection the default user's, who is in only where he has no password."""
-    connection.user = DEFAULT_USER
-    connection.authenticated = not needs_password(server)
-
-
 # --- what others see of a client
 
 
 def describe_flags(connection: Connection) -> str:
     """The letters of `flags=`; N where there is none."""
     flags = connection.flags
-    return "".join(letter for bits, letter in _FLAG_LETTERS if flags & bits) or "N"
+    options = connection.tracking[0] if connection.tracking is not None else 0
+    letters = [letter for bits, letter in _FLAG_LETTERS if flags & bits]
+    letters += [letter for bits, letter in _TRACKING_LETTERS if options & bits]
+    return ("x" if connection.queued_commands >= 0 else "") + "".join(letters) or "N"
 
 
 def type_of(connection: Connection) -> str:
     """The kind of client that CLIENT LIST TYPE and the output limits speak of; a monitor is a normal client there.
 
-    Replicas, masters and subscribers come with the commands that make a client one; until then all are normal.
+    Replicas and masters come with the commands that make a client one.
     """
-    return "normal"
+    return "pubsub" if connection.flags & CLIENT_PUBSUB else "normal"
 
 
 def host_of(connection: Connection) -> str:
@@ -191,25 +173,29 @@ def _reply_buffer_size(peak: int) -> int:
 def describe(connection: Connection) -> str:
     """The client's line in CLIENT LIST, without the line's end.
 
-    Sizes are bytes, times seconds. Transactions, subscriptions, watched keys and redirection show what a client without
+    Sizes are bytes, times seconds. Transactions, subscriptions and watched keys show what a client without
     any shows.
     """
     sizes = connection.statistics
+    channels, patterns, sharded_channels = connection.subscription_counts
     capacity = sizes["reply_capacity"]
     # The first buffer's worth of output counts as the fixed buffer, what goes beyond it as the list.
     listed = max(0, capacity - _REPLY_BUFFER_MAX)
+    redirect = connection.tracking[1] if connection.tracking is not None else -1
     events = "rw" if connection.flags & CLIENT_WAITS_WRITABLE else "r"
     return (
         f"id={connection.id} addr={connection.address or ''} laddr={connection.local_address or ''} "
         f"fd={connection.fileno} name={connection.name or ''} age={age_of(connection)} idle={idle_of(connection)} "
         f"flags={describe_flags(connection)} capa={capabilities_of(connection)} db={connection.database} "
-        f"sub=0 psub=0 ssub=0 multi=-1 watch=0 "
-        f"qbuf={sizes['query']} qbuf-free={sizes['query_free']} argv-mem={sizes['arguments']} multi-mem=0 "
+        f"sub={channels} psub={patterns} ssub={sharded_channels} "
+        f"multi={connection.queued_commands} watch={connection.watched_keys} "
+        f"qbuf={sizes['query']} qbuf-free={sizes['query_free']} argv-mem={sizes['arguments']} "
+        f"multi-mem={sizes['transaction']} "
         f"rbs={_reply_buffer_size(sizes['reply_peak'])} rbp={min(sizes['reply_peak'], _REPLY_BUFFER_MAX)} "
         f"obl={min(sizes['reply_pending'], _REPLY_BUFFER_MAX)} "
         f"oll={max(1, sizes['reply_chunks'] - 1) if listed else 0} omem={listed} "
         f"tot-mem={sizes['memory']} events={events} cmd={connection.last_command} "
-        f"user={connection.user or DEFAULT_USER} redir=-1 resp={connection.protocol} "
+        f"user={connection.user or DEFAULT_USER} redir={redirect} resp={connection.protocol} "
         f"lib-name={connection.library_name or ''} lib-ver={connection.library_version or ''} "
         f"tot-net-in={sizes['input_bytes']} tot-net-out={sizes['output_bytes']} tot-cmds={sizes['commands']}"
     )

@@ -11,9 +11,12 @@ import os
 import resource
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 
 from redislite._core.engine import COMPILER_VERSION
+from redislite.persistence.append_only import KIND as REWRITE_CHILD
+from redislite.persistence.append_only import OFF
+from redislite.persistence.snapshots import KIND as SNAPSHOT_CHILD
 from redislite.version import REDIS_VERSION, VERSION, build_id
 
 TYPE_CHECKING = False
@@ -43,14 +46,13 @@ class Metrics:
         self.startup_memory: int | None = engine.memory["used"] if engine is not None else None
         # The identity of the data set: master_replid.
         self.replication_id = os.urandom(20).hex()
-        # Refused by AUTH, or by the rules for commands, keys and channels.
-        self.denied_authentications = 0
-        self.denied_commands = 0
-        self.denied_keys = 0
-        self.denied_channels = 0
+        # Microseconds spent in cron.
+        self.cron_us = 0.0
+        # How often users were denied what, by the access log's words.
+        self.denied: Counter[str] = Counter()
         # For how long CLIENT LIST remembers the peak of a client's output; -1: for ever.
         self._rates: dict[str, deque[float]] = {name: deque(maxlen=RATE_SAMPLES) for name in _RATED}
-        self._last_counts: dict[str, int] = {}
+        self._last_counts: dict[str, float] = {}
         self._last_time = 0.0
 
     def change_replication_id(self) -> None:
@@ -65,7 +67,8 @@ class Metrics:
         elapsed = now - self._last_time
         if self._last_counts and elapsed < RATE_PERIOD - PERIOD_TOLERANCE:
             return
-        counts = {name: engine.statistics[name] for name in _RATED}
+        statistics = engine.statistics | {"loop_us": engine.loop_statistics["us"]}
+        counts = {name: statistics[name] for name in _RATED}
         if self._last_counts:
             for name, count in counts.items():
                 # Counters that were reset meanwhile begin anew.
@@ -80,13 +83,13 @@ class Metrics:
 
     def reset(self) -> None:
         """Begin anew, as CONFIG RESETSTAT does."""
-        self.denied_authentications = self.denied_commands = self.denied_keys = self.denied_channels = 0
+        self.denied.clear()
         self._last_counts = {}
         for samples in self._rates.values():
             samples.clear()
 
 
-_RATED = ("commands_processed", "input_bytes", "output_bytes")
+_RATED = ("commands_processed", "input_bytes", "output_bytes", "loop_turns", "loop_us")
 
 
 def info_text(server: Server, names: Sequence[str] = ()) -> str:
@@ -152,6 +155,7 @@ def _listeners(server: Server) -> Iterable[str]:
 
 def _clients_section(server: Server) -> list[str]:
     memory = server.engine.memory
+    waiting = server.engine.waiting_statistics
     return [
         f"connected_clients:{server.engine.connections_count}",
         "cluster_connections:0",
@@ -159,13 +163,13 @@ def _clients_section(server: Server) -> list[str]:
         f"client_recent_max_input_buffer:{memory['largest_input']}",
         f"client_recent_max_output_buffer:{memory['largest_output']}",
         f"blocked_clients:{server.engine.blocked_clients + server.pause.postponed}",
-        "tracking_clients:0",
-        "pubsub_clients:0",
-        "watching_clients:0",
-        "clients_in_timeout_table:0",
-        "total_watched_keys:0",
-        "total_blocking_keys:0",
-        "total_blocking_keys_on_nokey:0",
+        f"tracking_clients:{server.engine.tracking_statistics['clients']}",
+        f"pubsub_clients:{server.engine.pubsub_statistics['clients']}",
+        f"watching_clients:{waiting['watching_clients']}",
+        f"clients_in_timeout_table:{waiting['timed_clients']}",
+        f"total_watched_keys:{waiting['watched_keys']}",
+        f"total_blocking_keys:{waiting['keys']}",
+        f"total_blocking_keys_on_nokey:{waiting['keys_also_missing']}",
         f"paused_reason:{server.pause.reason}",
         f"paused_actions:{server.pause.mode}",
         f"paused_timeout_milliseconds:{server.pause.remaining_ms}",
@@ -181,12 +185,14 @@ class MemoryFigures:
         self.used: int = memory["used"]
         self.peak: int = memory["peak"]
         self.startup: int = self.used if startup is None else startup
-        self.clients: int = memory["clients"]
+        self.clients: int = memory["normal_clients"]
+        self.replicas: int = memory["replica_clients"]
+        self.uncounted: int = memory["uncounted"]
         self.tables: int = memory["tables"]
         # The heap's own share of the process: what it has from the system, for small blocks and for large ones.
         self.heap: int = max(memory["mapped"] + memory["large"], self.used)
         self.resident = resident_bytes()
-        self.overhead = self.startup + self.clients + self.tables
+        self.overhead = self.startup + self.clients + self.replicas + self.tables
         self.dataset = max(0, self.used - self.overhead)
         net = self.used - self.startup
         self.dataset_percent = min(100.0, self.dataset * 100 / net) if net > 0 else 0.0
@@ -288,13 +294,13 @@ def _memory_section(server: Server) -> list[str]:
         f"rss_overhead_bytes:{figures.resident - figures.heap}",
         f"mem_fragmentation_ratio:{_ratio(figures.resident, figures.used):.2f}",
         f"mem_fragmentation_bytes:{figures.resident - figures.used}",
-        "mem_not_counted_for_evict:0",
+        f"mem_not_counted_for_evict:{figures.uncounted}",
         "mem_replication_backlog:0",
         "mem_total_replication_buffers:0",
-        "mem_clients_slaves:0",
+        f"mem_clients_slaves:{figures.replicas}",
         f"mem_clients_normal:{figures.clients}",
         "mem_cluster_links:0",
-        "mem_aof_buffer:0",
+        f"mem_aof_buffer:{server.append_only.log.waiting}",
         "mem_allocator:redislite",
         f"mem_overhead_db_hashtable_rehashing:{figures.rehashing_bytes}",
         "active_defrag_running:0",
@@ -304,44 +310,72 @@ def _memory_section(server: Server) -> list[str]:
 
 
 def _persistence_section(server: Server) -> list[str]:
-    started = int(time.time() - (time.monotonic() - server.started_monotonic))
-    return [
-        "loading:0",
+    child = server.children.active
+    report = child.report if child is not None else None
+    snapshots = server.snapshots
+    loading = server.loading
+    append_only = server.append_only
+    lines = [
+        f"loading:{int(loading.active)}",
         "async_loading:0",
-        "current_cow_peak:0",
-        "current_cow_size:0",
-        "current_cow_size_age:0",
-        "current_fork_perc:0.00",
-        "current_save_keys_processed:0",
-        "current_save_keys_total:0",
+        f"current_cow_peak:{report.copied_peak if report is not None else 0}",
+        f"current_cow_size:{report.copied if report is not None else 0}",
+        f"current_cow_size_age:{child.copied_age if child is not None else 0}",
+        f"current_fork_perc:{child.percent if child is not None else 0:.2f}",
+        f"current_save_keys_processed:{report.keys if report is not None else 0}",
+        f"current_save_keys_total:{child.keys_total if child is not None else 0}",
         f"rdb_changes_since_last_save:{server.engine.dirty}",
-        "rdb_bgsave_in_progress:0",
-        f"rdb_last_save_time:{started}",
-        "rdb_last_bgsave_status:ok",
-        "rdb_last_bgsave_time_sec:-1",
-        "rdb_current_bgsave_time_sec:-1",
-        "rdb_saves:0",
-        "rdb_last_cow_size:0",
-        "rdb_last_load_keys_expired:0",
-        "rdb_last_load_keys_loaded:0",
-        "aof_enabled:0",
-        "aof_rewrite_in_progress:0",
-        "aof_rewrite_scheduled:0",
-        "aof_last_rewrite_time_sec:-1",
-        "aof_current_rewrite_time_sec:-1",
-        "aof_last_bgrewrite_status:ok",
-        "aof_rewrites:0",
-        "aof_rewrites_consecutive_failures:0",
-        "aof_last_write_status:ok",
-        "aof_last_cow_size:0",
+        f"rdb_bgsave_in_progress:{int(snapshots.is_running)}",
+        f"rdb_last_save_time:{snapshots.last_save}",
+        f"rdb_last_bgsave_status:{'ok' if snapshots.last_succeeded else 'err'}",
+        f"rdb_last_bgsave_time_sec:{snapshots.last_seconds}",
+        f"rdb_current_bgsave_time_sec:{snapshots.running_seconds}",
+        f"rdb_saves:{snapshots.saves}",
+        f"rdb_last_cow_size:{server.children.last_copied.get(SNAPSHOT_CHILD, 0)}",
+        f"rdb_last_load_keys_expired:{snapshots.keys_expired}",
+        f"rdb_last_load_keys_loaded:{snapshots.keys_loaded}",
+        f"aof_enabled:{int(append_only.state != OFF)}",
+        f"aof_rewrite_in_progress:{int(append_only.is_rewriting)}",
+        f"aof_rewrite_scheduled:{int(append_only.scheduled)}",
+        f"aof_last_rewrite_time_sec:{append_only.last_rewrite_seconds}",
+        f"aof_current_rewrite_time_sec:{append_only.rewriting_seconds}",
+        f"aof_last_bgrewrite_status:{'ok' if append_only.last_rewrite_succeeded else 'err'}",
+        f"aof_rewrites:{append_only.rewrites}",
+        f"aof_rewrites_consecutive_failures:{append_only.failures}",
+        f"aof_last_write_status:{'err' if append_only.log.error else 'ok'}",
+        f"aof_last_cow_size:{server.children.last_copied.get(REWRITE_CHILD, 0)}",
         "module_fork_in_progress:0",
         "module_fork_last_cow_size:0",
     ]
+    if append_only.state != OFF:
+        lines += [
+            f"aof_current_size:{append_only.size}",
+            f"aof_base_size:{append_only.base_size}",
+            f"aof_pending_rewrite:{int(append_only.scheduled)}",
+            f"aof_buffer_length:{append_only.log.waiting}",
+            f"aof_pending_bio_fsync:{int(append_only.log.syncing)}",
+            f"aof_delayed_fsync:{append_only.log.delayed}",
+        ]
+    if loading.active:
+        lines += [
+            f"loading_start_time:{int(loading.started)}",
+            f"loading_total_bytes:{loading.total}",
+            f"loading_rdb_used_mem:{loading.used_memory}",
+            f"loading_loaded_bytes:{loading.loaded}",
+            f"loading_loaded_perc:{loading.percent:.2f}",
+            f"loading_eta_seconds:{loading.remaining_seconds}",
+        ]
+    return lines
 
 
 def _stats_section(server: Server) -> list[str]:
     statistics = server.engine.statistics
+    pubsub = server.engine.pubsub_statistics
+    tracking = server.engine.tracking_statistics
     metrics = server.metrics
+    loop = server.engine.loop_statistics
+    turns = metrics.rate("loop_turns")
+    exceeded_ms, exceeded_total_ms = server.engine.eviction_exceeded_ms
     return [
         f"total_connections_received:{statistics['connections_received']}",
         f"total_commands_processed:{statistics['commands_processed']}",
@@ -363,18 +397,18 @@ def _stats_section(server: Server) -> list[str]:
         f"expired_stale_perc:{statistics['expired_stale_percent']:.2f}",
         f"expired_time_cap_reached_count:{statistics['expired_time_cap_reached']}",
         f"expire_cycle_cpu_milliseconds:{statistics['expire_cycle_us'] // 1000}",
-        "evicted_keys:0",
-        "evicted_clients:0",
-        "evicted_scripts:0",
-        "total_eviction_exceeded_time:0",
-        "current_eviction_exceeded_time:0",
+        f"evicted_keys:{statistics['evicted_keys']}",
+        f"evicted_clients:{statistics['evicted_clients']}",
+        f"evicted_scripts:{statistics['evicted_scripts']}",
+        f"total_eviction_exceeded_time:{exceeded_total_ms}",
+        f"current_eviction_exceeded_time:{exceeded_ms}",
         f"keyspace_hits:{statistics['keyspace_hits']}",
         f"keyspace_misses:{statistics['keyspace_misses']}",
-        "pubsub_channels:0",
-        "pubsub_patterns:0",
-        "pubsubshard_channels:0",
-        "latest_fork_usec:0",
-        "total_forks:0",
+        f"pubsub_channels:{pubsub['channels']}",
+        f"pubsub_patterns:{pubsub['patterns']}",
+        f"pubsubshard_channels:{pubsub['sharded_channels']}",
+        f"latest_fork_usec:{server.children.fork_us}",
+        f"total_forks:{server.children.forks}",
         "migrate_cached_sockets:0",
         "slave_expires_tracked_keys:0",
         "active_defrag_hits:0",
@@ -383,9 +417,9 @@ def _stats_section(server: Server) -> list[str]:
         "active_defrag_key_misses:0",
         "total_active_defrag_time:0",
         "current_active_defrag_time:0",
-        "tracking_total_keys:0",
-        "tracking_total_items:0",
-        "tracking_total_prefixes:0",
+        f"tracking_total_keys:{tracking['keys']}",
+        f"tracking_total_items:{tracking['items']}",
+        f"tracking_total_prefixes:{tracking['prefixes']}",
         "unexpected_error_replies:0",
         f"total_error_replies:{statistics['error_replies']}",
         "dump_payload_sanitizations:0",
@@ -397,10 +431,16 @@ def _stats_section(server: Server) -> list[str]:
         f"client_output_buffer_limit_disconnections:{statistics['output_limit_disconnections']}",
         "reply_buffer_shrinks:0",
         "reply_buffer_expands:0",
-        f"acl_access_denied_auth:{metrics.denied_authentications}",
-        f"acl_access_denied_cmd:{metrics.denied_commands}",
-        f"acl_access_denied_key:{metrics.denied_keys}",
-        f"acl_access_denied_channel:{metrics.denied_channels}",
+        f"eventloop_cycles:{loop['turns']}",
+        f"eventloop_duration_sum:{loop['us']:.0f}",
+        f"eventloop_duration_cmd_sum:{loop['command_us']:.0f}",
+        f"instantaneous_eventloop_cycles_per_sec:{turns:.0f}",
+        f"instantaneous_eventloop_duration_usec:{metrics.rate('loop_us') / turns if turns else 0:.0f}",
+        f"acl_access_denied_auth:{metrics.denied['auth']}",
+        f"acl_access_denied_cmd:{metrics.denied['command']}",
+        f"acl_access_denied_key:{metrics.denied['key']}",
+        f"acl_access_denied_channel:{metrics.denied['channel']}",
+        f"acl_access_denied_db:{metrics.denied['database']}",
     ]
 
 
@@ -508,6 +548,16 @@ def _keyspace_section(server: Server) -> list[str]:
     return lines
 
 
+def _debug_section(server: Server) -> list[str]:
+    loop = server.engine.loop_statistics
+    return [
+        "eventloop_duration_aof_sum:0",
+        f"eventloop_duration_cron_sum:{server.metrics.cron_us:.0f}",
+        f"eventloop_duration_max:{loop['longest_us']:.0f}",
+        f"eventloop_cmd_per_cycle_max:{loop['most_commands']}",
+    ]
+
+
 _SECTIONS: dict[str, tuple[str, Section]] = {
     "server": ("Server", _server_section),
     "clients": ("Clients", _clients_section),
@@ -522,11 +572,13 @@ _SECTIONS: dict[str, tuple[str, Section]] = {
     "latencystats": ("Latencystats", _latencystats_section),
     "cluster": ("Cluster", _cluster_section),
     "keyspace": ("Keyspace", _keyspace_section),
+    "debug": ("Debug", _debug_section),
 }
 _DETAILED = ("commandstats", "latencystats")
+_ASKED_FOR = ("debug",)  # shown only by name
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "default": tuple(name for name in _SECTIONS if name not in _DETAILED),
-    "all": tuple(_SECTIONS),
-    "everything": tuple(_SECTIONS),
+    "default": tuple(name for name in _SECTIONS if name not in _DETAILED + _ASKED_FOR),
+    "all": tuple(name for name in _SECTIONS if name not in _ASKED_FOR),
+    "everything": tuple(name for name in _SECTIONS if name not in _ASKED_FOR),
     "module_list": ("modules",),
 }

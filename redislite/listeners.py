@@ -244,7 +244,7 @@ class Listeners:
             return MAXIMUM_CLIENTS_ERROR
         if listener.is_unix:
             return b""
-        if server.config["protected-mode"] and not server.config["requirepass"] and not is_loopback(host):
+        if server.config["protected-mode"] and server.users.default.any_password and not is_loopback(host):
             return PROTECTED_MODE_ERROR
         limit = server.config["connection-rate-limit"]
         if limit:

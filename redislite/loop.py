@@ -248,6 +248,13 @@ class Loop:
                 self._fire(now)
             more = self.before_sleep()
 
+    def serve_ready(self) -> None:
+        """Serves what is ready and due now, without waiting: for work that takes long, between its parts."""
+        for fd, events in self._backend.wait(0.0, EVENTS_PER_TURN):
+            self._handlers[fd](events)
+        self._fire(time.monotonic())
+        self.before_sleep()
+
     def _fire(self, now: float) -> None:
         while self._timers and self._timers[0].due <= now:
             timer = heapq.heappop(self._timers)

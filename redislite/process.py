@@ -179,6 +179,15 @@ def set_title(text: str, name: str = PROGRAM) -> bool:
     return True
 
 
+def huge_pages_are_on() -> bool:
+    """Whether the system gives huge pages to processes that did not ask for them."""
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
+            return "[always]" in file.read()
+    except OSError:
+        return False
+
+
 class OomScore:
     """Keeps the kernel's out-of-memory score of the process as `oom-score-adj` and `oom-score-adj-values` say.
 
@@ -196,9 +205,10 @@ class OomScore:
         config.on_change("oom-score-adj", observer)
         config.on_change("oom-score-adj-values", observer)
 
-    def apply(self, role: int | None = None) -> bool:
-        """Write the score that is in effect, for a role other than `role` if given (a child's own)."""
+    def apply(self, role: int | None = None, pid: int | None = None) -> bool:
+        """Write the score that is in effect, for a role other than `role` if given, into another process if given."""
         mode = self._config["oom-score-adj"]
+        path = self.PATH if pid is None else f"/proc/{pid}/oom_score_adj"
         try:
             if self._initial is None:
                 if mode == "no":
@@ -209,7 +219,7 @@ class OomScore:
             if mode != "no":
                 value = self._config["oom-score-adj-values"][self.role if role is None else role]
                 score = max(LOWEST_SCORE, min(HIGHEST_SCORE, value + (self._initial if mode == "yes" else 0)))
-            with open(self.PATH, "w", encoding="ascii") as file:
+            with open(path, "w", encoding="ascii") as file:
                 file.write(str(score))
         except (OSError, ValueError) as error:
             self._log.warning(f"Unable to write oom_score_adj: {getattr(error, 'strerror', None) or error}")
@@ -220,4 +230,4 @@ class OomScore:
 
     def _changed(self, _config: Config, _name: str) -> None:
         if not self.apply():
-            raise ConfigError("Failed to apply new oom_score_adj configuration, check server logs.")
+            raise ConfigError("Failed to set current oom_score_adj. Check server logs.")

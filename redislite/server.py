@@ -15,29 +15,50 @@ import sys
 import time
 from functools import partial
 
+from redislite._core.child import disable_huge_pages
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
 from redislite._core.row import rows_of
+from redislite.acl.files import AclFileError, configured_rules, load_configured
+from redislite.acl.users import Users
 from redislite.command_log import CommandLog
-from redislite.commands import configuration, connection, debugging, introspection, observability
+from redislite.commands import (
+    acl,
+    configuration,
+    connection,
+    debugging,
+    introspection,
+    observability,
+    persistence,
+    pubsub,
+    tracking,
+)
 from redislite.commands import server as server_commands
 from redislite.config import Config, ConfigError
+from redislite.connection import CLIENT_PUBSUB, CLIENT_UNIX
 from redislite.info import Metrics
+from redislite.keyspace_events import event_classes
 from redislite.latency import LatencyMonitor
 from redislite.listeners import ListenError, Listeners
 from redislite.log import VERBOSE, Log
 from redislite.loop import READABLE, WRITABLE, Loop
 from redislite.pause import PauseState
+from redislite.persistence.append_only import AppendOnlyFile
+from redislite.persistence.child import ChildRunner
+from redislite.persistence.loading import Loading, LoadingStopped
+from redislite.persistence.refusal import WriteRefusal
+from redislite.persistence.snapshots import LoadError, Snapshots
 from redislite.process import (
     OomScore,
     Supervisor,
     daemonize,
+    huge_pages_are_on,
     pid_file_path,
     remove_pid_file,
     set_title,
     title_text,
     write_pid_file,
 )
+from redislite.shutdown import Ending
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
@@ -46,11 +67,25 @@ if TYPE_CHECKING:
     from redislite._core.client import Connection
 
 # Modules whose decorated functions are commands of the Python tier.
-COMMAND_MODULES = (connection, server_commands, configuration, observability, debugging, introspection)
+COMMAND_MODULES = (
+    connection,
+    server_commands,
+    configuration,
+    observability,
+    debugging,
+    introspection,
+    pubsub,
+    acl,
+    tracking,
+    persistence,
+)
 
 RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
 COLLECTION_PERIOD = 10.0  # seconds between garbage collections
-CLIENT_UNIX = 16  # flag of a connection through a Unix socket
+
+# What maxmemory-policy compares keys by, and whether all keys are candidates: bits of the data plane's eviction.pxd.
+POLICY_MEASURES = {"lru": 1, "lfu": 2, "ttl": 4, "random": 8}
+POLICY_ALL_KEYS = 16
 
 # Directives that set a field of the data plane's settings, as they are.
 ENGINE_SETTINGS = {
@@ -64,11 +99,18 @@ ENGINE_SETTINGS = {
     "active-expire-effort": "expire_effort",
     "activerehashing": "active_rehashing",
     "maxmemory": "max_memory",
+    "maxmemory-clients": "max_client_memory",
+    "maxmemory-samples": "eviction_samples",
+    "maxmemory-eviction-tenacity": "eviction_tenacity",
+    "maxmemory-warning-percent": "memory_warning_percent",
+    "lazyfree-lazy-eviction": "lazy_eviction",
     "lfu-log-factor": "lfu_log_factor",
     "lfu-decay-time": "lfu_decay_minutes",
     "lazyfree-lazy-user-del": "lazy_user_delete",
     "lazyfree-lazy-user-flush": "lazy_user_flush",
     "lazyfree-lazy-expire": "lazy_expire",
+    "lazyfree-lazy-server-del": "lazy_server_delete",
+    "import-mode": "import_mode",
     "hz": "hz",
     "hll-sparse-max-bytes": "hll_sparse_max_bytes",
     "zset-max-listpack-entries": "zset_max_listpack_entries",
@@ -82,6 +124,8 @@ ENGINE_SETTINGS = {
     "list-compress-depth": "list_compress_depth",
     "stream-node-max-bytes": "stream_node_max_bytes",
     "stream-node-max-entries": "stream_node_max_entries",
+    "rdbcompression": "rdb_compression",
+    "tracking-table-max-keys": "tracking_max_keys",
 }
 
 
@@ -101,7 +145,17 @@ class Server:
         self.command_log = CommandLog(config)
         self.latency = LatencyMonitor(config)
         self.metrics = Metrics(self.engine)
+        self.users = Users(self)
+        load_configured(self.users, config)
+        config.user_rules = partial(configured_rules, self.users)
         self.pause = PauseState(self)
+        self.children = ChildRunner(self)
+        self.loading = Loading(self)
+        self.refusal = WriteRefusal(self.engine)
+        self.snapshots = Snapshots(self)
+        self.append_only = AppendOnlyFile(self)
+        self.ending = Ending(self)
+        self.ending.steps.append(self.append_only.shut_down)
         self.monitors: set[Connection] = set()
         self.run_id = os.urandom(20).hex()
         self.config_path = config.path
@@ -112,7 +166,6 @@ class Server:
         self.supervisor: Supervisor | None = None
         self.oom_score: OomScore | None = None
         self._pid_file = ""
-        self._signals: list[int] = []
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
         self._next_collection = 0.0
         self._next_second = 0.0
@@ -140,7 +193,12 @@ class Server:
             self._apply_setting(config, name)
         for name, apply in (
             ("client-output-buffer-limit", self._apply_output_limits),
+            ("maxmemory", self._warn_of_limit),
             ("maxmemory-policy", self._apply_policy),
+            ("rdb-version-check", self._apply_format),
+            ("sanitize-dump-payload", self._apply_format),
+            ("rdb-hash-field-expiry", self._apply_format),
+            ("notify-keyspace-events", self._apply_notifications),
             ("requirepass", self._apply_password),
             ("maxclients", self._apply_maximum_clients),
             ("port", self._apply_address),
@@ -149,25 +207,45 @@ class Server:
             config.on_change(name, apply)
         self._apply_output_limits(config, "")
         self._apply_policy(config, "")
+        self._apply_format(config, "")
+        self._apply_notifications(config, "")
 
     def _apply_setting(self, config: Config, name: str) -> None:
         self.engine.set(ENGINE_SETTINGS[name], int(config[name]))
 
     def _apply_output_limits(self, config: Config, _name: str) -> None:
-        hard, soft, seconds = config["client-output-buffer-limit"]["normal"]
-        self.engine.set("output_hard_limit", hard)
-        self.engine.set("output_soft_limit", soft)
-        self.engine.set("output_soft_seconds", seconds)
+        for group, prefix in (("normal", "output"), ("slave", "replica"), ("pubsub", "pubsub")):
+            hard, soft, seconds = config["client-output-buffer-limit"][group]
+            self.engine.set(f"{prefix}_hard_limit", hard)
+            self.engine.set(f"{prefix}_soft_limit", soft)
+            self.engine.set(f"{prefix}_soft_seconds", seconds)
 
     def _apply_policy(self, config: Config, _name: str) -> None:
-        self.engine.set("lfu", config["maxmemory-policy"].endswith("lfu"))
+        scope, _, measure = config["maxmemory-policy"].partition("-")
+        policy = POLICY_MEASURES.get(measure, 0)
+        self.engine.set("lfu", measure == "lfu")
+        self.engine.set("eviction_policy", policy | POLICY_ALL_KEYS if scope == "allkeys" else policy)
+        self.engine.set("rdb_access", {"lru": 1, "lfu": 2}.get(measure, 0))
+
+    def _apply_format(self, config: Config, _name: str) -> None:
+        self.engine.set("rdb_relaxed", config["rdb-version-check"] == "relaxed")
+        self.engine.set("sanitize_payload", ("no", "yes", "clients").index(config["sanitize-dump-payload"]))
+        self.engine.set("rdb_valkey_fields", config["rdb-hash-field-expiry"] == "valkey")
+
+    def _apply_notifications(self, config: Config, _name: str) -> None:
+        self.engine.notify_classes = event_classes(config["notify-keyspace-events"])
+
+    def _warn_of_limit(self, config: Config, _name: str) -> None:
+        used = self.engine.memory["used"]
+        if 0 < config["maxmemory"] < used:
+            self.log.warning(
+                f"maxmemory is {config['maxmemory']} bytes now, which is less than the {used} bytes used. Keys are "
+                "evicted, or writes refused, as maxmemory-policy says."
+            )
 
     def _apply_password(self, config: Config, _name: str) -> None:
-        # As with the original's default user: who is in without a password stays in when one is set; taking the
-        # password away lets everybody in.
-        if not config["requirepass"]:
-            for client in self.engine.all_connections():
-                client.authenticated = True
+        # Who is in without a password stays in when one is set; taking the password away lets everybody in.
+        self.users.set_default_password(config["requirepass"])
 
     def _apply_maximum_clients(self, config: Config, _name: str) -> None:
         wanted = config["maxclients"]
@@ -199,6 +277,8 @@ class Server:
         engine.on_log = self._log_line
         engine.on_blocked = self._time_out_later
         engine.on_exception = self._log_exception
+        engine.on_denied = self.users.deny
+        engine.on_flushed = self.snapshots.flushed
         self.loop.before_sleep = engine.before_sleep
 
     def welcome(self, fd: int, address: str, local_address: str, is_unix: bool) -> None:
@@ -206,8 +286,7 @@ class Server:
         client = self.engine.connect(fd, address, local_address)
         if is_unix:
             client.set_flag(CLIENT_UNIX, True)
-        if self.config["requirepass"]:
-            client.authenticated = False
+        self.users.welcome(client)
         self.loop.add(fd, client.ready)
         if self.log.level <= VERBOSE:
             self.log.verbose(f"Accepted {address}")
@@ -254,11 +333,16 @@ class Server:
         config = self.config
         hz = config["hz"]
         self.loop.call_later(1.0 / hz, self._cron)
-        if self._signals:
-            self._handle_signals()
+        begun = time.perf_counter()
         if self.cron_paused:
             return
+        self.ending.answer()
+        if self.ending.done or self.loading.active:
+            return
         self.cron_count += 1
+        self.children.poll()
+        self.append_only.cron()
+        self.snapshots.cron()
         share = 25 + 2 * (config["active-expire-effort"] - 1)  # percent of the time, at the most
         self.engine.cron(share * 10000 // hz)
         now = time.monotonic()
@@ -270,20 +354,25 @@ class Server:
                 self._next_collection = now + COLLECTION_PERIOD
                 gc.collect(1)
         self.metrics.sample(self.engine)
+        self.metrics.cron_us += (time.perf_counter() - begun) * 1e6
 
     def _close_idle(self, seconds: int) -> None:
         oldest = self.engine.now_ms - seconds * 1000
         for client in self.engine.all_connections():
-            if client.active_ms < oldest and client not in self.monitors:
+            if client.active_ms < oldest and client not in self.monitors and not client.flags & CLIENT_PUBSUB:
                 self.log.verbose("Closing idle client")
                 client.close_soon()
 
     # Life
 
     def start(self) -> None:
-        """Opens the listening sockets and begins the periodic work. Raises ListenError."""
+        """Opens the listening sockets, begins the periodic work and loads the data set, serving what may be served
+        meanwhile. Raises ListenError, LoadError, and LoadingStopped where it was told to end before that was done."""
         self.listeners.start()
         self.loop.call_later(1.0 / self.config["hz"], self._cron)
+        if not self.append_only.load():
+            self.snapshots.load()
+        self.engine.dirty = 0
         for listener in self.listeners.tcp[:1]:
             self.log.notice(f"Ready to accept connections {listener.kind}")
         for listener in self.listeners.unix:
@@ -296,16 +385,17 @@ class Server:
         finally:
             self.close()
 
-    def shutdown(self, save: bool | None = None, now: bool = False, force: bool = False, abort: bool = False) -> None:
-        """Ends the loop after this turn. Raises CommandError for an abort, there being nothing to wait for."""
-        if abort:
-            raise CommandError("ERR No shutdown in progress.")
-        self.log.notice("User requested shutdown...")
-        self.loop.stop()
-
     def close(self) -> None:
-        """Writes out what sockets take, closes connections and listeners, removes socket and pid files."""
+        """Ends the child, writes what sockets take, closes connections and listeners, removes socket and pid files."""
+        if self.children.kill():
+            self.children.wait()
         self.engine.before_sleep()
+        self.append_only.close()
+        self.discard()
+        self.log.warning("Redis is now ready to exit, bye bye...")
+
+    def discard(self) -> None:
+        """The same, without a word to anybody."""
         for client in self.engine.all_connections():
             self.engine.close(client)
         if self.config["unixsocket"] and self.listeners.unix:
@@ -318,7 +408,6 @@ class Server:
             for end in self._wakeup:
                 end.close()
         self.loop.close()
-        self.log.warning("Redis is now ready to exit, bye bye...")
 
     # Signals
 
@@ -332,28 +421,24 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._note_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Whoever started us may have had it ignored, and then nobody could tell how a child ended.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
         def wake(_events: int) -> None:
             ours.recv(64)
-            self._handle_signals()
+            if not self.cron_paused:
+                self.ending.answer()
 
         self.loop.add(ours.fileno(), wake)
 
     def _note_signal(self, number: int, _frame: object) -> None:
-        if self._signals and number == signal.SIGINT:
-            self.log.warning("You insist... exiting now.")
-            os._exit(1)
-        self._signals.append(number)
-
-    def _handle_signals(self) -> None:
-        if self._signals and self.loop.running:
-            name = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM"}.get(signal.Signals(self._signals[0]), "signal")
-            self.log.warning(f"Received {name} scheduling shutdown...")
-            self.shutdown()
+        self.ending.ask(number)
 
     def take_process(self) -> None:
-        """Does what concerns the process as a whole: title, pid file, supervisor, OOM score."""
+        """Does what concerns the process as a whole: title, pid file, supervisor, OOM score, size of pages."""
         config = self.config
+        if config["disable-thp"] and huge_pages_are_on() and not disable_huge_pages():
+            self.log.warning("Transparent huge pages are on, and could not be switched off for this process.")
         self.oom_score = OomScore(config, self.log)
         self._pid_file = pid_file_path(config)
         if self._pid_file and not write_pid_file(self._pid_file, self.log):
@@ -415,7 +500,11 @@ def run(config: Config) -> int:
     else:
         log.notice("Configuration loaded")
     adjust_descriptors(config, log)
-    server = Server(config, log)
+    try:
+        server = Server(config, log)
+    except AclFileError as error:
+        log.warning(str(error))
+        return 1
     server.supervisor = supervisor
     server.catch_signals()
     log.role = "M"
@@ -427,6 +516,14 @@ def run(config: Config) -> int:
     except ListenError as error:
         log.warning(str(error))
         return 1
+    except LoadError as error:
+        log.warning(str(error))
+        server.discard()
+        log.warning("Fatal error loading the DB, check server logs. Exiting.")
+        return 1
+    except LoadingStopped:
+        server.close()
+        return 0
     supervisor.ready()
     # The request path makes no Python objects; what stands now stays, and cycles are looked for by cron.
     gc.collect()

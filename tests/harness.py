@@ -370,6 +370,12 @@ class ServerProcess:
         self.process = self.spawn()
         self.wait_ready()
 
+    def crash(self) -> None:
+        """Kills the server, starts it again, and waits until it has loaded its data."""
+        self.stop(signal.SIGKILL)
+        self.restart()
+        wait_until(lambda: not str(self.control("DBSIZE")).startswith("LOADING"), "the data set to be loaded")
+
     def log(self, limit: int = 8000) -> str:
         """The end of what the server wrote, in characters."""
         try:

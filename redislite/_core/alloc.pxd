@@ -1,4 +1,4 @@
-"""Memory of one engine: small blocks in 8-byte size classes, large ones from the C library.
+"""Memory of one engine: small blocks in 8-byte size classes, large ones from the C library, huge ones mapped.
 
 Guarantees
 - Every block is counted, as what it really takes, in ``Heap.used``.
@@ -12,16 +12,18 @@ that releasing a random block touches few cache sets and few TLB entries, and an
 
     segment | links, free pages | page headers: class, blocks in use, free list, bump offset, links | pages ... |
 
-A page that falls empty goes to a small reserve, and past that back to the system; so does an empty segment.
+A page that falls empty goes to a small reserve, and past that back to the system; so does an empty segment. The huge
+block that was released last stays for two seconds, in case another one of its size is asked for.
 
 With the C macro REDISLITE_CHECKED_HEAP every block comes from malloc behind a header that remembers its size: a wrong
 size ends the process, and AddressSanitizer sees each block. The accounting is the same.
 """
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 cdef enum:
     SMALL_MAX = 1024        # bytes; larger blocks come from malloc
     SMALL_CLASSES = 129     # SMALL_MAX / 8 + 1; class 0 is not used
+    HUGE_MIN = 32 << 20     # bytes; blocks from this size on are mapped pages of their own
     LINE = 64               # bytes; alignment of the blocks of heap_zalloc_lines
     LINES_MAPPED_MIN = 256 * 1024   # bytes; blocks of lines from this size on are mapped pages of their own
 
@@ -34,14 +36,18 @@ cdef struct CheckedBlock
 cdef struct Heap:
     size_t used             # bytes in blocks handed out, each as what it takes
     size_t peak             # largest value of used that was noted (heap_note_peak)
-    size_t mapped           # bytes of pages obtained for small blocks, whether in use or not
+    size_t mapped           # bytes of pages obtained for small blocks, whether in use or not, and of a kept block
     size_t large            # bytes of used that are in large blocks
     Page* partial[SMALL_CLASSES]    # by class: pages with a free block, the first is allocated from
     Page* spare             # empty pages kept for reuse
     uint32_t spare_count
     Segment* segments       # all segments
     Segment* available      # those with pages to take
+    size_t soft_limit       # what tables of a dict should not grow past; 0: nothing. Nothing else heeds it
     CheckedBlock* checked   # checked build: the small blocks handed out
+    void* kept              # a huge block that was released and may be asked for again, or NULL
+    size_t kept_size        # bytes mapped for it
+    int64_t kept_since_ms   # when heap_tick first saw it; 0: it has not
     size_t limit            # checked build: what used may not pass, as if memory were out; 0: nothing. For tests
 
 
@@ -49,7 +55,7 @@ cdef struct Heap:
 cdef Heap* heap_new() noexcept nogil
 # Releases the heap and every small block in it. Large blocks must have been released before.
 cdef void heap_destroy(Heap* heap) noexcept nogil
-# A block of at least size bytes, aligned to 8 (to 16 from malloc), uninitialized; NULL where memory is out.
+# A block of at least size bytes, aligned to 8 (to 16 above SMALL_MAX), uninitialized; NULL where memory is out.
 cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil
 # The same, zeroed. Large blocks come as untouched zero pages, so asking is quick whatever the size.
 cdef void* heap_zalloc(Heap* heap, size_t size) noexcept nogil
@@ -68,9 +74,11 @@ cdef void heap_discard_lines(void* block, size_t size, size_t start, size_t end)
 cdef void* heap_realloc(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
 # Whether this is a checked build.
 cdef bint heap_is_checked() noexcept nogil
-# Notes the peak; called from cron and before INFO.
+# Notes the peak; called before INFO.
 cdef void heap_note_peak(Heap* heap) noexcept nogil
-# Gives empty pages back to the system.
+# Called from cron, with a clock that never goes back: notes the peak, and gives back what was kept long enough.
+cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil
+# Gives empty pages, and a kept block, back to the system.
 cdef void heap_trim(Heap* heap) noexcept nogil
 
 

@@ -1,4 +1,4 @@
-"""Memory of one engine: size-class pages for small blocks, the C library for large ones.
+"""Memory of one engine: size-class pages for small blocks, the C library for large ones, mapped pages for huge ones.
 
 The contract is in alloc.pxd. Invariants kept here:
 
@@ -8,7 +8,7 @@ The contract is in alloc.pxd. Invariants kept here:
 - Page starts and the space for headers are multiples of 64 bytes, so blocks of a class that is a multiple of 64
   are aligned to 64.
 """
-from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort, calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -35,6 +35,16 @@ cdef extern from *:
         return block == MAP_FAILED ? NULL : block;
     }
 
+    /* The mapped block with a new size, its bytes kept; NULL where that fails or moving pages is not known here. */
+    static void *redislite_remap(void *block, size_t old_size, size_t new_size) {
+    #ifdef __linux__
+        void *moved = mremap(block, old_size, new_size, MREMAP_MAYMOVE);
+        return moved == MAP_FAILED ? NULL : moved;
+    #else
+        return NULL;
+    #endif
+    }
+
     static void redislite_discard(void *block, size_t size) {
     #ifdef __linux__
         (void) madvise(block, size, MADV_DONTNEED);
@@ -46,6 +56,7 @@ cdef extern from *:
     const int CHECKED "REDISLITE_HEAP_CHECKED"
     bint unlikely "REDISLITE_UNLIKELY"(bint condition) noexcept nogil
     void* map_pages "redislite_map"(size_t size) noexcept nogil
+    void* remap_pages "redislite_remap"(void* block, size_t old_size, size_t new_size) noexcept nogil
     void discard_pages "redislite_discard"(void* block, size_t size) noexcept nogil
     int munmap(void* block, size_t size) noexcept nogil
     int posix_memalign(void** block, size_t alignment, size_t size) noexcept nogil
@@ -58,6 +69,9 @@ cdef enum:
     SEGMENT_SIZE = SEGMENT_PAGES * PAGE_SIZE
     SPARE_MAX = 16          # empty pages kept: 1 MiB
     CHECKED_HEADER = 64     # bytes before a checked block, keeps the alignment to LINE
+    GRANULE = 65536         # bytes: whole pages everywhere
+    KEPT_MAX = 256 << 20    # bytes of a huge block that is kept
+    KEPT_MS = 2000          # how long
 
 
 cdef struct Page:           # header of one page; one cache line
@@ -300,6 +314,68 @@ cdef void uncount_large(Heap* heap, size_t footprint) noexcept nogil:
     heap.large -= footprint
 
 
+# Huge blocks. What the system maps anew it fills with zeros, a page at a time: for a value of many megabytes that costs
+# more than most commands. So one that was released stays for a while, for the next one of about its size.
+
+cdef inline size_t huge_size(size_t size) noexcept nogil:
+    """What is mapped for a huge block."""
+    return (size + GRANULE - 1) & ~<size_t> (GRANULE - 1)
+
+
+cdef void huge_release_kept(Heap* heap) noexcept nogil:
+    if heap.kept != NULL:
+        munmap(heap.kept, heap.kept_size)
+        heap.mapped -= heap.kept_size
+        heap.kept = NULL
+        heap.kept_size = 0
+
+
+cdef void* huge_alloc(Heap* heap, size_t size, bint zeroed) noexcept nogil:
+    cdef size_t wanted = huge_size(size)
+    cdef void* block = heap.kept
+    if wanted < size:
+        return NULL
+    if block != NULL and not zeroed and heap.kept_size // 2 <= wanted <= heap.kept_size:
+        heap.mapped -= heap.kept_size
+        heap.kept = NULL
+        if heap.kept_size > wanted:
+            munmap(<char*> block + wanted, heap.kept_size - wanted)
+        heap.kept_size = 0
+    else:
+        block = map_pages(wanted)
+        if block == NULL:
+            return NULL
+    count_large(heap, heap_footprint(size))
+    return block
+
+
+cdef void huge_free(Heap* heap, void* block, size_t size) noexcept nogil:
+    uncount_large(heap, heap_footprint(size))
+    size = huge_size(size)
+    if size > KEPT_MAX or size < heap.kept_size:
+        munmap(block, size)
+        return
+    huge_release_kept(heap)
+    heap.kept = block
+    heap.kept_size = size
+    heap.kept_since_ms = 0
+    heap.mapped += size
+
+
+cdef void* huge_realloc(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil:
+    """The block with another huge size, or NULL, and it is as it was."""
+    cdef void* moved = block
+    if huge_size(new_size) < new_size:
+        return NULL
+    if huge_size(old_size) != huge_size(new_size):
+        moved = remap_pages(block, huge_size(old_size), huge_size(new_size))
+        if moved == NULL:
+            return NULL
+    uncount_large(heap, heap_footprint(old_size))
+    count_large(heap, heap_footprint(new_size))
+    return moved
+
+
 cdef inline CheckedBlock* checked_header(void* block) noexcept nogil:
     return <CheckedBlock*> (<char*> block - CHECKED_HEADER)
 
@@ -376,6 +452,7 @@ cdef void heap_destroy(Heap* heap) noexcept nogil:
     cdef CheckedBlock* header
     if heap == NULL:
         return
+    huge_release_kept(heap)
     while heap.segments != NULL:
         segment = heap.segments
         heap.segments = segment.next
@@ -393,6 +470,8 @@ cdef void* heap_alloc(Heap* heap, size_t size) noexcept nogil:
         return checked_alloc(heap, size, KIND_BLOCK)
     if size <= SMALL_MAX:
         return small_alloc(heap, class_of(size))
+    if size >= HUGE_MIN:
+        return huge_alloc(heap, size, False)
     block = malloc(size)
     if block != NULL:
         count_large(heap, heap_footprint(size))
@@ -406,6 +485,8 @@ cdef void* heap_zalloc(Heap* heap, size_t size) noexcept nogil:
         if block != NULL:
             memset(block, 0, size)
         return block
+    if size >= HUGE_MIN:
+        return huge_alloc(heap, size, True)
     block = calloc(1, size)
     if block != NULL:
         count_large(heap, heap_footprint(size))
@@ -419,6 +500,8 @@ cdef void heap_free(Heap* heap, void* block, size_t size) noexcept nogil:
         checked_free(heap, block, size, KIND_BLOCK)
     elif size <= SMALL_MAX:
         small_free(heap, block, class_of(size))
+    elif size >= HUGE_MIN:
+        huge_free(heap, block, size)
     else:
         uncount_large(heap, heap_footprint(size))
         free(block)
@@ -480,7 +563,11 @@ cdef void* heap_realloc(Heap* heap, void* block, size_t old_size, size_t new_siz
     elif old_size <= SMALL_MAX:
         if new_size <= SMALL_MAX and class_of(old_size) == class_of(new_size):
             return block
-    elif new_size > SMALL_MAX:
+    elif old_size >= HUGE_MIN and new_size >= HUGE_MIN:
+        moved = huge_realloc(heap, block, old_size, new_size)
+        if moved != NULL:
+            return moved
+    elif SMALL_MAX < new_size < HUGE_MIN and old_size < HUGE_MIN:
         moved = realloc(block, new_size)
         if moved != NULL:
             uncount_large(heap, heap_footprint(old_size))
@@ -502,8 +589,19 @@ cdef void heap_note_peak(Heap* heap) noexcept nogil:
         heap.peak = heap.used
 
 
+cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil:
+    heap_note_peak(heap)
+    if heap.kept == NULL:
+        return
+    if heap.kept_since_ms == 0:
+        heap.kept_since_ms = now_ms
+    elif now_ms - heap.kept_since_ms >= KEPT_MS:
+        huge_release_kept(heap)
+
+
 cdef void heap_trim(Heap* heap) noexcept nogil:
     cdef Page* page
+    huge_release_kept(heap)
     while heap.spare != NULL:
         page = heap.spare
         heap.spare = page.next

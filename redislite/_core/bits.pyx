@@ -11,8 +11,8 @@ from redislite._core.arguments cimport (
     reply_wrong_type,
 )
 from redislite._core.keyspace cimport (
-    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, set_deadline, store_raw,
-    store_string,
+    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, notify_argument, notify_deleted,
+    set_deadline, store_raw, store_string,
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, parse_int64
 from redislite._core.object cimport (
@@ -21,7 +21,7 @@ from redislite._core.object cimport (
 )
 from redislite._core.reply cimport reply_array, reply_error, reply_integer, reply_null
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_new, sds_set_length
-from redislite._core.state cimport Argument, Client, Core
+from redislite._core.state cimport NOTIFY_STRING, Argument, Client, Core
 
 from redislite._core.row import native
 
@@ -47,16 +47,19 @@ cdef extern from *:
     #define BITS_TARGET(feature)
     #endif
 
+    /* The processor fetches ahead by itself, but not across the bounds of pages: a line is asked for this far ahead. */
+    #define BITS_AHEAD 2048
+
     BITS_BODY uint64_t bits_count_body(const uint8_t *data, size_t length) {
         uint64_t counts[4] = {0, 0, 0, 0};
         const bits_word *words = (const bits_word *) data;
         uint64_t rest = 0;
         size_t i;
-        for (i = 0; i + 32 <= length; i += 32, words += 4) {
-            counts[0] += __builtin_popcountll(words[0]);
-            counts[1] += __builtin_popcountll(words[1]);
-            counts[2] += __builtin_popcountll(words[2]);
-            counts[3] += __builtin_popcountll(words[3]);
+        int j;
+        for (i = 0; i + 64 <= length; i += 64, words += 8) {
+            __builtin_prefetch(data + i + BITS_AHEAD);
+            for (j = 0; j < 8; j++)
+                counts[j & 3] += __builtin_popcountll(words[j]);
         }
         for (; i + 8 <= length; i += 8, words++)
             counts[0] += __builtin_popcountll(*words);
@@ -119,10 +122,12 @@ cdef extern from *:
     static size_t bits_skip(const uint8_t *data, size_t length, uint64_t word) {
         size_t i = 0;
         const bits_word *w = (const bits_word *) data;
-        for (; i + 64 <= length; i += 64, w += 8)
+        for (; i + 64 <= length; i += 64, w += 8) {
+            __builtin_prefetch(data + i + BITS_AHEAD);
             if ((w[0] ^ word) | (w[1] ^ word) | (w[2] ^ word) | (w[3] ^ word) |
                 (w[4] ^ word) | (w[5] ^ word) | (w[6] ^ word) | (w[7] ^ word))
                 break;
+        }
         for (; i + 8 <= length && *w == word; i += 8, w++)
             ;
         return i;
@@ -254,6 +259,7 @@ cdef void setbit_command(Core* core, Client* client) noexcept nogil:
     data[0] = old | mask if bit else <uint8_t> (old & ~mask)
     if grown or data[0] != old:
         key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
+        notify_argument(core, client, 1, NOTIFY_STRING, "setbit")
     reply_integer(&client.reply, old & mask != 0)
 
 
@@ -508,9 +514,11 @@ cdef void bitop_command(Core* core, Client* client) noexcept nogil:
     if read and length == 0:
         if delete_key(core, client.database, key.data, key.length, argument_hash(client, 2), 0):
             key_changed(core, client.database, key.data, key.length)
+            notify_deleted(core, client, 2)
         reply_integer(&client.reply, 0)
     elif read and store_combined(core, client, operation, sources, count, length):
         key_changed(core, client.database, key.data, key.length)
+        notify_argument(core, client, 2, NOTIFY_STRING, "set")
         reply_integer(&client.reply, <int64_t> length)
     if sources != at_hand:
         heap_free(core.heap, sources, count * sizeof(Bytes))
@@ -701,6 +709,8 @@ cdef void run_fields(Core* core, Client* client, const Field* fields, int count,
             reply_null(&client.reply)
     if grown or changes:
         key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
+        if changes:
+            notify_argument(core, client, 1, NOTIFY_STRING, "setbit")
         if changes > 1:
             core.dirty += <uint64_t> (changes - 1)
 

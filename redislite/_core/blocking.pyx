@@ -8,7 +8,7 @@ from redislite._core.dict cimport (
 )
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.state cimport (
-    CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_INTERNAL, Blocked, Client, Core, Database, WaitList, Waiter,
+    CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_INTERNAL, INTEREST_BLOCKED, Blocked, Client, Core, Database, WaitList, Waiter,
 )
 
 
@@ -121,6 +121,7 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
         waiting.last = waiter
     client.flags |= CLIENT_BLOCKED
     core.blocked_clients += 1
+    core.interest |= INTEREST_BLOCKED
     blocked.is_counted = 1
     if timeout_ms:
         core.upcalls.block_timer(core, client, timeout_ms)
@@ -142,6 +143,8 @@ cdef void unblock(Core* core, Client* client) noexcept nogil:
             discard_if_empty(core, waiter.waiting)
     if blocked.is_counted:
         core.blocked_clients -= 1
+        if core.blocked_clients == 0:
+            core.interest &= ~<uint64_t> INTEREST_BLOCKED
     heap_free(core.heap, blocked, blocked_size(blocked.keys_count, blocked.words_count))
 
 

@@ -9,6 +9,7 @@ works on the Client struct without Python objects, until a command of the Python
           ─▶ write what there is; what the socket does not take waits for the loop to say it is writable
 """
 from libc.stdint cimport int64_t, uint64_t
+from redislite._core.permissions cimport Permissions
 from redislite._core.state cimport Client, Command, Core
 
 
@@ -17,6 +18,9 @@ cdef void renew_clock(Core* core) noexcept nogil
 # Executes the client's current command (argv, argc, command set): authentication, arity, gates, the call, its time,
 # statistics and logs. False where it was postponed and is to be executed again later.
 cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
+# Around what a turn of the loop does: its time and its commands are counted. A turn without a beginning is none.
+cdef void begin_turn(Core* core) noexcept nogil
+cdef void end_turn(Core* core) noexcept nogil
 # Reads once from the socket. 0, or -1 where the peer is gone.
 cdef int client_read(Core* core, Client* client) noexcept nogil
 # Executes the requests that are complete in the query buffer.
@@ -25,16 +29,8 @@ cdef void client_serve(Core* core, Client* client) noexcept nogil
 cdef void wake_waiters(Core* core) noexcept nogil
 # Executes what unblocked clients have further sent. To be called between turns.
 cdef void resume_clients(Core* core) noexcept nogil
-# Writes pending output until there is none or the socket is full. -1 where the peer is gone.
-cdef int client_write(Core* core, Client* client) noexcept nogil
-# Output was appended outside of the client's own turn: write it before the loop sleeps.
-cdef void client_queue_write(Core* core, Client* client) noexcept nogil
 # Gives back input buffers that are larger than what came lately; idle: nothing has come for a while.
 cdef void trim_client(Core* core, Client* client, bint idle) noexcept nogil
-# Bytes that the client takes: struct, query buffer, parser, output.
-cdef size_t client_memory(const Client* client) noexcept nogil
-# Closes the client over its output limits; true where it did.
-cdef bint client_check_output(Core* core, Client* client) noexcept nogil
 
 
 cdef class Connection:
@@ -42,6 +38,7 @@ cdef class Connection:
     cdef readonly object engine
     # What the client said of itself, and where it comes from; str.
     cdef public str name, library_name, library_version, user, address, local_address
+    cdef Permissions permissions    # of its user; None: it may do everything
     # Free for the control plane: state that commands keep per client.
     cdef public object state
 

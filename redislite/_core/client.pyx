@@ -3,63 +3,63 @@ from cpython.object cimport PyObject
 from libc cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memchr, memcpy, memmove
+from libc.string cimport memchr, memcmp, memcpy, memmove
 from posix.unistd cimport close as close_descriptor
-from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc
-from redislite._core.arguments cimport argument_is
+from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc
+from redislite._core.arguments cimport argument_is, reply_out_of_memory
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
+from redislite._core.client_memory cimport client_memory, client_recount, client_uncount, evict_clients
 from redislite._core.clock cimport clock_counter, clock_wall_us
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
+from redislite._core.eviction cimport EVICTION_FAILED, evict_keys, eviction_is_due
 from redislite._core.keyspace cimport keyspace_find
 from redislite._core.object cimport Entry, entry_type
+from redislite._core.output cimport (
+    client_check_output, client_in_time, client_queue_write, client_write, output_is_limited, push_late, reply_peak_is_old,
+)
+from redislite._core.permissions cimport Permissions, permissions_admit
+from redislite._core.pointer_set cimport pointer_set_at, pointer_set_places
 from redislite._core.prefixed cimport prefixed_read
+from redislite._core.propagate cimport propagate_command, propagate_unit
+from redislite._core.pubsub cimport (
+    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, Subscription, pubsub_gate, subscribed_name, subscription_count, subscriptions_memory,
+    subscriptions_of, unsubscribe_all,
+)
 from redislite._core.reply cimport (
     ReplyMark, chunk_data, reply_error, reply_error_bytes, reply_init, reply_mark, reply_object, reply_pending,
-    reply_null_array, reply_raw, reply_release, reply_rollback, reply_written,
+    reply_null_array, reply_raw, reply_release, reply_rollback, reply_simple,
 )
 from redislite._core.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle,
     parser_new, parser_release_owned, resp_large_done, resp_parse,
 )
-from redislite._core.sds cimport sds, sds_block_size, sds_capacity, sds_length, sds_resize, sds_set_length
+from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_INSIDE, CLIENT_INTERNAL, CLIENT_MONITOR,
-    CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
-    CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH, COMMAND_READONLY,
-    COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, COMMAND_ADMIN, COMMAND_WRITE, COMMANDLOG_LARGE_REPLY,
-    COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, GATE_MEMORY, GATE_MONITORING, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE,
-    GATE_RENEWAL, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, LONG_ARGUMENT, QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk,
-    Client, Command, CommandStatistics, Core, Parser, Request, WaitList, Waiter,
+    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE, CLIENT_IN_EXEC,
+    CLIENT_INSIDE, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR,
+    CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT,
+    CLIENT_WAITS_WRITABLE, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH, COMMAND_NO_MULTI,
+    COMMAND_READONLY, COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, COMMAND_ADMIN, COMMAND_SUBSCRIBER, COMMAND_UNQUEUED,
+    COMMAND_WRITE, COMMANDLOG_LARGE_REPLY, COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, GATE_MEMORY, GATE_MONITORING,
+    GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, GATE_REPLY_OFF, GATE_SUBSCRIBER, GATE_TRANSACTION,
+    GATE_UNAUTHENTICATED, LONG_ARGUMENT, QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk, Client, Command,
+    CommandStatistics, Core, Database, Parser, Request, WaitList, Waiter, CLIENT_WAS_AUTHENTICATED, GATE_USER,
+    GATE_CLIENT_MEMORY, GATE_TRACKING, CLIENT_MASTER, COMMAND_LOADING, GATE_LOADING, GATE_MISCONF, Statistics,
 )
 from redislite._core.table cimport command_resolve, histogram_add
+from redislite._core.tracking cimport (
+    Prefix, Tracker, prefix_text, tracker_of, tracking_command_done, tracking_forget_client, tracking_limit,
+    tracking_options,
+)
+from redislite._core.transactions cimport transaction_discard, transaction_flags, transaction_memory, transaction_queue
+from redislite._core.watching cimport watch_count
 
-# The socket calls rather than read and write: they pass by the file layer, which costs a request some percent.
-cdef extern from *:
-    """
-    #include <sys/socket.h>
-    #include <sys/uio.h>
-    #ifndef MSG_NOSIGNAL
-    #define MSG_NOSIGNAL 0
-    #endif
-    static ssize_t client_send_vector(int fd, struct iovec *vector, int count) {
-        struct msghdr message = {0};
-        message.msg_iov = vector;
-        message.msg_iovlen = count;
-        return sendmsg(fd, &message, MSG_NOSIGNAL);
-    }
-    """
-    struct iovec:
-        void* iov_base
-        size_t iov_len
-    int MSG_NOSIGNAL
+# The socket's call rather than read: it passes by the file layer, which costs a request some percent.
+cdef extern from "<sys/socket.h>":
     ssize_t recv(int fd, void* buffer, size_t length, int flags) noexcept nogil
-    ssize_t send(int fd, const void* buffer, size_t length, int flags) noexcept nogil
-    ssize_t client_send_vector(int fd, iovec* vector, int count) noexcept nogil
 
 cdef enum:
     LONG_QUERY_BUFFER = 2 * LONG_ARGUMENT   # bytes of one read from a client that sends long arguments
-    VECTOR_MAX = 64                     # chunks of one write
-    WRITE_TURN_MAX = 1 << 20            # bytes a client may be written per turn, others wait
     UNAUTHENTICATED_QUERY_MAX = 1 << 20
     UNKNOWN_SHOWN_MAX = 128             # bytes of an unknown command and of its arguments that an error shows
     EVENT_READABLE = 1
@@ -69,6 +69,27 @@ cdef enum:
 cdef void renew_clock(Core* core) noexcept nogil:
     core.ticks_renewed = clock_counter()
     core.now_ms = clock_wall_us() // 1000 + core.clock_offset_ms
+    core.expiry_ms = 0 if core.replaying else core.now_ms
+
+
+cdef void begin_turn(Core* core) noexcept nogil:
+    core.turn_begun = clock_counter()
+    core.turn_commands = core.statistics.commands_processed
+
+
+cdef void end_turn(Core* core) noexcept nogil:
+    cdef Statistics* statistics = &core.statistics
+    cdef uint64_t elapsed
+    if core.turn_begun == 0:
+        return
+    elapsed = clock_counter() - core.turn_begun
+    core.turn_begun = 0
+    statistics.loop_turns += 1
+    statistics.loop_ticks += elapsed
+    if elapsed > statistics.loop_ticks_most:
+        statistics.loop_ticks_most = elapsed
+    if statistics.commands_processed - core.turn_commands > statistics.commands_per_turn_most:
+        statistics.commands_per_turn_most = statistics.commands_processed - core.turn_commands
 
 
 cdef size_t text_length(const Argument* argument, size_t most) noexcept nogil:
@@ -122,37 +143,160 @@ cdef void reply_arity(Client* client, const char* name) noexcept nogil:
     reply_error(&client.reply, text)
 
 
-cdef bint admit(Core* core, Client* client, Command* command, bint* postponed) noexcept nogil:
-    """The second look, where some gate is not zero. False: the command has been answered, or *postponed is set."""
+cdef void reply_not_for_subscribers(Client* client, const Command* command) noexcept nogil:
+    cdef char text[192]
+    snprintf(text, sizeof(text), "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+             "allowed in this context", command.own_name)
+    reply_error(&client.reply, text)
+
+
+cdef enum:                              # what admit answers
+    ADMITTED = 0
+    REFUSED = 1                         # it has answered the error
+    POSTPONED = 2                       # to be asked again later
+    QUEUED = 3                          # the command waits for EXEC
+    DROPPED = 4                         # the client itself is being closed
+
+
+cdef void refuse(Core* core, Client* client, Command* command, const char* error) noexcept nogil:
+    """Answers an error, which ends the transaction where it was to be executed."""
+    cdef char text[256]
+    if command.is_exec and client.transaction != NULL:
+        transaction_discard(core, client)
+        snprintf(text, sizeof(text), "EXECABORT Transaction discarded because of: %s", error)
+        reply_error(&client.reply, text)
+    else:
+        reply_error(&client.reply, error)
+
+
+cdef bint is_ping(const Command* command) noexcept nogil:
+    return command.own_length == 4 and memcmp(command.own_name, b"ping", 4) == 0
+
+
+cdef int admit(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
+    """The second look, where some gate is not zero."""
     cdef uint64_t gate = core.gate | client.gate
-    if gate & GATE_UNAUTHENTICATED and not command.flags & COMMAND_NO_AUTH:
-        reply_error(&client.reply, "NOAUTH Authentication required.")
-        return 0
-    if gate & GATE_MONITORING and command.flags & (COMMAND_WRITE | COMMAND_READONLY):
-        reply_error(&client.reply, "ERR Replica can't interact with the keyspace")
-        return 0
-    if gate & GATE_MEMORY and command.flags & COMMAND_DENYOOM and \
-            <int64_t> core.heap.used > core.settings.max_memory:
-        reply_error(&client.reply, "OOM command not allowed when used memory > 'maxmemory'.")
-        return 0
-    if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & CLIENT_INTERNAL:
-        if gate & GATE_PAUSE_ALL or command.flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
-            postponed[0] = 1
-            return 0
+    cdef uint64_t flags = transaction_flags(client, command)
+    if gate & GATE_TRACKING:
+        tracking_limit(core)
+    if gate & GATE_UNAUTHENTICATED and not flags & COMMAND_NO_AUTH:
+        refuse(core, client, command, "NOAUTH Authentication required.")
+        return REFUSED
+    if gate & GATE_MONITORING and flags & (COMMAND_WRITE | COMMAND_READONLY):
+        refuse(core, client, command, "ERR Replica can't interact with the keyspace")
+        return REFUSED
+    if gate & GATE_TRANSACTION and flags & COMMAND_NO_MULTI and not flags & COMMAND_UNQUEUED:
+        refuse(core, client, command, "ERR Command not allowed inside a transaction")
+        return REFUSED
+    if gate & GATE_USER and not permissions_admit(core, client, command):
+        if command.is_exec:
+            transaction_discard(core, client)
+        return REFUSED
+    if gate & GATE_CLIENT_MEMORY and core.executing == NULL:
+        client_recount(core, client)
+        evict_clients(core)
+        if client.flags & CLIENT_CLOSE_NOW:
+            return DROPPED
+    # Of a command within a transaction or script nothing is asked again. What is queued takes memory, whatever it is.
+    if gate & GATE_MEMORY and core.executing == NULL and eviction_is_due(core) and evict_keys(core) == EVICTION_FAILED and \
+            (flags & COMMAND_DENYOOM or (gate & GATE_TRANSACTION and not flags & COMMAND_UNQUEUED)):
+        refuse(core, client, command, "OOM command not allowed when used memory > 'maxmemory'.")
+        return REFUSED
+    if gate & GATE_SUBSCRIBER and not command.flags & COMMAND_SUBSCRIBER and not client.flags & CLIENT_IN_EXEC:
+        reply_not_for_subscribers(client, command)
+        return REFUSED
+    if gate & GATE_MISCONF and (flags & COMMAND_WRITE or is_ping(command)) and \
+            not client.flags & (CLIENT_INTERNAL | CLIENT_MASTER):
+        reply_error(&client.reply, core.refusal)
+        return REFUSED
+    if gate & GATE_LOADING and not command.flags & COMMAND_LOADING and not client.flags & CLIENT_INTERNAL:
+        reply_error(&client.reply, "LOADING Redis is loading the dataset in memory")
+        return REFUSED
+    if gate & GATE_TRANSACTION and not flags & COMMAND_UNQUEUED:
+        if transaction_queue(core, client, command, request_bytes) != 0:
+            reply_out_of_memory(client)
+            return REFUSED
+        reply_simple(&client.reply, "QUEUED")
+        return QUEUED
+    if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & (CLIENT_INTERNAL | CLIENT_IN_EXEC):
+        if gate & GATE_PAUSE_ALL or flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
+            return POSTPONED
     if gate & GATE_RENEWAL:
+        renew_clock(core)
+    return ADMITTED
+
+
+cdef bint execute(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
+    """Calls the handler and does what is to be done around it. False where the client now waits for keys."""
+    cdef CommandStatistics* statistics
+    cdef Client* outer = core.executing
+    cdef Database* database = client.database
+    cdef uint64_t dirty = core.dirty
+    cdef uint64_t begun = core.ticks
+    cdef uint64_t now, elapsed
+    cdef size_t output = reply_pending(&client.reply)
+    cdef int logged = 0
+    cdef bint again = client.blocked != NULL
+    client.command = command
+    client.request_bytes = request_bytes
+    core.executing = client
+    if outer == NULL:
+        core.outermost = client
+    if command.handler != NULL:
+        command.handler(core, client)
+    else:
+        core.upcalls.run_python(core, client, command)
+    core.executing = outer
+    if outer == NULL:
+        core.outermost = NULL
+    if core.propagation:
+        propagate_command(core, client, database, dirty)
+        if outer == NULL:
+            propagate_unit(core)
+    # A command that has to wait is shown when it comes, and not again when it is executed for good.
+    if core.gate & GATE_MONITORS and not again and not command.flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN):
+        core.upcalls.feed_monitors(core, client)
+    if client.flags & CLIENT_BLOCKED:
+        core.ticks = clock_counter()
+        return 0
+    # A command of the Python tier may have reset the statistics or added commands: look the row up only now.
+    statistics = &core.command_statistics[command.id]
+    client.commands += 1
+    core.statistics.commands_processed += 1
+    now = clock_counter()
+    elapsed = now - begun
+    core.ticks = now
+    statistics.calls += 1
+    statistics.ticks += elapsed
+    # Errors of the commands that it called have been counted as theirs.
+    if core.statistics.error_replies > core.errors_counted:
+        statistics.failed += 1
+        core.errors_counted = core.statistics.error_replies
+    if outer == NULL:
+        core.statistics.command_ticks += elapsed
+    if core.settings.latency_tracking:
+        histogram_add(core, statistics, <uint64_t> (<double> elapsed * core.ns_per_tick))
+    if elapsed >= core.slow_ticks:
+        logged |= COMMANDLOG_SLOW
+    if request_bytes >= core.large_request:
+        logged |= COMMANDLOG_LARGE_REQUEST
+    if reply_pending(&client.reply) - output >= core.large_reply:
+        logged |= COMMANDLOG_LARGE_REPLY
+    if logged and not command.flags & COMMAND_SKIP_SLOWLOG:
+        core.upcalls.log_command(core, client, command, logged, <int64_t> (<double> elapsed * core.ns_per_tick / 1000),
+                                 request_bytes, reply_pending(&client.reply) - output)
+    if elapsed >= core.latency_ticks:
+        core.upcalls.latency_sample(core, b"fast-command" if command.flags & 1 << 13 else b"command",
+                                    <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
+    if now - core.ticks_renewed > core.renew_ticks:
         renew_clock(core)
     return 1
 
 
 cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
-    cdef CommandStatistics* statistics
-    cdef Client* outer
     cdef ReplyMark mark
-    cdef uint64_t errors, now, elapsed
-    cdef size_t output
-    cdef int logged = 0
     cdef bint muted = 0
-    cdef bint postponed = 0
+    cdef int admitted = REFUSED
     if client.gate & GATE_REPLY_OFF:
         mark = reply_mark(&client.reply)
         muted = 1
@@ -170,78 +314,33 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
     elif client.argc != command.arity and (command.arity > 0 or client.argc < -command.arity):
         core.command_statistics[command.id].rejected += 1
         reply_arity(client, command.name)
-    elif (core.gate | client.gate) and not admit(core, client, command, &postponed):
-        if postponed:
-            return 0
-        core.command_statistics[command.id].rejected += 1
     else:
-        client.command = command
-        client.request_bytes = request_bytes
-        errors = client.reply.errors
-        output = reply_pending(&client.reply)
-        outer = core.executing
-        core.executing = client
-        if command.handler != NULL:
-            command.handler(core, client)
-        else:
-            core.upcalls.run_python(core, client, command)
-        core.executing = outer
-        if client.flags & CLIENT_BLOCKED:
-            core.ticks = clock_counter()
+        admitted = ADMITTED
+        if core.gate | client.gate:
+            admitted = admit(core, client, command, request_bytes)
+            if admitted == POSTPONED:
+                return 0
+            if admitted == REFUSED:
+                core.command_statistics[command.id].rejected += 1
+        if admitted == ADMITTED and not execute(core, client, command, request_bytes):
+            if core.late.first != NULL and core.executing == NULL:
+                push_late(core, client)
             return 0
-        # A command of the Python tier may have reset the statistics or added commands: look the row up only now.
-        statistics = &core.command_statistics[command.id]
-        client.commands += 1
-        core.statistics.commands_processed += 1
-        now = clock_counter()
-        elapsed = now - core.ticks
-        core.ticks = now
-        statistics.calls += 1
-        statistics.ticks += elapsed
-        if client.reply.errors != errors:
-            statistics.failed += 1
-        if core.settings.latency_tracking:
-            histogram_add(core, statistics, <uint64_t> (<double> elapsed * core.ns_per_tick))
-        if elapsed >= core.slow_ticks:
-            logged |= COMMANDLOG_SLOW
-        if request_bytes >= core.large_request:
-            logged |= COMMANDLOG_LARGE_REQUEST
-        if reply_pending(&client.reply) - output >= core.large_reply:
-            logged |= COMMANDLOG_LARGE_REPLY
-        if logged and not command.flags & COMMAND_SKIP_SLOWLOG:
-            core.upcalls.log_command(core, client, command, logged, <int64_t> (<double> elapsed * core.ns_per_tick / 1000),
-                                     request_bytes, reply_pending(&client.reply) - output)
-        if elapsed >= core.latency_ticks:
-            core.upcalls.latency_sample(core, b"fast-command" if command.flags & 1 << 13 else b"command",
-                                        <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
-        if core.gate & GATE_MONITORS and not command.flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN):
-            core.upcalls.feed_monitors(core, client)
-        if now - core.ticks_renewed > core.renew_ticks:
-            renew_clock(core)
+    if admitted == REFUSED:
+        core.errors_counted = core.statistics.error_replies
+        if client.gate & GATE_TRANSACTION:
+            client.flags |= CLIENT_DIRTY_QUEUE
     if muted:
         if client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP):
             reply_rollback(&client.reply, mark)
         client.flags &= ~<uint64_t> CLIENT_REPLY_SKIP
         if not client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT):
             client.gate &= ~<uint64_t> GATE_REPLY_OFF
+    if client.gate & GATE_TRACKING:
+        tracking_command_done(core, client, command, admitted == ADMITTED)
+    if core.late.first != NULL and core.executing == NULL:
+        push_late(core, client)
     return 1
-
-
-cdef bint client_check_output(Core* core, Client* client) noexcept nogil:
-    cdef int64_t pending = <int64_t> reply_pending(&client.reply)
-    cdef bint over = core.settings.output_hard_limit > 0 and pending > core.settings.output_hard_limit
-    if not over and core.settings.output_soft_limit > 0 and pending > core.settings.output_soft_limit:
-        if client.output_since_ms == 0:
-            client.output_since_ms = core.now_ms
-        over = core.now_ms - client.output_since_ms > core.settings.output_soft_seconds * 1000
-    elif not over:
-        client.output_since_ms = 0
-    if over and not client.flags & CLIENT_CLOSE_NOW:
-        core.statistics.output_limit_disconnections += 1
-        core.upcalls.log_line(core, 3, b"Client closed for overcoming of output buffer limits.")
-        client.flags |= CLIENT_CLOSE_NOW
-        core.upcalls.close_soon(core, client)
-    return over
 
 
 cdef bint execute_request(Core* core, Client* client, Parser* parser, Request* request, char* data) noexcept nogil:
@@ -299,8 +398,10 @@ cdef bint may_execute(Client* client) noexcept nogil:
 
 cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
     """Puts away what is left of the input: nothing, in the common case, and the buffers go back to the core."""
+    # What is there of a long argument is in its own string already.
+    cdef size_t end = parser.position if parser.large != NULL else length
     cdef size_t start = parser_compact(core.heap, parser)
-    cdef size_t rest = length - start
+    cdef size_t rest = end - start
     cdef size_t capacity
     if rest:
         if client.query == NULL:
@@ -349,7 +450,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     while True:
         if parser.large == NULL and state >= 0:
             # The limits of the unauthenticated hold until a request has been executed.
-            ahead = 1 if client.gate else REQUEST_BATCH
+            ahead = 1 if client.gate & GATE_UNAUTHENTICATED else REQUEST_BATCH
             while parser.requests_count < ahead:
                 state = resp_parse(core.heap, parser, data, length, core.settings.max_bulk_length,
                                    not client.gate & GATE_UNAUTHENTICATED)
@@ -366,7 +467,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
             parser.requests_done += 1
             if core.ready != NULL:
                 wake_waiters(core)
-            if core.settings.output_hard_limit and client_check_output(core, client):
+            if output_is_limited(core, client) and client_check_output(core, client):
                 break
         if state != PARSE_REQUEST or not may_execute(client):
             break
@@ -557,7 +658,8 @@ cdef void trim_client(Core* core, Client* client, bint idle) noexcept nogil:
             fitting = client.query_peak if client.query_peak > QUERY_BUFFER else <size_t> QUERY_BUFFER
             if client.query_length > fitting:
                 fitting = client.query_length
-            if client.query_capacity > LONG_ARGUMENT and fitting < client.query_capacity // 2:
+            if client.query_capacity > LONG_ARGUMENT and fitting < client.query_capacity // 2 and \
+                    (idle or client.parser == NULL or client.parser.large == NULL):
                 smaller = <char*> heap_realloc(core.heap, client.query, client.query_capacity, fitting)
                 if smaller != NULL:
                     client.query = smaller
@@ -583,87 +685,6 @@ cdef int check_query_limit(Core* core, Client* client, Parser* parser) noexcept 
     return 0
 
 
-cdef inline bint reply_peak_is_old(Core* core, const Client* client) noexcept nogil:
-    return (core.settings.reply_peak_reset_ms >= 0
-            and core.now_ms - client.reply_peak_ms >= core.settings.reply_peak_reset_ms)
-
-
-cdef int client_write(Core* core, Client* client) noexcept nogil:
-    cdef iovec vector[VECTOR_MAX]
-    cdef Chunk* chunk
-    cdef ssize_t count
-    cdef size_t total = 0
-    cdef size_t asked
-    cdef int used
-    cdef size_t pending = reply_pending(&client.reply)
-    if pending > client.reply_peak or reply_peak_is_old(core, client):
-        client.reply_peak = pending
-        client.reply_peak_ms = core.now_ms
-    while reply_pending(&client.reply):
-        chunk = client.reply.first
-        if chunk.next == NULL:
-            asked = chunk.length - client.reply.sent
-            count = send(client.fd, chunk_data(chunk) + client.reply.sent, asked, MSG_NOSIGNAL)
-        else:
-            used = 0
-            asked = 0
-            while chunk != NULL and used < VECTOR_MAX:
-                vector[used].iov_base = chunk_data(chunk)
-                vector[used].iov_len = chunk.length
-                if used == 0:
-                    vector[0].iov_base = chunk_data(chunk) + client.reply.sent
-                    vector[0].iov_len = chunk.length - client.reply.sent
-                asked += vector[used].iov_len
-                used += 1
-                chunk = chunk.next
-            count = client_send_vector(client.fd, vector, used)
-        if count < 0:
-            if errno.errno == errno.EINTR:
-                continue
-            if errno.errno == errno.EAGAIN:
-                break
-            return -1
-        core.statistics.output_bytes += count
-        core.statistics.writes_processed += 1
-        client.output_bytes += count
-        reply_written(&client.reply, count)
-        total += count
-        if <size_t> count < asked or total > WRITE_TURN_MAX:
-            break
-    if reply_pending(&client.reply):
-        if not client.flags & CLIENT_WAITS_WRITABLE:
-            client.flags |= CLIENT_WAITS_WRITABLE
-            core.upcalls.watch_writable(core, client, 1)
-    elif client.flags & CLIENT_WAITS_WRITABLE:
-        client.flags &= ~<uint64_t> CLIENT_WAITS_WRITABLE
-        core.upcalls.watch_writable(core, client, 0)
-    return 0
-
-
-cdef void client_queue_write(Core* core, Client* client) noexcept nogil:
-    if client.flags & (CLIENT_QUEUED_WRITE | CLIENT_INTERNAL | CLIENT_CLOSE_NOW):
-        return
-    client.flags |= CLIENT_QUEUED_WRITE
-    client.next_write = core.writers
-    core.writers = client
-
-
-cdef size_t client_memory(const Client* client) noexcept nogil:
-    cdef size_t total = sizeof(Client) + heap_footprint(client.query_capacity)
-    cdef const Chunk* chunk = client.reply.first
-    if client.query == NULL:
-        total -= heap_footprint(0)
-    while chunk != NULL:
-        total += heap_footprint(sizeof(Chunk) + chunk.capacity)
-        chunk = chunk.next
-    if client.parser != NULL:
-        total += heap_footprint(sizeof(Parser)) + heap_footprint(client.parser.capacity * sizeof(Argument))
-        total += client.parser.owned_bytes
-        if client.parser.large != NULL:
-            total += heap_footprint(sds_block_size(client.parser.large))
-    return total
-
-
 cdef class Connection:
     """One client as the control plane holds it.
 
@@ -683,7 +704,10 @@ cdef class Connection:
         cdef Core* core = client.core
         if core == NULL:
             return
-        if events & EVENT_WRITABLE and client_write(core, client) < 0:
+        if core.turn_begun == 0:
+            begin_turn(core)
+        # Nothing leaves before what was done in this turn is in the append-only file: it will be writable in the next, too.
+        if events & EVENT_WRITABLE and core.feed.length == 0 and client_write(core, client) < 0:
             self.engine.close(self)
             return
         if events & ~EVENT_WRITABLE:
@@ -694,10 +718,14 @@ cdef class Connection:
             elif client_read(core, client) < 0:
                 self.engine.close(self)
                 return
+            if core.propagation and not client.flags & CLIENT_CLOSE_NOW:
+                client_queue_write(core, client)
+                return
             if reply_pending(&client.reply) and not client.flags & (CLIENT_WAITS_WRITABLE | CLIENT_CLOSE_NOW) \
                     and client_write(core, client) < 0:
                 self.engine.close(self)
                 return
+        client_recount(core, client)
         if client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY):
             if client.flags & CLIENT_CLOSE_NOW or not reply_pending(&client.reply):
                 self.engine.close(self)
@@ -734,9 +762,65 @@ cdef class Connection:
             reply_null_array(&client.reply)
         else:
             reply_error(&client.reply, error)
-            statistics.failed += 1
+            statistics.rejected += 1
         finish_blocked(client.core, client)
         return True
+
+    def discard_transaction(self) -> None:
+        """Drops the transaction that the client has begun, if any, and what it watches."""
+        if self.client.core != NULL:
+            transaction_discard(self.client.core, &self.client)
+
+    @property
+    def queued_commands(self) -> int:
+        """How many commands its transaction has queued; -1 where there is none."""
+        return self.client.transaction.count if self.client.transaction != NULL else -1
+
+    @property
+    def watched_keys(self) -> int:
+        return watch_count(&self.client)
+
+    @property
+    def subscription_counts(self) -> tuple[int, int, int]:
+        """How many channels, patterns and sharded channels the client has subscribed to."""
+        return (subscription_count(&self.client, KIND_CHANNEL), subscription_count(&self.client, KIND_PATTERN),
+                subscription_count(&self.client, KIND_SHARD))
+
+    def subscriptions(self, int kind) -> list[bytes]:
+        """What the client has subscribed to, oldest first; kind: 0 for channels, 1 for patterns, 2 for sharded channels."""
+        cdef Subscription* subscription = subscriptions_of(&self.client, kind)
+        cdef size_t length
+        cdef char* name
+        cdef list names = []
+        while subscription != NULL:
+            name = subscribed_name(subscription, &length)
+            names.append(name[:length])
+            subscription = subscription.next
+        return names
+
+    def unsubscribe_all(self) -> None:
+        """Ends all subscriptions of the client without telling it, as RESET does."""
+        if self.client.core != NULL:
+            unsubscribe_all(self.client.core, &self.client)
+
+    @property
+    def tracking(self) -> tuple[int, int, list[bytes]] | None:
+        """TRACKING_* bits of tracking.pxd, id of who gets its messages (0: itself), prefixes in order; None where it is off."""
+        cdef Tracker* tracker = tracker_of(&self.client)
+        cdef Prefix* prefix
+        cdef size_t length
+        cdef char* text
+        cdef int i
+        cdef list prefixes = []
+        if not tracking_options(&self.client):
+            return None
+        for i in range(<int> pointer_set_places(&tracker.prefixes)):
+            prefix = <Prefix*> pointer_set_at(&tracker.prefixes, i)
+            if prefix != NULL:
+                text = prefix_text(prefix, &length)
+                prefixes.append(text[:length])
+        prefixes.sort()
+        return tracker.options, (tracker.redirect.id if tracker.redirect != NULL else 0), prefixes
 
     @property
     def deadline_ms(self) -> int:
@@ -811,6 +895,11 @@ cdef class Connection:
                 place = &place[0].next_resumed
             place[0] = client.next_resumed
         unblock(core, client)
+        transaction_discard(core, client)
+        unsubscribe_all(core, client)
+        client_uncount(core, client)
+        client_in_time(core, client)
+        tracking_forget_client(core, client)
         if not client.flags & CLIENT_INTERNAL:
             if client.previous != NULL:
                 client.previous.next = client.next
@@ -864,17 +953,36 @@ cdef class Connection:
     @protocol.setter
     def protocol(self, int version) -> None:
         self.client.reply.protocol = version
+        pubsub_gate(&self.client)
 
     @property
     def authenticated(self) -> bool:
+        """Whether it may run commands: it has authenticated itself, or does not need to."""
         return not self.client.gate & GATE_UNAUTHENTICATED
 
     @authenticated.setter
     def authenticated(self, bint value) -> None:
+        self.client.flags &= ~<uint64_t> CLIENT_AUTHENTICATED
         if value:
+            self.client.flags |= CLIENT_AUTHENTICATED | CLIENT_WAS_AUTHENTICATED
+        self.require_authentication(not value)
+
+    def require_authentication(self, bint required) -> None:
+        """Says whether clients must authenticate themselves; nothing changes for one that has."""
+        if not required or self.client.flags & CLIENT_AUTHENTICATED:
             self.client.gate &= ~<uint64_t> GATE_UNAUTHENTICATED
         else:
             self.client.gate |= GATE_UNAUTHENTICATED
+
+    def use_permissions(self, Permissions permissions) -> None:
+        """Has commands checked against these from here on, or where None, against nothing. To be called again when they
+        change."""
+        self.permissions = permissions
+        self.client.user = NULL if permissions is None else &permissions.rules
+        if permissions is None or permissions.rules.is_unrestricted:
+            self.client.gate &= ~<uint64_t> GATE_USER
+        else:
+            self.client.gate |= GATE_USER
 
     @property
     def flags(self) -> int:
@@ -889,6 +997,8 @@ cdef class Connection:
             self.client.flags &= ~flag
         if flag & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT) and on:
             self.client.gate |= GATE_REPLY_OFF
+        if flag & CLIENT_NO_EVICT:
+            client_recount(self.client.core, &self.client)
         if flag & CLIENT_MONITOR:
             if on:
                 self.client.gate |= GATE_MONITORING
@@ -912,9 +1022,13 @@ cdef class Connection:
         cdef size_t capacity = 0
         cdef size_t query = client.query_length
         cdef size_t query_capacity = client.query_capacity
-        if client.parser != NULL and client.parser.large != NULL:
-            query += sds_length(client.parser.large)
-            query_capacity += sds_capacity(client.parser.large)
+        if client.parser != NULL:
+            # What has been parsed of a request counts as arguments; what was parsed ahead is still to be executed.
+            query -= min(query, client.parser.requests[client.parser.requests_done].start
+                         if client.parser.requests_done < client.parser.requests_count else client.parser.position)
+            if client.parser.large != NULL:
+                query += sds_length(client.parser.large)
+                query_capacity += sds_capacity(client.parser.large)
         while chunk != NULL:
             chunks += 1
             capacity += chunk.capacity
@@ -924,12 +1038,13 @@ cdef class Connection:
             "query_free": query_capacity - query,
             "query_peak": client.query_peak,
             "arguments": self._argument_bytes(),
+            "transaction": transaction_memory(&self.client),
             "reply_pending": reply_pending(&client.reply),
             "reply_peak": (reply_pending(&client.reply) if reply_peak_is_old(client.core, client)
                            else client.reply_peak),
             "reply_capacity": capacity,
             "reply_chunks": chunks,
-            "memory": client_memory(client) + sizeof(PyObject) * 4,
+            "memory": client_memory(client),
             "input_bytes": client.input_bytes,
             "output_bytes": client.output_bytes,
             "commands": client.commands,

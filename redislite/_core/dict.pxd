@@ -51,6 +51,8 @@ cdef uint64_t dict_hash(const Dict* d, const char* key, size_t length) noexcept 
 # The address of the slot that points to the entry with this key, or NULL. The entry may be replaced through it by one
 # with the same key. Valid until the next call that inserts, removes or rehashes.
 cdef void** dict_find(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil
+# The same for some key with this hash: for who has kept no more of a key than that.
+cdef void** dict_find_hash(Dict* d, uint64_t hash) noexcept nogil
 # First half of a find: asks the processor for the home bucket's line.
 cdef void dict_prefetch_bucket(const Dict* d, uint64_t hash) noexcept nogil
 # Second half: asks for the first entry in the home bucket with the key's tag, if any.
@@ -71,8 +73,9 @@ cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argum
 # that was kept from shrinking is almost empty, entries behind gaps are favoured.
 # random: state of a xorshift generator, advanced.
 cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil
-# Up to count distinct entries from a random place on, for eviction and expiry sampling; answers how many, at least one
-# unless the dict is empty. Cheap, not uniform.
+# Up to count distinct entries for eviction to choose from; answers how many, at least one unless the dict is empty. They
+# are neighbours, from an entry picked as dict_random does on: a few cache lines for all, and yet each entry is among them
+# with the same probability.
 cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count) noexcept nogil
 # Migrates up to this many homes (a bounded number of empty ones aside); 1 while more is to do, else 0 (also while paused
 # or under no_resize, when nothing moves).

@@ -544,6 +544,12 @@ cdef inline void migrate_along(Dict* d) noexcept nogil:
     migrate(d, STEP_GROW if d.masks[1] > d.masks[0] else STEP_SHRINK)
 
 
+cdef bint growth_must_wait(const Dict* d, size_t total) noexcept nogil:
+    """Whether a larger table would take the heap over its soft limit, and chains are not too long yet to do without."""
+    return (d.heap.soft_limit and total < HARD_LOAD * (d.masks[0] + 1)
+            and d.heap.used + heap_lines_footprint(buckets_for(total + 1) * sizeof(Bucket)) > d.heap.soft_limit)
+
+
 cdef void grow_or_migrate(Dict* d) noexcept nogil:
     """What an insert does for the size of the table first; failing for want of memory only means a higher load."""
     cdef size_t total = dict_size(d)
@@ -559,7 +565,8 @@ cdef void grow_or_migrate(Dict* d) noexcept nogil:
                 return
         elif load < HARD_LOAD // 2 and total < HARD_LOAD * (d.masks[1] + 1):
             return
-    if d.rehash_index < 0 and (total < soft_limit(d.masks[0]) or resize_start(d, buckets_for(total + 1))):
+    if d.rehash_index < 0 and (total < soft_limit(d.masks[0]) or growth_must_wait(d, total)
+                               or resize_start(d, buckets_for(total + 1))):
         return
     migrate_along(d)
 
@@ -610,6 +617,24 @@ cdef void** dict_find(Dict* d, const char* key, size_t length, uint64_t hash) no
         return NULL
     bucket = find_slot(d, home_of(d, hash, table_of(d, hash)), key, length, hash, &slot)
     return &bucket.slots[slot] if bucket != NULL else NULL
+
+
+cdef void** dict_find_hash(Dict* d, uint64_t hash) noexcept nogil:
+    cdef Bucket* bucket
+    cdef uint64_t candidates
+    cdef int slot
+    if d.tables[0] == NULL:
+        return NULL
+    bucket = home_of(d, hash, table_of(d, hash))
+    while bucket != NULL:
+        candidates = slots_with(bucket_word(bucket), tag_of(hash))
+        while candidates:
+            slot = first_slot(candidates)
+            if entry_hash(d, bucket.slots[slot]) == hash:
+                return &bucket.slots[slot]
+            candidates &= candidates - 1
+        bucket = chain_next(bucket)
+    return NULL
 
 
 cdef void dict_prefetch_bucket(const Dict* d, uint64_t hash) noexcept nogil:
@@ -791,26 +816,41 @@ cdef inline Bucket* home_at(const Dict* d, uint64_t index) noexcept nogil:
     return d.tables[1] + (index - (d.masks[0] + 1 - first))
 
 
-cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
+cdef Bucket* random_place(const Dict* d, uint64_t* random, uint64_t* index, int* slot) noexcept nogil:
+    """A place with an entry, each with the same probability: the bucket, its slot, and the number of its home. NULL where
+    luck fails, as there is hardly anything in a large table."""
     # Every place that a chain as long as the longest may have is drawn with the same probability, until one is taken.
     # Places of a chain count on from LAST per bucket, as only the last bucket has an entry in its last slot.
     cdef uint64_t homes = home_count(d)
-    cdef uint64_t number, place, taken
     cdef uint64_t places = LAST * <uint64_t> max(d.depth[0], d.depth[1]) + BUCKET_SLOTS
-    cdef const Bucket* bucket
+    cdef uint64_t number, place
+    cdef Bucket* bucket
     cdef int tries
-    if not dict_size(d):
-        return NULL
     for tries in range(RANDOM_TRIES):
         number = random_next(random)
         place = ((number >> 40) * places) >> 24
-        bucket = home_at(d, (number & (~<uint64_t> 0 >> 24)) % homes)
+        index[0] = (number & (~<uint64_t> 0 >> 24)) % homes
+        bucket = home_at(d, index[0])
         while place >= LAST and bucket.chained:
-            bucket = <const Bucket*> bucket.slots[LAST]
+            bucket = <Bucket*> bucket.slots[LAST]
             place -= LAST
         if place < BUCKET_SLOTS and bucket.tags[place]:
-            return bucket.slots[place]
-    # Hardly anything in a large table that must not shrink now: the next entry behind a random place.
+            slot[0] = <int> place
+            return bucket
+    return NULL
+
+
+cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
+    cdef uint64_t homes = home_count(d)
+    cdef uint64_t number, taken
+    cdef const Bucket* bucket
+    cdef int slot
+    if not dict_size(d):
+        return NULL
+    bucket = random_place(d, random, &number, &slot)
+    if bucket != NULL:
+        return bucket.slots[slot]
+    # The next entry behind a random place.
     number = random_next(random) % homes
     while True:
         bucket = home_at(d, number)
@@ -825,31 +865,40 @@ cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
 
 
 cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count) noexcept nogil:
+    # A run of entries from a random one on: each is in it with the same probability.
     cdef uint64_t homes = home_count(d)
     cdef uint64_t index, taken
     cdef uint64_t visited = 0
     cdef size_t found = 0
     cdef const Bucket* bucket
+    cdef int slot = 0
     if not dict_size(d) or not count:
         return 0
-    index = random_next(random) % homes
-    while visited < homes and (not found or visited < SAMPLE_HOMES_PER_ENTRY * count):
+    if count > dict_size(d):
+        count = dict_size(d)
+    bucket = random_place(d, random, &index, &slot)
+    if bucket == NULL:
+        index = random_next(random) % homes
         bucket = home_at(d, index)
-        while bucket != NULL:
-            taken = slots_taken(bucket_word(bucket))
-            while taken:
-                entries[found] = bucket.slots[first_slot(taken)]
-                prefetch(entries[found])
-                taken &= taken - 1
-                found += 1
-                if found == count:
-                    return found
-            bucket = chain_next(bucket)
-        visited += 1
-        index += 1
-        if index == homes:
-            index = 0
-    return found
+    taken = slots_taken(bucket_word(bucket)) & (~<uint64_t> 0 << (8 * slot))
+    while True:
+        while taken:
+            entries[found] = bucket.slots[first_slot(taken)]
+            prefetch(entries[found])
+            taken &= taken - 1
+            found += 1
+            if found == count:
+                return found
+        bucket = chain_next(bucket)
+        if bucket == NULL:
+            visited += 1
+            if visited > homes or (found and visited > SAMPLE_HOMES_PER_ENTRY * count):
+                return found
+            index += 1
+            if index == homes:
+                index = 0
+            bucket = home_at(d, index)
+        taken = slots_taken(bucket_word(bucket))
 
 
 cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil:

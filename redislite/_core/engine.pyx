@@ -7,21 +7,32 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport (
-    Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_new, heap_note_peak, heap_trim, heap_zalloc,
+    Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_is_checked, heap_new, heap_note_peak, heap_tick,
+    heap_trim, heap_zalloc,
 )
+from redislite._core.append_log cimport append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log
+from redislite._core.append_rewrite cimport RewriteTask, rewrite_fork
+from redislite._core.blocking cimport WAIT_ALSO_MISSING
+from redislite._core.child cimport ChildReport
 from redislite._core.client cimport (
-    Connection, call_command, client_check_output, client_memory, client_write, renew_clock, resume_clients, trim_client,
-    wake_waiters,
+    Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_waiters,
+)
+from redislite._core.client_memory cimport (
+    client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
 )
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
 from redislite._core.dict cimport (
-    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_rehash,
+    Bucket, Dict, DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_rehash,
     dict_shrink_if_sparse, dict_size, dict_table_bytes,
+)
+from redislite._core.eviction cimport (
+    eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
+    eviction_turn, eviction_warn,
 )
 from redislite._core.expiry cimport expire_cycle
 from redislite._core.glob cimport glob_match
 from redislite._core.keyspace cimport (
-    access_frequency, flush_database, idle_seconds, keyspace_find, keyspace_init, keyspace_release, release_discarded,
+    access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, release_discarded,
     store_string,
 )
 from redislite._core.list_value cimport (
@@ -29,29 +40,59 @@ from redislite._core.list_value cimport (
 )
 from redislite._core.listpack cimport ListpackValue
 from redislite._core.object cimport (
-    ENCODING_QUICKLIST, NO_EXPIRE, TYPE_LIST, TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key,
-    entry_memory, entry_pointer, entry_string, entry_type, type_name,
+    ENCODING_QUICKLIST, KEY_OFFSET, NO_EXPIRE, TYPE_LIST, TYPE_STRING, Entry, encoding_name, entry_deadline,
+    entry_encoding, entry_key, entry_memory, entry_pointer, entry_string, entry_type, type_name,
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
-from redislite._core.quicklist cimport Quicklist, quicklist_bytes
-from redislite._core.reply cimport chunk_data, reply_object, reply_pending, reply_release
+from redislite._core.output cimport (
+    CLASS_NORMAL, CLASS_PUBSUB, CLASS_REPLICA, CLIENT_CLASSES, class_of, client_check_output, client_write,
+)
+from redislite._core.permissions cimport Permissions
+from redislite._core.propagate cimport propagate_release, propagate_taken
+from redislite._core.pubsub cimport (
+    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, publish_key_event, pubsub_init, pubsub_release, subscribers_count,
+)
+from redislite._core.quicklist cimport Quicklist, quicklist_bytes, QuicklistNode
+from redislite._core.replay cimport replay_of
+from redislite._core.reply cimport chunk_data, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX, GATE_MEMORY,
-    GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK,
-    Argument, Chunk, Client, Command, CommandStatistics, Core, Database, ErrorKind, Request,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
+    GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
+    HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core, Database,
+    ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
 )
+from redislite._core.snapshots cimport snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.table cimport (
     command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
+)
+from redislite._core.tracking cimport (
+    Tracking, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable,
+    tracking_invalidate, tracking_release, tracking_remember, tracking_set_caching,
 )
 
 import os
 import sys
 
 from redislite._core import (
-    bits, geo, hashes, hyperloglog, keys, lists, sets, sort, stream_groups, streams, strings, zset_combinations,
+    bits,
+    dump,
+    geo,
+    hashes,
+    hyperloglog,
+    keys,
+    lists,
+    pubsub,
+    sets,
+    sort,
+    stream_groups,
+    streams,
+    strings,
+    transactions,
+    zset_combinations,
     zsets,
 )
+from redislite._core.key_specs import InvalidArgumentsError
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -66,6 +107,7 @@ cdef enum:
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
+    DEFAULT_SAMPLES = 5
 
 # Both clocks at one moment, early: the longer ago, the better their ratio is known.
 cdef int64_t BEGUN_NS = clock_monotonic_ns()
@@ -76,7 +118,22 @@ COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
 
 # Modules of native handlers; each brings its rows as COMMANDS.
 NATIVE_MODULES = (
-    strings, keys, bits, hyperloglog, zsets, zset_combinations, lists, hashes, sets, streams, stream_groups, geo, sort,
+    strings,
+    keys,
+    dump,
+    bits,
+    hyperloglog,
+    zsets,
+    zset_combinations,
+    lists,
+    hashes,
+    sets,
+    streams,
+    stream_groups,
+    geo,
+    sort,
+    transactions,
+    pubsub,
 )
 
 
@@ -140,6 +197,17 @@ cdef void close_soon(Core* core, Client* client) noexcept with gil:
     (<Engine> core.engine).closing.append(<object> client.connection)
 
 
+cdef void remember_movable(Core* core, Client* client, Command* command) noexcept with gil:
+    cdef list args = [client.argv[i].data[:client.argv[i].length] for i in range(client.argc)]
+    try:
+        for position, _use in (<object> command.row).find_keys(args):
+            tracking_remember(core, client, position)
+    except InvalidArgumentsError:
+        pass                            # the command has answered an error
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
 cdef void log_line(Core* core, int level, const char* text) noexcept with gil:
     try:
         (<Engine> core.engine).on_log(level, text.decode("utf-8", "backslashreplace"))
@@ -147,8 +215,19 @@ cdef void log_line(Core* core, int level, const char* text) noexcept with gil:
         (<Engine> core.engine).on_exception(error)
 
 
+cdef void flushed(Core* core) noexcept with gil:
+    try:
+        (<Engine> core.engine).on_flushed()
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
 def _nothing(*_args: object) -> None:
     """What the data plane calls where the control plane has not set anything."""
+
+
+def _deny(_connection: object, _row: object, _reason: int, _argument: bytes) -> bytes:
+    return b"NOPERM No permissions"
 
 
 def _raise(error: BaseException) -> None:
@@ -164,14 +243,23 @@ cdef class Engine:
     on_close(connection) when a connection is to be unregistered; on_writable(connection, watch);
     on_slow_command(connection, args, lengths, count, kinds, us, request_bytes, reply_bytes);
     on_blocked(connection, timeout_ms) when its time_out is to be called then; on_monitored(connection, args);
-    on_latency(event, ms); on_log(level, text); on_exception(error).
+    on_latency(event, ms); on_log(level, text); on_exception(error);
+    on_denied(connection, row, reason, argument) where a user may not do that: DENIED_* of permissions.pxd, and what it is
+    about (a key, say); answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost()
+    where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed.
+
+    function_libraries: code of libraries of functions, bytes each, that snapshots carry.
     """
     cdef Core core
     cdef Connection own
     cdef readonly object table
     cdef public object control
     cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_blocked, on_exception
+    cdef public object on_denied
+    cdef public object on_flushed, on_log_lost, on_log_error
+    cdef bytes refusal
     cdef readonly list closing
+    cdef public list function_libraries
     cdef dict connections
 
     def __cinit__(self, int databases=DEFAULT_DATABASES, object control=None) -> None:
@@ -189,7 +277,7 @@ cdef class Engine:
         core.error_kinds = <ErrorKind*> heap_zalloc(core.heap, ERROR_KINDS_MAX * sizeof(ErrorKind))
         if core.read_buffer == NULL or core.parser == NULL or core.error_kinds == NULL:
             raise MemoryError
-        if keyspace_init(core, databases) != 0:
+        if keyspace_init(core, databases) != 0 or pubsub_init(core) != 0 or eviction_init(core) != 0:
             raise MemoryError
         core.upcalls.run_python = run_python
         core.upcalls.log_command = log_command
@@ -199,12 +287,22 @@ cdef class Engine:
         core.upcalls.block_timer = block_timer
         core.upcalls.close_soon = close_soon
         core.upcalls.log_line = log_line
+        core.upcalls.key_invalidated = tracking_invalidate
+        core.upcalls.remember_movable = remember_movable
+        core.upcalls.flushed = flushed
+        core.upcalls.call = call_command
+        core.upcalls.key_event = publish_key_event
+        reply_init(&core.late, core)
+        core.feed.database = -1
         self.control = control if control is not None else self
         self.closing = []
+        self.function_libraries = []
         self.connections = {}
         self.on_close = self.on_writable = self.on_slow_command = self.on_monitored = _nothing
-        self.on_latency = self.on_log = self.on_blocked = _nothing
+        self.on_latency = self.on_log = self.on_blocked = self.on_flushed = _nothing
+        self.on_log_lost = self.on_log_error = _nothing
         self.on_exception = _raise
+        self.on_denied = _deny
         self._calibrate(1000000)
         renew_clock(core)
         for name, value in _DEFAULT_SETTINGS.items():
@@ -218,20 +316,21 @@ cdef class Engine:
 
     def __dealloc__(self) -> None:
         cdef Core* core = &self.core
-        cdef Chunk* chunk
         if core.heap == NULL:
             return
         while core.clients != NULL:
             (<Connection> core.clients.connection).release()
         if self.own is not None:
             self.own.release()
+        tracking_release(core)
+        append_log_release(core)
         keyspace_release(core)
+        pubsub_release(core)
+        eviction_release(core)
         table_release(core)
+        propagate_release(core)
         parser_free(core.heap, core.parser)
-        while core.chunks != NULL:
-            chunk = core.chunks
-            core.chunks = chunk.next
-            heap_free(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
+        reply_empty_pool(core)
         heap_free(core.heap, core.error_kinds, ERROR_KINDS_MAX * sizeof(ErrorKind))
         heap_free(core.heap, core.read_buffer, QUERY_BUFFER)
         heap_destroy(core.heap)
@@ -249,7 +348,8 @@ cdef class Engine:
 
     def execute(self, *args: object) -> object:
         """Runs one command from its arguments (bytes, str, int, float), outside of any connection, and answers its reply as a
-        Python object, in RESP3's types (None where it answers nothing); an error is raised as CommandError."""
+        Python object, in RESP3's types (None where it answers nothing); an error is raised as CommandError.
+        MemoryError where there was none for the reply; the command has been executed then."""
         cdef Client* client = &self.own.client
         cdef list encoded = [_encode(argument) for argument in args]
         cdef Argument* arguments
@@ -258,6 +358,7 @@ cdef class Engine:
         cdef int outer_hashed = client.hashed
         cdef size_t size = 0
         cdef bytes output
+        cdef bint starved
         cdef int i
         if not encoded:
             raise ValueError("a command has a name")
@@ -285,7 +386,11 @@ cdef class Engine:
             client.argc = outer_argc
             client.hashed = outer_hashed
         output = _output(client)
+        starved = client.reply.starved
         reply_release(&client.reply)
+        client.reply.starved = 0
+        if starved:
+            raise MemoryError
         return decode(output) if output else None
 
     # --- connections
@@ -318,6 +423,11 @@ cdef class Engine:
         return list(self.connections.values())
 
     @property
+    def executing(self) -> Connection | None:
+        """The connection whose command runs now, or None."""
+        return None if self.core.executing == NULL else <object> self.core.executing.connection
+
+    @property
     def blocked_clients(self) -> int:
         """How many clients wait for keys."""
         return self.core.blocked_clients
@@ -329,15 +439,67 @@ cdef class Engine:
     def count_rejected(self) -> None:
         self.core.statistics.connections_rejected += 1
 
+    def new_permissions(self) -> Permissions:
+        """What a user of this engine may do; nothing at first."""
+        cdef Permissions permissions = Permissions.__new__(Permissions)
+        permissions.core = &self.core
+        permissions.engine = self
+        permissions.kept = []
+        return permissions
+
+    # --- client-side caching
+
+    def track(self, Connection connection, int options, Connection redirect, list prefixes) -> None:
+        """Turns tracking on for a connection, or changes its options: TRACKING_* bits of tracking.pxd. redirect: who gets its
+        messages, or None. prefixes: further ones for the broadcasting mode. MemoryError: it is off then."""
+        cdef Core* core = &self.core
+        cdef bytes prefix
+        cdef int failed = tracking_enable(core, &connection.client, options, &redirect.client if redirect is not None else NULL)
+        for prefix in prefixes:
+            failed |= tracking_add_prefix(core, &connection.client, prefix, len(prefix))
+        if failed:
+            tracking_disable(core, &connection.client)
+            raise MemoryError
+
+    def stop_tracking(self, Connection connection) -> None:
+        """Turns tracking off. Harmless where it is off."""
+        tracking_disable(&self.core, &connection.client)
+
+    def set_caching(self, Connection connection) -> None:
+        """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says."""
+        tracking_set_caching(&connection.client)
+
+    @property
+    def tracking_statistics(self) -> dict[str, int]:
+        """clients that track, keys in the table, items (pairs of key and client), prefixes of the broadcasting mode."""
+        cdef Tracking* tracking = <Tracking*> self.core.tracking
+        if tracking == NULL:
+            return {"clients": 0, "keys": 0, "items": 0, "prefixes": 0}
+        return {
+            "clients": tracking.clients,
+            "keys": dict_size(&tracking.keys),
+            "items": tracking.items,
+            "prefixes": dict_size(&tracking.prefixes),
+        }
+
     # --- the loop's turns
 
     def before_sleep(self) -> bool:
-        """Ends a turn of the loop: writes output that was appended out of turn, closes what is to be closed, releases a
-        bounded part of what was deleted lazily. True where there is more to do, so that the loop must not sleep."""
+        """Ends a turn of the loop: goes on evicting, writes the append-only file and then the output that waited for that or was
+        appended out of turn, closes what is to be closed, releases a bounded part of what was deleted lazily. True where
+        there is more to do, so that the loop must not sleep."""
         cdef Core* core = &self.core
         cdef Client* client
-        cdef bint more = 0
+        cdef bint more = eviction_turn(core)
         resume_clients(core)
+        if core.tracking != NULL:
+            tracking_before_sleep(core)
+        if append_log_is_open(core):
+            if append_log_flush(core, 0) != 0:
+                self.on_log_lost()
+            if append_log(core).changed:
+                append_log(core).changed = 0
+                self.on_log_error()
         while core.writers != NULL:
             client = core.writers
             core.writers = client.next_write
@@ -348,13 +510,14 @@ cdef class Engine:
             if client.flags & CLIENT_CLOSE_NOW or \
                     (client.flags & CLIENT_CLOSE_AFTER_REPLY and not reply_pending(&client.reply)):
                 self.closing.append(<object> client.connection)
-        if self.closing:
-            closing = self.closing[:]
-            self.closing.clear()
-            for connection in closing:
-                self.close(connection)
+            client_recount(core, client)
+        self._close_marked()
+        if core.settings.max_client_memory:
+            evict_clients(core)
+            self._close_marked()
         if core.discarded != NULL:
-            more = release_discarded(core, RELEASE_TURN)
+            more |= release_discarded(core, RELEASE_TURN)
+        end_turn(core)
         return more
 
     def cron(self, int64_t budget_us) -> None:
@@ -364,9 +527,12 @@ cdef class Engine:
         cdef Database* database
         cdef int64_t until
         cdef int i
+        if core.turn_begun == 0:
+            begin_turn(core)
         renew_clock(core)
         self._calibrate(0)
-        heap_note_peak(core.heap)
+        eviction_warn(core)
+        heap_tick(core.heap, clock_monotonic_ns() // 1_000_000)
         if core.settings.active_expire:
             expire_cycle(core, budget_us)
         if core.settings.active_rehashing:
@@ -380,18 +546,29 @@ cdef class Engine:
                         dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)
                         | dict_rehash(&database.field_expires, 100)):
                     pass
-        if core.own_queries or core.settings.output_soft_limit > 0:
+        if core.tracking != NULL:
+            tracking_cron(core)
+        if core.own_queries or core.slow_readers or core.settings.max_client_memory:
             self._trim_clients()
 
+    cdef void _close_marked(self):
+        cdef list closing
+        while self.closing:
+            closing = self.closing[:]
+            self.closing.clear()
+            for connection in closing:
+                self.close(connection)
+
     cdef void _trim_clients(self):
-        """Gives unused input buffers back, and closes clients over their soft output limit."""
+        """Gives unused input buffers back, closes clients over their soft output limit, and counts what they take."""
         cdef Core* core = &self.core
         cdef Client* client = core.clients
         while client != NULL:
-            if core.settings.output_soft_limit > 0:
+            if client.output_since_ms:
                 client_check_output(core, client)
             if client.query != NULL:
                 trim_client(core, client, core.now_ms - client.active_ms > IDLE_MS)
+            client_recount(core, client)
             client = client.next
 
     def _calibrate(self, int64_t at_least_ns) -> None:
@@ -429,10 +606,15 @@ cdef class Engine:
         cdef int64_t* place = self._setting(name)
         place[0] = value
         self._thresholds()
-        if self.core.settings.max_memory > 0:
-            self.core.gate |= GATE_MEMORY
-        else:
-            self.core.gate &= ~<uint64_t> GATE_MEMORY
+        if name in ("max_memory", "eviction_policy"):
+            self.core.heap.soft_limit = self.core.settings.max_memory
+            eviction_changed(&self.core)
+            if self.core.settings.max_memory > 0:
+                self.core.gate |= GATE_MEMORY
+            else:
+                self.core.gate &= ~<uint64_t> GATE_MEMORY
+        elif name == "max_client_memory":
+            client_limit_changed(&self.core)
 
     def get(self, str name) -> int:
         """A setting of the data plane."""
@@ -445,12 +627,21 @@ cdef class Engine:
         return <int64_t*> &self.core.settings + index
 
     def set_gate(self, str name, bint on) -> None:
-        """Opens or closes one of the gates "pause_all", "pause_write", "monitors", "renewal"."""
+        """Opens or closes one of the gates "pause_all", "pause_write", "monitors", "renewal", "loading"."""
         cdef uint64_t gate = _GATES[name]
         if on:
             self.core.gate |= gate
         else:
             self.core.gate &= ~gate
+
+    def refuse_writes(self, bytes error) -> None:
+        """Answers this error to commands that write and to PING from now on; None: they are executed again."""
+        self.refusal = error
+        if error is None:
+            self.core.gate &= ~<uint64_t> GATE_MISCONF
+        else:
+            self.core.refusal = self.refusal
+            self.core.gate |= GATE_MISCONF
 
     @property
     def now_ms(self) -> int:
@@ -510,18 +701,13 @@ cdef class Engine:
 
     def flush(self, int number, bint lazy) -> int:
         """Empties a database, or all of them (-1); answers how many keys there were."""
-        cdef size_t removed = 0
-        cdef int i
-        for i in range(self.core.databases_count):
-            if number in (-1, i):
-                removed += flush_database(&self.core, self.core.databases[i], lazy)
-        self.core.dirty += removed
-        return removed
+        return flush_databases(&self.core, number, lazy)
 
-    def inspect(self, int number, bytes key) -> dict[str, object] | None:
+    def inspect(self, int number, bytes key, size_t samples=DEFAULT_SAMPLES) -> dict[str, object] | None:
         """What is known of a key, without touching it: type, encoding, deadline_ms (-1: none), idle_seconds, frequency,
         memory (bytes), address; of a quicklist also its nodes, elements, fill (list-max-listpack-size), depth of
-        compression and bytes of all nodes, uncompressed. None where it is not there."""
+        compression and bytes of all nodes, uncompressed. None where it is not there. samples: of how many fields of a
+        hash the memory is looked at and taken for that of all; 0: of all."""
         cdef Database* database = self.core.databases[number]
         cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
                                           dict_hash(&database.keys, key, len(key)))
@@ -536,7 +722,7 @@ cdef class Engine:
             "deadline_ms": entry_deadline(entry),
             "idle_seconds": idle_seconds(&self.core, entry),
             "frequency": access_frequency(&self.core, entry),
-            "memory": entry_memory(entry) + 9,
+            "memory": entry_memory(entry, samples) + 9,
             "address": <uintptr_t> entry,
         }
         if entry_encoding(entry) == ENCODING_QUICKLIST:
@@ -613,44 +799,217 @@ cdef class Engine:
             raise MemoryError
         return True
 
+    @property
+    def notify_classes(self) -> int:
+        """Classes of keyspace events that are published: NOTIFY_* bits of state.pxd."""
+        return self.core.notify_classes
+
+    @notify_classes.setter
+    def notify_classes(self, int bits) -> None:
+        self.core.notify_classes = bits
+
+    @property
+    def pubsub_statistics(self) -> dict[str, int]:
+        """How many channels, patterns and sharded_channels somebody listens to, and how many clients do."""
+        return {
+            "channels": channels_count(&self.core, KIND_CHANNEL),
+            "patterns": channels_count(&self.core, KIND_PATTERN),
+            "sharded_channels": channels_count(&self.core, KIND_SHARD),
+            "clients": subscribers_count(&self.core),
+        }
+
+    @property
+    def propagation(self) -> int:
+        """Who gets what is propagated: PROPAGATE_* bits of state.pxd; 0 for nobody."""
+        return self.core.propagation
+
+    @propagation.setter
+    def propagation(self, int bits) -> None:
+        self.core.propagation = bits
+        if bits == 0:
+            propagate_taken(&self.core, 1)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what is executed comes from an append-only file: nothing expires by itself then."""
+        return self.core.replaying
+
+    @replaying.setter
+    def replaying(self, bint value) -> None:
+        self.core.replaying = value
+        renew_clock(&self.core)
+
+    def take_propagated(self, bint reselect=False) -> bytes:
+        """The writes since the last call, as requests in RESP. reselect: what comes next begins with a SELECT.
+        MemoryError where something is missing because memory was out."""
+        cdef bytes taken = self.core.feed.data[:self.core.feed.length] if self.core.feed.length else b""
+        cdef bint is_broken = self.core.feed.is_broken
+        self.core.feed.is_broken = 0
+        propagate_taken(&self.core, reselect)
+        if is_broken:
+            raise MemoryError("writes could not be propagated")
+        return taken
+
+    # --- append-only file
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the commands of a transaction are being executed."""
+        return self.core.executing != NULL and self.core.executing.flags & CLIENT_IN_EXEC != 0
+
+    @property
+    def append_log(self):
+        """The append-only file that commands go to (AppendOnlyLog)."""
+        return append_only_log(&self.core, self)
+
+    def fork_rewrite(self, ChildReport report, int fd, *, bytes head=b"", uint64_t sync_bytes=0,
+                     int64_t key_delay_us=0) -> int:
+        """Has a child write all data to a descriptor as commands, behind the head, and sync it. The rest is as with
+        fork_save_rdb."""
+        cdef RewriteTask task
+        task.fd = fd
+        task.head = head
+        task.head_length = len(head)
+        task.sync_bytes = sync_bytes
+        task.key_delay_us = key_delay_us
+        return rewrite_fork(&self.core, report, &task)
+
+    def replay(self, data, size_t start=0):
+        """Begins to execute the commands of an append-only file: data is a writable buffer of its bytes, which nobody else
+        must change. Answers a Replay (replay.pyx), to be run and finished; one at a time."""
+        return replay_of(&self.core, self, data, start)
+
+    # --- snapshots
+
+    def save_rdb(self, int fd, *, aux=None, functions=None, bint checksum=True, uint64_t sync_bytes=0,
+                 int64_t key_delay_us=0) -> dict[str, int]:
+        """Writes all databases to a descriptor in the RDB format, from where it stands, and answers keys and bytes.
+
+        aux: auxiliary fields, bytes to bytes. functions: code of libraries, bytes each (None:
+        function_libraries). checksum: False
+        writes 0 in its place. sync_bytes: how often the file is handed to the disk meanwhile (0: never; the fsync at the
+        end is the caller's). key_delay_us: pause after each key, for tests. OSError where writing fails, MemoryError.
+        """
+        return snapshot_save(&self.core, fd, {
+            "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
+            "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us,
+        })
+
+    def fork_save_rdb(self, ChildReport report, int fd, *, aux=None, functions=None, bint checksum=True,
+                      uint64_t sync_bytes=0, int64_t key_delay_us=0, bint fsync=True) -> int:
+        """The same in a child process, which sees the data as it is now, and does the fsync too. Answers its number; how
+        far it is stands in the report. For ChildRunner (persistence/child.py). OSError where the fork fails, MemoryError.
+        """
+        return snapshot_fork(&self.core, report, fd, {
+            "aux": aux or {}, "functions": self.function_libraries if functions is None else functions, "checksum": checksum, "sync_bytes": sync_bytes,
+            "key_delay_us": key_delay_us, "fsync": fsync,
+        })
+
+    def load_rdb(self, int fd, *, size=None, bint checksum=True, deep=None, bint keep_expired=False, bint replace=False,
+                 progress=None, uint64_t progress_step=2 << 20, int64_t key_delay_us=0, aux=None) -> dict[str, object]:
+        """Reads RDB data from a descriptor, from where it stands, into the databases, which are not emptied before.
+
+        size: how many bytes there are (None: to the end of a file; unknown of a pipe or socket, and then more may be read
+        than belongs to it). checksum: whether it is looked at. deep: whether payloads are checked for what is merely wrong
+        too (None: as sanitize-dump-payload says for files). keep_expired: what has expired is loaded all the same.
+        replace: a key that is there is replaced, else it is an error. progress(bytes read) is called every
+        progress_step bytes, with all but the last few keys in their databases; what it raises ends the load. key_delay_us:
+        pause after each key, for tests. aux: a dict that auxiliary fields are put into as they are read.
+
+        Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded), checked
+        (whether a checksum was compared), bytes (read, of the RDB data), rest (bytes read behind it), aux (dict of bytes)
+        and functions (code of libraries). RdbError where the data are wrong, OSError where they cannot be read,
+        MemoryError; the keys before the place are loaded then.
+        """
+        if deep is None:
+            deep = self.core.settings.sanitize_payload == 1
+        return snapshot_load(&self.core, fd, {
+            "size": size, "checksum": checksum, "deep": deep, "keep_expired": keep_expired, "replace": replace,
+            "progress": progress, "progress_step": progress_step, "key_delay_us": key_delay_us,
+            "aux": {} if aux is None else aux,
+        })
+
     def set_resizing(self, bint on) -> None:
         """Lets the tables of all databases grow and shrink at will, or only where they must."""
         cdef int i
         for i in range(self.core.databases_count):
             self.core.databases[i].keys.no_resize = not on
             self.core.databases[i].expires.no_resize = not on
+            self.core.databases[i].field_expires.no_resize = not on
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), clients, overhead of the key tables;
-        largest input and output that waited of any client; count of entries to be released."""
-        cdef Client* client = self.core.clients
-        cdef size_t clients = 0
+        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), uncounted (which the memory limit is
+        not about), what clients take by class, overhead of the key tables, and largest input and output that waited of any
+        client. Entries to be released; bytes of tables that are being replaced."""
+        cdef Core* core = &self.core
+        cdef Client* client = core.clients
+        cdef size_t[CLIENT_CLASSES] clients
         cdef size_t largest_input = 0
         cdef size_t largest_output = 0
         cdef size_t tables = 0
         cdef int i
-        heap_note_peak(self.core.heap)
+        for i in range(CLIENT_CLASSES):
+            clients[i] = 0
+        heap_note_peak(core.heap)
         while client != NULL:
-            clients += client_memory(client)
+            clients[class_of(client)] += client_memory(client)
             if client.query_peak > largest_input:
                 largest_input = client.query_peak
             if client.reply_peak > largest_output:
                 largest_output = client.reply_peak
             client = client.next
-        for i in range(self.core.databases_count):
-            tables += dict_table_bytes(&self.core.databases[i].keys)
-            tables += dict_table_bytes(&self.core.databases[i].expires)
+        for i in range(core.databases_count):
+            tables += dict_table_bytes(&core.databases[i].keys)
+            tables += dict_table_bytes(&core.databases[i].expires)
         return {
-            "used": self.core.heap.used,
-            "peak": self.core.heap.peak,
-            "mapped": self.core.heap.mapped,
-            "large": self.core.heap.large,
-            "clients": clients,
+            "used": core.heap.used,
+            "peak": core.heap.peak,
+            "mapped": core.heap.mapped,
+            "large": core.heap.large,
+            "uncounted": eviction_of(core).uncounted,
+            "normal_clients": clients[CLASS_NORMAL] + clients[CLASS_PUBSUB],
+            "replica_clients": clients[CLASS_REPLICA],
             "tables": tables,
-            "discarded_entries": self.core.discarded_entries,
+            "discarded_entries": core.discarded_entries,
             "largest_input": largest_input,
             "largest_output": largest_output,
+        }
+
+    @property
+    def client_memory_limit(self) -> int:
+        """Bytes that all clients together may take; 0 for no limit."""
+        return client_memory_limit(&self.core)
+
+    @property
+    def eviction_exceeded_ms(self) -> tuple[int, int]:
+        """How long memory has been over its limit, in milliseconds: now, and in all."""
+        return eviction_exceeded_ms(&self.core), eviction_exceeded_total_ms(&self.core)
+
+    @property
+    def heap_limit(self) -> int:
+        """How many bytes the heap may hand out before it says that memory is out; 0: no limit. For tests: only a checked
+        build looks at it."""
+        return self.core.heap.limit
+
+    @heap_limit.setter
+    def heap_limit(self, size_t limit) -> None:
+        self.core.heap.limit = limit
+
+    @property
+    def heap_is_checked(self) -> bool:
+        """Whether this build's heap checks how it is used, and has a limit."""
+        return heap_is_checked()
+
+    @property
+    def structure_sizes(self) -> dict[str, int]:
+        """Bytes of the structures that there are many of."""
+        return {
+            "entry_head": KEY_OFFSET,
+            "bucket": sizeof(Bucket),
+            "dict": sizeof(Dict),
+            "quicklist_node": sizeof(QuicklistNode),
+            "client": sizeof(Client),
         }
 
     def trim_memory(self) -> None:
@@ -665,6 +1024,48 @@ cdef class Engine:
         """The fields of Statistics (state.pxd) by name."""
         statistics = dict(self.core.statistics)
         return statistics
+
+    @property
+    def waiting_statistics(self) -> dict[str, int]:
+        """Clients that watch keys, keys that are watched; keys that clients wait for, of these the ones that they are also to
+        be told of when they go; clients that wait no longer than for a time."""
+        cdef Core* core = &self.core
+        cdef Client* client = core.clients
+        cdef DictIterator position
+        cdef WaitList* waiting
+        cdef Waiter* waiter
+        cdef int i
+        figures = dict.fromkeys(("watching_clients", "watched_keys", "keys", "keys_also_missing", "timed_clients"), 0)
+        while client != NULL:
+            figures["watching_clients"] += client.watches != NULL
+            figures["timed_clients"] += client.blocked != NULL and client.blocked.deadline_ms != 0
+            client = client.next
+        for i in range(core.databases_count):
+            figures["watched_keys"] += dict_size(&core.databases[i].watched)
+            figures["keys"] += dict_size(&core.databases[i].waiting)
+            dict_iterate_begin(&position, &core.databases[i].waiting)
+            waiting = <WaitList*> dict_iterate_next(&position)
+            while waiting != NULL:
+                waiter = waiting.first
+                while waiter != NULL and not waiter.client.blocked.options & WAIT_ALSO_MISSING:
+                    waiter = waiter.next
+                figures["keys_also_missing"] += waiter != NULL
+                waiting = <WaitList*> dict_iterate_next(&position)
+            dict_iterate_end(&position)
+        return figures
+
+    @property
+    def loop_statistics(self) -> dict[str, float]:
+        """Turns of the loop that had something to do; microseconds in all of them, in commands of these, in the longest turn;
+        commands of the turn with the most."""
+        cdef double us_per_tick = self.core.ns_per_tick / 1000
+        return {
+            "turns": self.core.statistics.loop_turns,
+            "us": self.core.statistics.loop_ticks * us_per_tick,
+            "command_us": self.core.statistics.command_ticks * us_per_tick,
+            "longest_us": self.core.statistics.loop_ticks_most * us_per_tick,
+            "most_commands": self.core.statistics.commands_per_turn_most,
+        }
 
     def reset_statistics(self) -> None:
         statistics_reset(&self.core)
@@ -703,6 +1104,7 @@ cdef dict _GATES = {
     "pause_all": GATE_PAUSE_ALL,
     "pause_write": GATE_PAUSE_WRITE,
     "monitors": GATE_MONITORS,
+    "loading": GATE_LOADING,
     "renewal": GATE_RENEWAL,
 }
 
@@ -710,9 +1112,16 @@ cdef dict _GATES = {
 cdef dict _DEFAULT_SETTINGS = {
     "max_bulk_length": 512 << 20,
     "query_buffer_limit": 1 << 30,
+    "unauthenticated_output_limit": 16384,
     "output_hard_limit": 0,
     "output_soft_limit": 0,
     "output_soft_seconds": 0,
+    "replica_hard_limit": 0,
+    "replica_soft_limit": 0,
+    "replica_soft_seconds": 0,
+    "pubsub_hard_limit": 0,
+    "pubsub_soft_limit": 0,
+    "pubsub_soft_seconds": 0,
     "slow_us": 10000,
     "large_request_bytes": 1 << 20,
     "large_reply_bytes": 1 << 20,
@@ -722,12 +1131,20 @@ cdef dict _DEFAULT_SETTINGS = {
     "expire_effort": 1,
     "active_rehashing": 1,
     "max_memory": 0,
+    "max_client_memory": 0,
+    "memory_warning_percent": 0,
+    "eviction_policy": 0,
+    "eviction_samples": 5,
+    "eviction_tenacity": 10,
+    "lazy_eviction": 0,
     "lfu": 0,
     "lfu_log_factor": 10,
     "lfu_decay_minutes": 1,
     "lazy_user_delete": 0,
     "lazy_user_flush": 0,
     "lazy_expire": 0,
+    "lazy_server_delete": 0,
+    "import_mode": 0,
     "hz": 10,
     "reply_resizing": 1,
     "zset_max_listpack_entries": 128,
@@ -745,6 +1162,13 @@ cdef dict _DEFAULT_SETTINGS = {
     "list_packed_threshold": 0,
     "stream_node_max_bytes": 4096,
     "stream_node_max_entries": 100,
+    "rdb_compression": 1,
+    "rdb_access": 0,
+    "rdb_valkey_fields": 0,
+    "rdb_relaxed": 0,
+    "sanitize_payload": 0,
+    "skip_checksum": 0,
+    "tracking_max_keys": 1000000,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

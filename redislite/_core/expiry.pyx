@@ -10,10 +10,13 @@ its next deadline, and gives up a bounded number of fields at a time.
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.clock cimport clock_monotonic_ns
 from redislite._core.dict cimport dict_hash, dict_scan, dict_size
-from redislite._core.hash_value cimport HashValue, hash_expire, hash_length, hash_next_deadline
-from redislite._core.keyspace cimport delete_key, is_expired, key_changed, note_timed_fields
+from redislite._core.hash_value cimport (
+    HashValue, hash_expire, hash_first_expired, hash_length, hash_live_length, hash_next_deadline,
+)
+from redislite._core.keyspace cimport delete_key, expire_key, is_expired, key_changed, note_timed_fields, notify
 from redislite._core.object cimport Entry, entry_deadline, entry_encoding, entry_key, entry_pointer
-from redislite._core.state cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Core, Database
+from redislite._core.propagate cimport propagate_begin, propagate_bytes, propagate_text, propagate_unit
+from redislite._core.state cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, NOTIFY_GENERIC, NOTIFY_HASH, Core, Database
 
 cdef enum:
     KEYS_PER_ROUND = 20         # looked at per round, with effort 1
@@ -63,18 +66,42 @@ cdef void look_at_fields(void* argument, void* entry) noexcept nogil:
         step.expired_count += 1
 
 
+cdef size_t remove_and_propagate(Core* core, Database* database, HashValue* hash, const char* key,
+                                 size_t key_length) noexcept nogil:
+    """The same as hash_expire for one turn, telling which fields they were."""
+    cdef size_t count = hash_length(hash) - hash_live_length(core, hash)
+    cdef size_t removed, length
+    cdef char* field
+    if count > FIELDS_PER_TURN:
+        count = FIELDS_PER_TURN
+    propagate_begin(core, database, 2 + <int64_t> count)
+    propagate_text(core, "HDEL")
+    propagate_bytes(core, key, key_length)
+    for removed in range(count):
+        field = hash_first_expired(core, hash, &length)
+        propagate_bytes(core, field, length)
+        hash_expire(core, hash, 1)
+    return count
+
+
 cdef void expire_fields_of(Core* core, Database* database, Entry* entry) noexcept nogil:
     """Removes fields whose time is up, as many as a turn allows, and the key where none is left."""
     cdef HashValue hash = hash_of(entry)
     cdef size_t length
     cdef char* key = entry_key(entry, &length)
     cdef uint64_t code = dict_hash(&database.keys, key, length)
-    cdef size_t removed = hash_expire(core, &hash, FIELDS_PER_TURN)
+    cdef size_t removed
+    if core.propagation:
+        removed = remove_and_propagate(core, database, &hash, key, length)
+    else:
+        removed = hash_expire(core, &hash, FIELDS_PER_TURN)
     core.statistics.expired_fields += <int64_t> removed
     core.dirty += removed - 1
     key_changed(core, database, key, length)
     note_timed_fields(core, database, entry, code, 1)
+    notify(core, database, NOTIFY_HASH, "hexpired", key, length)
     if hash_length(&hash) == 0:
+        notify(core, database, NOTIFY_GENERIC, "del", key, length)
         delete_key(core, database, key, length, code, 0)
 
 
@@ -101,6 +128,8 @@ cdef void field_expire_cycle(Core* core, int64_t until) noexcept nogil:
                 homes += 1
                 for i in range(step.expired_count):
                     expire_fields_of(core, database, step.expired[i])
+                    if core.propagation:
+                        propagate_unit(core)
                 sampled += step.sampled
                 due += step.expired_count
                 if database.field_expire_cursor == 0:
@@ -127,7 +156,7 @@ cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     cdef size_t length
     cdef char* key
     cdef bint out_of_time = 0
-    if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE):
+    if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) or core.settings.import_mode:
         return
     step.core = core
     for number in range(core.databases_count):
@@ -146,9 +175,9 @@ cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
                 homes += 1
                 for i in range(step.expired_count):
                     key = entry_key(step.expired[i], &length)
-                    key_changed(core, database, key, length)
-                    delete_key(core, database, key, length, dict_hash(&database.expires, key, length), 1)
-                core.statistics.expired_keys += step.expired_count
+                    expire_key(core, database, key, length, dict_hash(&database.expires, key, length))
+                    if core.propagation:
+                        propagate_unit(core)
                 sampled += step.sampled
                 expired += step.expired_count
                 if database.expire_cursor == 0:

@@ -705,7 +705,7 @@ cdef void geoadd_command(Core* core, Client* client) noexcept nogil:
     elif not add_sorted_set_or_reply(core, client, 1, &value):
         return
     if added + updated:
-        sorted_set_changed(core, client, 1, added + updated)
+        sorted_set_changed(core, client, 1, added + updated, "zadd")
     if result == ADD_NO_MEMORY:
         reply_out_of_memory(client)
     else:
@@ -913,7 +913,9 @@ cdef void store_points(Core* core, Client* client, const Search* search, Points*
             sorted_set_release(core.heap, &result)
             reply_out_of_memory(client)
             return
-    store_sorted_set_and_reply(core, client, search.destination, &result)
+    # The destination of GEOSEARCHSTORE stands first; GEORADIUS has it behind its key.
+    store_sorted_set_and_reply(core, client, search.destination, &result,
+                               "geosearchstore" if search.destination == 1 else "georadiusstore")
 
 
 cdef void run_search(Core* core, Client* client, const SortedSetValue* value, Search* search) noexcept nogil:

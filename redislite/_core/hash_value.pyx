@@ -29,7 +29,7 @@ cdef enum:
 
 cdef inline bint is_over(const Core* core, const char* element) noexcept nogil:
     """Whether the element has expired."""
-    return element_is_timed(element) and element_deadline(element) < core.now_ms
+    return element_is_timed(element) and element_deadline(element) < core.expiry_ms
 
 
 # Elements
@@ -484,13 +484,19 @@ cdef size_t hash_length(const HashValue* hash) noexcept nogil:
 cdef size_t hash_live_length(const Core* core, const HashValue* hash) noexcept nogil:
     cdef size_t length = hash_length(hash)
     if hash.encoding == ENCODING_HASHTABLE:
-        length -= timed_over(<HashTable*> hash.pointer, core.now_ms, 0)
+        length -= timed_over(<HashTable*> hash.pointer, core.expiry_ms, 0)
     return length
 
 
 cdef bint hash_some_expired(const Core* core, const HashValue* hash) noexcept nogil:
     cdef int64_t deadline_ms = hash_next_deadline(hash)
-    return deadline_ms != HASH_NO_DEADLINE and deadline_ms < core.now_ms
+    return deadline_ms != HASH_NO_DEADLINE and deadline_ms < core.expiry_ms
+
+
+cdef char* hash_first_expired(const Core* core, const HashValue* hash, size_t* length) noexcept nogil:
+    if not hash_some_expired(core, hash):
+        return NULL
+    return prefixed_read((<HashTable*> hash.pointer).timed[0] + ELEMENT_KEY, length)
 
 
 cdef size_t hash_expire(Core* core, HashValue* hash, size_t budget) noexcept nogil:
@@ -499,7 +505,7 @@ cdef size_t hash_expire(Core* core, HashValue* hash, size_t budget) noexcept nog
     if hash.encoding != ENCODING_HASHTABLE:
         return 0
     table = <HashTable*> hash.pointer
-    while removed < budget and table.timed_count and element_deadline(table.timed[0]) < core.now_ms:
+    while removed < budget and table.timed_count and element_deadline(table.timed[0]) < core.expiry_ms:
         table_remove(table, table.timed[0])
         removed += 1
     return removed

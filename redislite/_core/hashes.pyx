@@ -17,6 +17,7 @@ from redislite._core.hash_value cimport (
 )
 from redislite._core.keyspace cimport (
     access_for_new, add_entry, argument_hash, delete_key, key_changed, lookup_read, lookup_write, note_timed_fields,
+    notify_argument, notify_deleted,
 )
 from redislite._core.listpack cimport LISTPACK_INTEGER_TEXT, ListpackValue
 from redislite._core.numbers cimport (
@@ -26,15 +27,18 @@ from redislite._core.object cimport (
     ENCODING_HASHTABLE, ENCODING_LISTPACK, NO_EXPIRE, TYPE_HASH, Entry, entry_block_size, entry_encoding, entry_new,
     entry_pointer, entry_set_encoding, entry_set_pointer, entry_type,
 )
+from redislite._core.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_bytes, propagate_integer, propagate_nothing, propagate_text,
+)
 from redislite._core.reply cimport (
-    ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_map, reply_mark,
-    reply_null, reply_ok, reply_rollback,
+    ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_is_futile, reply_map,
+    reply_mark, reply_null, reply_ok, reply_rollback,
 )
 from redislite._core.scanning cimport (
     SCAN_OF_HASH, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
     scan_options_or_reply, scan_release,
 )
-from redislite._core.state cimport Argument, Client, Core, random_next
+from redislite._core.state cimport NOTIFY_HASH, NOTIFY_NEW, Argument, Client, Core, random_next
 
 from redislite._core.row import native
 
@@ -144,19 +148,53 @@ cdef bint close_hash(Core* core, Client* client, HashValue* hash, Entry* entry, 
     return 1
 
 
-cdef inline void hash_changed(Core* core, Client* client, int64_t changes) noexcept nogil:
+cdef inline void hash_changed(Core* core, Client* client, int64_t changes, const char* event) noexcept nogil:
     """Tells that key 1 has changed, in so many fields."""
     if changes:
         key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
         core.dirty += changes - 1
+        notify_argument(core, client, 1, NOTIFY_HASH, event)
 
 
-cdef inline int put(Core* core, HashValue* hash, const Argument* field, const char* value, size_t length,
-                    int64_t deadline_ms) noexcept nogil:
-    """hash_put, with its statistics: 1 where the field is new, 0 where it was there, -1 where memory is out."""
-    cdef int result = hash_put(core, hash, field.data, field.length, value, length, deadline_ms)
+cdef void finish_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed, int64_t changes,
+                      const char* event) noexcept nogil:
+    """close_hash of a hash that was there and may have lost fields, and hash_changed."""
+    cdef bint is_empty = hash_length(hash) == 0
+    close_hash(core, client, hash, entry, was_timed)
+    hash_changed(core, client, changes, event)
+    if is_empty:
+        notify_deleted(core, client, 1)
+
+
+cdef inline const char* deadline_event(const Core* core, int64_t deadline_ms) noexcept nogil:
+    """The event of giving fields this deadline."""
+    if deadline_ms == HASH_NO_DEADLINE:
+        return "hpersist"
+    return "hexpired" if deadline_ms <= core.expiry_ms else "hexpire"
+
+
+cdef void propagate_removal(Core* core, Client* client, int first, int end, int step) noexcept nogil:
+    """The fields of arguments first, first + step, ... were removed from key 1."""
+    cdef int i
+    propagate_begin(core, client.database, 2 + (end - first + step - 1) // step)
+    propagate_text(core, "HDEL")
+    propagate_arguments(core, client, 1, 2)
+    i = first
+    while i < end:
+        propagate_arguments(core, client, i, i + 1)
+        i += step
+
+
+cdef int put(Core* core, Client* client, HashValue* hash, int field, const char* value, size_t length,
+             int64_t deadline_ms) noexcept nogil:
+    """hash_put of argument field, with its statistics: 1 where the field is new, 0 where it was there, -1 where memory
+    is out."""
+    cdef int result = hash_put(core, hash, client.argv[field].data, client.argv[field].length, value, length, deadline_ms)
     if result == 2:
         core.statistics.expired_fields += 1
+        notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
+        if core.propagation:
+            propagate_removal(core, client, field, field + 1, 1)
         return 1
     return result
 
@@ -182,15 +220,14 @@ cdef int64_t put_pairs(Core* core, Client* client, int first) noexcept nogil:
         drop_hash(core, client, &hash, entry, timed)
         return -1
     for i in range(first, client.argc, 2):
-        result = put(core, &hash, &client.argv[i], client.argv[i + 1].data, client.argv[i + 1].length,
-                     HASH_NO_DEADLINE)
+        result = put(core, client, &hash, i, client.argv[i + 1].data, client.argv[i + 1].length, HASH_NO_DEADLINE)
         if result < 0:
             drop_hash(core, client, &hash, entry, timed)
             return -1
         created += result
     if not close_hash(core, client, &hash, entry, timed):
         return -1
-    hash_changed(core, client, (client.argc - first) // 2)
+    hash_changed(core, client, (client.argc - first) // 2, "hset")
     return created
 
 
@@ -206,15 +243,15 @@ cdef void hmset_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef bint put_one(Core* core, Client* client, HashValue* hash, Entry* entry, const char* value, size_t length,
-                  int64_t deadline_ms) noexcept nogil:
+                  int64_t deadline_ms, const char* event) noexcept nogil:
     """Sets field argument 2 of an open hash and closes it. False where memory was out, which has been answered."""
     cdef bint timed = hash_timed(hash) != 0
-    if put(core, hash, &client.argv[2], value, length, deadline_ms) < 0:
+    if put(core, client, hash, 2, value, length, deadline_ms) < 0:
         drop_hash(core, client, hash, entry, timed)
         return 0
     if not close_hash(core, client, hash, entry, timed):
         return 0
-    hash_changed(core, client, 1)
+    hash_changed(core, client, 1, event)
     return 1
 
 
@@ -226,7 +263,8 @@ cdef void hsetnx_command(Core* core, Client* client) noexcept nogil:
         return
     if hash_find(core, &hash, client.argv[2].data, client.argv[2].length, &item):
         reply_integer(&client.reply, 0)
-    elif put_one(core, client, &hash, entry, client.argv[3].data, client.argv[3].length, HASH_NO_DEADLINE):
+    elif put_one(core, client, &hash, entry, client.argv[3].data, client.argv[3].length, HASH_NO_DEADLINE,
+                 "hset"):
         reply_integer(&client.reply, 1)
 
 
@@ -355,9 +393,24 @@ cdef void hdel_command(Core* core, Client* client) noexcept nogil:
     for i in range(2, client.argc):
         removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 0)
     if removed:
-        close_hash(core, client, &hash, slot[0], timed)
-        hash_changed(core, client, removed)
+        finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
     reply_integer(&client.reply, removed)
+
+
+cdef void propagate_number(Core* core, Client* client, const char* text, size_t length, int64_t deadline_ms) noexcept nogil:
+    """Field argument 2 of key 1 has been counted up to this number, and kept its deadline."""
+    cdef bint timed = deadline_ms != HASH_NO_DEADLINE
+    propagate_begin(core, client.database, 8 if timed else 4)
+    propagate_text(core, "HSETEX" if timed else "HSET")
+    propagate_arguments(core, client, 1, 2)
+    if timed:
+        propagate_text(core, "PXAT")
+        propagate_integer(core, deadline_ms)
+        propagate_text(core, "FIELDS")
+        propagate_integer(core, 1)
+    propagate_arguments(core, client, 2, 3)
+    propagate_bytes(core, text, length)
+    propagate_nothing(core)
 
 
 cdef void hincrby_command(Core* core, Client* client) noexcept nogil:
@@ -366,10 +419,13 @@ cdef void hincrby_command(Core* core, Client* client) noexcept nogil:
     cdef Entry* entry
     cdef char text[INTEGER_TEXT_MAX]
     cdef int64_t value = 0
+    cdef int64_t deadline_ms = HASH_NO_DEADLINE
+    cdef int length
     cdef int64_t by
     if not argument_integer_or_reply(client, 3, &by) or not open_hash(core, client, &hash, &entry):
         return
     if hash_find(core, &hash, client.argv[2].data, client.argv[2].length, &item):
+        deadline_ms = item.deadline_ms
         if item.value.data == NULL:
             value = item.value.integer
         elif not parse_int64(item.value.data, item.value.length, &value):
@@ -379,7 +435,10 @@ cdef void hincrby_command(Core* core, Client* client) noexcept nogil:
         reply_error(&client.reply, "ERR increment or decrement would overflow")
         return
     value += by
-    if put_one(core, client, &hash, entry, text, format_int64(text, value), HASH_KEEP_DEADLINE):
+    length = format_int64(text, value)
+    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE, "hincrby"):
+        if core.propagation and deadline_ms != HASH_NO_DEADLINE:
+            propagate_number(core, client, text, length, deadline_ms)
         reply_integer(&client.reply, value)
 
 
@@ -390,6 +449,7 @@ cdef void hincrbyfloat_command(Core* core, Client* client) noexcept nogil:
     cdef char text[LONG_DOUBLE_TEXT_MAX]
     cdef const char* old
     cdef size_t length
+    cdef int64_t deadline_ms = HASH_NO_DEADLINE
     cdef long double value = 0
     cdef long double by = 0
     if not parse_long_double(client.argv[3].data, client.argv[3].length, &by):
@@ -401,6 +461,7 @@ cdef void hincrbyfloat_command(Core* core, Client* client) noexcept nogil:
     if not open_hash(core, client, &hash, &entry):
         return
     if hash_find(core, &hash, client.argv[2].data, client.argv[2].length, &item):
+        deadline_ms = item.deadline_ms
         old = part_text(&item.value, text, &length)
         if not parse_long_double(old, length, &value):
             reply_error(&client.reply, "ERR hash value is not a float")
@@ -410,7 +471,9 @@ cdef void hincrbyfloat_command(Core* core, Client* client) noexcept nogil:
         reply_error(&client.reply, "ERR increment would produce NaN or Infinity")
         return
     length = format_long_double(text, value)
-    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE):
+    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE, "hincrbyfloat"):
+        if core.propagation:
+            propagate_number(core, client, text, length, deadline_ms)
         reply_bulk(&client.reply, text, length)
 
 
@@ -463,7 +526,7 @@ cdef void pick_with_repetitions(Core* core, Client* client, const HashValue* has
             reply_out_of_memory(client)
             return
     reply_picks(client, count, with_values)
-    while count and not client.reply.starved:
+    while count and not reply_is_futile(&client.reply):
         if places != NULL:
             reply_picked(client, hash, places[random_next(&core.random) % length], with_values)
         else:
@@ -603,7 +666,7 @@ cdef void scan_table(Core* core, Client* client, const HashValue* hash, ScanOpti
     else:
         for i in range(found.count):
             hash_item_at(hash, found.entries[i], &item)
-            if not 0 <= item.deadline_ms < core.now_ms and item_matches(options, &item):
+            if not 0 <= item.deadline_ms < core.expiry_ms and item_matches(options, &item):
                 found.entries[matching] = found.entries[i]
                 matching += 1
         reply_scan_cursor(client, options.cursor)
@@ -703,7 +766,7 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
     elif conditions & ONLY_MISSING or (conditions & ONLY_LATER and deadline_ms <= item.deadline_ms) or \
             (conditions & ONLY_EARLIER and deadline_ms >= item.deadline_ms):
         return CONDITION_NOT_MET
-    if deadline_ms <= core.now_ms:
+    if deadline_ms <= core.expiry_ms:
         hash_remove(core, hash, field.data, field.length, 0)
         core.statistics.expired_fields += 1
         return FIELD_EXPIRED
@@ -712,6 +775,15 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
             return -3
         hash_find(core, hash, field.data, field.length, &item)
     return DEADLINE_CHANGED if hash_set_deadline(core, hash, &item, deadline_ms) == 0 else -3
+
+
+cdef void propagate_field_deadlines(Core* core, Client* client, int64_t deadline_ms, int first) noexcept nogil:
+    """Fields of key 1 were given a deadline: which, and under which conditions, is in the arguments from first on."""
+    propagate_begin(core, client.database, 3 + client.argc - first)
+    propagate_text(core, "HPEXPIREAT")
+    propagate_arguments(core, client, 1, 2)
+    propagate_integer(core, deadline_ms)
+    propagate_arguments(core, client, first, client.argc)
 
 
 cdef bint change_deadlines(Core* core, Client* client, int first, int conditions, int64_t deadline_ms) noexcept nogil:
@@ -739,12 +811,18 @@ cdef bint change_deadlines(Core* core, Client* client, int first, int conditions
             break
         if result > 0:
             changes += 1
+            if core.propagation and result == FIELD_EXPIRED:
+                propagate_removal(core, client, i, i + 1, 1)
         reply_integer(&client.reply, result)
     if result == -3:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
-    close_hash(core, client, &hash, slot[0], timed)
-    hash_changed(core, client, changes)
+    finish_hash(core, client, &hash, slot[0], timed, changes, deadline_event(core, deadline_ms))
+    if core.propagation and changes and deadline_ms != HASH_NO_DEADLINE:
+        # Those that were removed have been propagated one by one: conditions may have spared others.
+        if deadline_ms > core.expiry_ms:
+            propagate_field_deadlines(core, client, deadline_ms, 3)
+        propagate_nothing(core)
     return 1
 
 
@@ -859,6 +937,21 @@ cdef bint take_time_option_or_reply(Client* client, int* index, int word, bint k
     return 1
 
 
+cdef void propagate_reread(Core* core, Client* client, int word, int64_t deadline_ms) noexcept nogil:
+    """HGETEX has given the fields behind the word FIELDS a deadline, or taken it away (HASH_NO_DEADLINE), or removed
+    them."""
+    if deadline_ms == HASH_NO_DEADLINE:
+        propagate_begin(core, client.database, 2 + client.argc - word)
+        propagate_text(core, "HPERSIST")
+        propagate_arguments(core, client, 1, 2)
+        propagate_arguments(core, client, word, client.argc)
+    elif deadline_ms <= core.expiry_ms:
+        propagate_removal(core, client, word + 2, client.argc, 1)
+    else:
+        propagate_field_deadlines(core, client, deadline_ms, word)
+    propagate_nothing(core)
+
+
 cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
     cdef HashValue hash
     cdef HashItem item
@@ -907,8 +1000,9 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
     if expire.kind != EXPIRE_NONE:
-        close_hash(core, client, &hash, entry, timed)
-        hash_changed(core, client, changes)
+        finish_hash(core, client, &hash, entry, timed, changes, deadline_event(core, deadline_ms))
+        if core.propagation and changes:
+            propagate_reread(core, client, word, deadline_ms)
 
 
 cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
@@ -940,8 +1034,10 @@ cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
         else:
             reply_null(&client.reply)
     if removed:
-        close_hash(core, client, &hash, slot[0], timed)
-        hash_changed(core, client, removed)
+        finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
+        if core.propagation:
+            propagate_removal(core, client, 4, client.argc, 1)
+            propagate_nothing(core)
 
 
 cdef bint fields_meet(Core* core, Client* client, const HashValue* hash, int first, int condition) noexcept nogil:
@@ -972,6 +1068,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     cdef int field_condition = 0
     cdef int64_t deadline_ms = HASH_NO_DEADLINE
     cdef int64_t changes = 0
+    cdef bint is_empty
     cdef bint timed
     cdef bint valid = 1
     cdef int count
@@ -1013,16 +1110,28 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
             hash_release(core.heap, &hash)
         reply_integer(&client.reply, 0)
         return
-    if expire.kind == EXPIRE_AT and deadline_ms <= core.now_ms:
+    if expire.kind == EXPIRE_AT and deadline_ms <= core.expiry_ms:
         # As if the fields had been set and had expired at once.
         core.statistics.expired_fields += count
         for i in range(word + 2, client.argc, 2):
             changes += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 1)
         if entry == NULL:
+            notify_argument(core, client, 1, NOTIFY_NEW, "new")
+        is_empty = hash_length(&hash) == 0
+        if entry == NULL:
             hash_release(core.heap, &hash)
         else:
             close_hash(core, client, &hash, entry, timed)
-        hash_changed(core, client, changes)
+        hash_changed(core, client, changes, "hset")
+        if not changes:
+            notify_argument(core, client, 1, NOTIFY_HASH, "hset")
+        notify_argument(core, client, 1, NOTIFY_HASH, "hexpire")
+        notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
+        if is_empty:
+            notify_deleted(core, client, 1)
+        if core.propagation and changes:
+            propagate_removal(core, client, word + 2, client.argc, 2)
+            propagate_nothing(core)
         reply_integer(&client.reply, 1)
         return
     if expire.kind == EXPIRE_KEEP:
@@ -1031,11 +1140,21 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         drop_hash(core, client, &hash, entry, timed)
         return
     for i in range(word + 2, client.argc, 2):
-        if put(core, &hash, &client.argv[i], client.argv[i + 1].data, client.argv[i + 1].length, deadline_ms) < 0:
+        if put(core, client, &hash, i, client.argv[i + 1].data, client.argv[i + 1].length, deadline_ms) < 0:
             drop_hash(core, client, &hash, entry, timed)
             return
     if close_hash(core, client, &hash, entry, timed):
-        hash_changed(core, client, count)
+        hash_changed(core, client, count, "hset")
+        if expire.kind == EXPIRE_AT:
+            notify_argument(core, client, 1, NOTIFY_HASH, "hexpire")
+        if core.propagation and expire.kind == EXPIRE_AT:
+            propagate_begin(core, client.database, 4 + client.argc - word)
+            propagate_text(core, "HSETEX")
+            propagate_arguments(core, client, 1, 2)
+            propagate_text(core, "PXAT")
+            propagate_integer(core, deadline_ms)
+            propagate_arguments(core, client, word, client.argc)
+            propagate_nothing(core)
         reply_integer(&client.reply, 1)
 
 

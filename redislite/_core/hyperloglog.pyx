@@ -19,7 +19,9 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memmove, memset
 from redislite._core.arguments cimport argument_is, reply_out_of_memory, reply_wrong_type
 from redislite._core.alloc cimport heap_alloc, heap_free
-from redislite._core.keyspace cimport argument_hash, key_changed, lookup_read, lookup_write, store_raw, store_string
+from redislite._core.keyspace cimport (
+    argument_hash, key_changed, lookup_read, lookup_write, notify_argument, store_raw, store_string,
+)
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.object cimport (
     ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW_INLINE, NO_EXPIRE, TYPE_STRING, Entry, entry_deadline, entry_encoding,
@@ -29,7 +31,7 @@ from redislite._core.reply cimport (
     reply_array, reply_bulk, reply_error, reply_integer, reply_ok, reply_simple,
 )
 from redislite._core.sds cimport sds, sds_free, sds_new
-from redislite._core.state cimport Argument, Client, Core, random_next
+from redislite._core.state cimport NOTIFY_STRING, Argument, Client, Core, random_next
 
 from redislite._core.row import native
 
@@ -579,6 +581,7 @@ cdef inline void note_changes(Core* core, Client* client, int index, int64_t cha
     """Notes at least one change of the key that is argument index."""
     key_changed(core, client.database, client.argv[index].data, client.argv[index].length)
     core.dirty += <uint64_t> (changes - 1)
+    notify_argument(core, client, index, NOTIFY_STRING, "pfadd")
 
 
 cdef void pfadd_command(Core* core, Client* client) noexcept nogil:
@@ -691,7 +694,7 @@ cdef void pfcount_command(Core* core, Client* client) noexcept nogil:
         for i in range(8):
             bytes[8 + i] = <uint8_t> (cardinality >> 8 * i)
         # The value is another one now, whoever asked only to read it.
-        note_changes(core, client, 1, 1)
+        key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
     else:
         for i in range(8):
             cardinality |= <uint64_t> bytes[8 + i] << 8 * i
@@ -802,7 +805,7 @@ cdef void pfdebug_command(Core* core, Client* client) noexcept nogil:
                 return
             if not sketch_store_or_reply(client, 2, slot, &sketch):
                 return
-            note_changes(core, client, 2, 1)
+            key_changed(core, client.database, client.argv[2].data, client.argv[2].length)
         if not wants_registers:
             reply_integer(&client.reply, not was_dense)
             return

@@ -25,6 +25,8 @@ cdef size_t intset_memory(const uint8_t* ints) noexcept nogil
 # Whether the integer is in it; *index is where it stands, or would stand.
 cdef bint intset_search(const uint8_t* ints, int64_t value, uint32_t* index) noexcept nogil
 cdef bint intset_find(const uint8_t* ints, int64_t value) noexcept nogil
+# The same, at once where it stands close behind *near: 0, or what the last call for this intset made of it.
+cdef bint intset_find_near(const uint8_t* ints, int64_t value, uint32_t* near) noexcept nogil
 # Adds an integer, *added says whether it was new. NULL where memory is out (the old one is intact then).
 cdef intset intset_add(Heap* heap, intset ints, int64_t value, bint* added) noexcept nogil
 # Takes an integer out, *removed says whether it was there. NULL as above.

@@ -101,6 +101,25 @@ cdef bint intset_find(const uint8_t* ints, int64_t value) noexcept nogil:
     return intset_search(ints, value, &index)
 
 
+cdef bint intset_find_near(const uint8_t* ints, int64_t value, uint32_t* near) noexcept nogil:
+    cdef uint32_t width = intset_width(ints)
+    cdef uint32_t length = intset_length(ints)
+    cdef uint32_t low = near[0]
+    cdef uint64_t step = 1
+    if low >= length or read_at(ints, width, low) > value:
+        return intset_search(ints, value, near)
+    # Steps that double, and what the last one went over is halved.
+    while step < length - low and read_at(ints, width, low + step) <= value:
+        low += step
+        step <<= 1
+    while step > 1:
+        step >>= 1
+        if step < length - low and read_at(ints, width, low + step) <= value:
+            low += step
+    near[0] = low
+    return read_at(ints, width, low) == value
+
+
 cdef intset widen(Heap* heap, intset ints, uint32_t width, int64_t value) noexcept nogil:
     """Adds a value that needs this width, more than the intset has: it belongs before or behind all others."""
     cdef uint32_t old_width = intset_width(ints)

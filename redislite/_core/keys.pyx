@@ -8,21 +8,25 @@ from libc.string cimport memcmp, strlen
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, argument_range_or_reply, reply_out_of_memory, reply_syntax_error,
 )
-from redislite._core.blocking cimport mark_all_ready
 from redislite._core.clock cimport clock_wall_us
 from redislite._core.dict cimport (
     DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_size,
 )
 from redislite._core.glob cimport glob_match
 from redislite._core.keyspace cimport (
-    KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_database, idle_seconds, is_expired,
-    key_changed, keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, prefetch_keys, release_entry,
+    KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_databases, idle_seconds, is_expired,
+    key_changed, keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, note_miss, notify,
+    notify_argument, notify_deleted, prefetch_keys, release_entry, announce,
     rename_key, set_deadline, swap_databases, take_entry, touch_entry,
 )
 from redislite._core.numbers cimport parse_int64
 from redislite._core.object cimport (
     ENCODING_INT, NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_expires, entry_integer,
     entry_key, entry_type, type_name,
+)
+from redislite._core.propagate cimport (
+    propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
+    propagate_text,
 )
 from redislite._core.reply cimport (
     reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
@@ -33,7 +37,7 @@ from redislite._core.scanning cimport (
     scan_options_or_reply, scan_release,
 )
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Argument, Chunk, Client, Core, Database,
+    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC, Argument, Chunk, Client, Core, Database,
 )
 
 from redislite._core.row import container, native
@@ -88,6 +92,10 @@ cdef inline bint remove(Core* core, Client* client, int index, uint64_t hash, bi
         lazy = core.settings.lazy_expire != 0
     release_entry(core, entry, lazy)
     changed(core, client, index)
+    if expired:
+        notify_argument(core, client, index, NOTIFY_EXPIRED, "expired")
+    else:
+        notify_deleted(core, client, index)
     return not expired
 
 
@@ -133,7 +141,7 @@ cdef inline int64_t count_existing(Core* core, Client* client, bint touch) noexc
             key = &client.argv[first + i]
             slot = keyspace_find(core, client.database, key.data, key.length, hashes[i])
             if slot == NULL:
-                core.statistics.keyspace_misses += 1
+                note_miss(core, client.database, key.data, key.length)
                 continue
             core.statistics.keyspace_hits += 1
             existing += 1
@@ -211,6 +219,20 @@ cdef inline bint deadline_allowed(int conditions, int64_t current, int64_t deadl
     return 1
 
 
+cdef void propagate_expiry(Core* core, Client* client, int64_t deadline_ms) noexcept nogil:
+    """What EXPIRE and its kin have done: an absolute deadline, or a deletion. Conditions go along."""
+    if deadline_ms <= core.expiry_ms:
+        propagate_deletion(core, client.database, client.argv[1].data, client.argv[1].length,
+                           core.settings.lazy_expire != 0)
+    else:
+        propagate_begin(core, client.database, client.argc)
+        propagate_text(core, "PEXPIREAT")
+        propagate_arguments(core, client, 1, 2)
+        propagate_integer(core, deadline_ms)
+        propagate_arguments(core, client, 3, client.argc)
+    propagate_nothing(core)
+
+
 cdef inline void expire(Core* core, Client* client, int64_t base_ms, bint seconds) noexcept nogil:
     """Sets the key's deadline to argument 2, counted from base_ms. A deadline that is not ahead deletes the key."""
     cdef char text[128]
@@ -236,12 +258,19 @@ cdef inline void expire(Core* core, Client* client, int64_t base_ms, bint second
         reply_integer(&client.reply, 0)
         return
     hash = argument_hash(client, 1)
-    if deadline_ms <= core.now_ms:
+    if deadline_ms <= core.expiry_ms:
         delete_key(core, client.database, key.data, key.length, hash, core.settings.lazy_expire != 0)
+        core.statistics.expired_keys += 1
     elif set_deadline(core, client.database, slot, hash, deadline_ms) != 0:
         reply_out_of_memory(client)
         return
     changed(core, client, 1)
+    if deadline_ms <= core.expiry_ms:
+        notify_argument(core, client, 1, NOTIFY_EXPIRED, "expired")
+    else:
+        notify_argument(core, client, 1, NOTIFY_GENERIC, "expire")
+    if core.propagation:
+        propagate_expiry(core, client, deadline_ms)
     reply_integer(&client.reply, 1)
 
 
@@ -304,6 +333,7 @@ cdef void persist_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
     else:
         changed(core, client, 1)
+        notify_argument(core, client, 1, NOTIFY_GENERIC, "persist")
         reply_integer(&client.reply, 1)
 
 
@@ -333,8 +363,10 @@ cdef bint rename_or_reply(Core* core, Client* client, bint only_free, bint* rena
                   argument_hash(client, 2)) != 0:
         reply_out_of_memory(client)
         return 0
-    changed(core, client, 1)
+    announce(core, client.database, client.argv[1].data, client.argv[1].length)
     changed(core, client, 2)
+    notify_argument(core, client, 1, NOTIFY_GENERIC, "rename_from")
+    notify_argument(core, client, 2, NOTIFY_GENERIC, "rename_to")
     renamed[0] = 1
     return 1
 
@@ -357,6 +389,7 @@ cdef void copy_command(Core* core, Client* client) noexcept nogil:
     cdef uint64_t hash
     cdef bint replace = 0
     cdef int i = 3
+    cdef int copied
     cdef Entry* entry
     cdef Entry** target
     while i < client.argc:
@@ -383,10 +416,15 @@ cdef void copy_command(Core* core, Client* client) noexcept nogil:
     if target != NULL and not replace:
         reply_integer(&client.reply, 0)
         return
-    if copy_key(core, entry, database, target, name, hash) != 0:
+    copied = copy_key(core, entry, database, target, name, hash)
+    if copied < 0:
         reply_out_of_memory(client)
         return
+    if copied == 0:
+        reply_integer(&client.reply, 0)
+        return
     key_changed(core, database, name.data, name.length)
+    notify(core, database, NOTIFY_GENERIC, "copy_to", name.data, name.length)
     reply_integer(&client.reply, 1)
 
 
@@ -408,8 +446,10 @@ cdef void move_command(Core* core, Client* client) noexcept nogil:
     if move_key(core, client.database, slot[0], hash, database) != 0:
         reply_out_of_memory(client)
         return
-    changed(core, client, 1)
+    announce(core, client.database, key.data, key.length)
     key_changed(core, database, key.data, key.length)
+    notify_argument(core, client, 1, NOTIFY_GENERIC, "move_from")
+    notify(core, database, NOTIFY_GENERIC, "move_to", key.data, key.length)
     reply_integer(&client.reply, 1)
 
 
@@ -527,10 +567,15 @@ cdef void scan_command(Core* core, Client* client) noexcept nogil:
 # What is known of a value
 
 cdef inline Entry* object_or_reply(Core* core, Client* client) noexcept nogil:
-    cdef Entry* entry = lookup_untouched(core, client, 2)
-    if entry == NULL:
+    """The entry of argument 2. Looking for it is no use of the key: nobody is told where it is not there."""
+    cdef Argument* key = &client.argv[2]
+    cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, 2))
+    if slot == NULL:
+        core.statistics.keyspace_misses += 1
         reply_null(&client.reply)
-    return entry
+        return NULL
+    core.statistics.keyspace_hits += 1
+    return slot[0]
 
 
 cdef void object_encoding_command(Core* core, Client* client) noexcept nogil:
@@ -615,25 +660,22 @@ cdef bint flush_mode_or_reply(Core* core, Client* client, bint* lazy) noexcept n
     return 0
 
 
-cdef void flush(Core* core, Database* database, bint lazy) noexcept nogil:
-    core.dirty += flush_database(core, database, lazy)
-    if core.blocked_clients:
-        mark_all_ready(core, database)
-
-
 cdef void flushdb_command(Core* core, Client* client) noexcept nogil:
     cdef bint lazy
     if flush_mode_or_reply(core, client, &lazy):
-        flush(core, client.database, lazy)
+        flush_databases(core, client.database.id, lazy)
+        if core.propagation:
+            propagate_always(core, client)
         reply_ok(&client.reply)
 
 
 cdef void flushall_command(Core* core, Client* client) noexcept nogil:
     cdef bint lazy
-    cdef int i
     if flush_mode_or_reply(core, client, &lazy):
-        for i in range(core.databases_count):
-            flush(core, core.databases[i], lazy)
+        flush_databases(core, -1, lazy)
+        if core.propagation:
+            propagate_always(core, client)
+        core.upcalls.flushed(core)
         reply_ok(&client.reply)
 
 
@@ -668,12 +710,20 @@ cdef void select_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void ping_command(Core* core, Client* client) noexcept nogil:
-    if client.argc == 1:
-        reply_raw(&client.reply, "+PONG\r\n", 7)
-    elif client.argc == 2:
-        reply_bulk(&client.reply, client.argv[1].data, client.argv[1].length)
-    else:
+    if client.argc > 2:
         reply_error(&client.reply, "ERR wrong number of arguments for 'ping' command")
+    elif client.gate & GATE_SUBSCRIBER:
+        # Subscribers under RESP2 tell messages and replies apart by this form.
+        reply_array(&client.reply, 2)
+        reply_bulk(&client.reply, "pong", 4)
+        if client.argc == 1:
+            reply_bulk(&client.reply, "", 0)
+        else:
+            reply_bulk(&client.reply, client.argv[1].data, client.argv[1].length)
+    elif client.argc == 1:
+        reply_raw(&client.reply, "+PONG\r\n", 7)
+    else:
+        reply_bulk(&client.reply, client.argv[1].data, client.argv[1].length)
 
 
 cdef void echo_command(Core* core, Client* client) noexcept nogil:
@@ -881,7 +931,7 @@ COMMANDS = [
         summary="Returns its argument.", complexity="O(1)",
     ),
     native(
-        "ping", <size_t> &ping_command, -1, "fast sentinel", group="connection", since="1.0.0",
+        "ping", <size_t> &ping_command, -1, "fast sentinel subscriber", group="connection", since="1.0.0",
         tips="request_policy:all_shards response_policy:all_succeeded",
         syntax="[message]",
         summary="Answers PONG, or its argument.", complexity="O(1)",

@@ -9,12 +9,11 @@ A slot (``Entry**``) is the place in ``keys`` that points to the entry; it is go
 that adds or removes a key.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from redislite._core.blocking cimport mark_ready
 from redislite._core.dict cimport Dict, dict_hash
 from redislite._core.hash_value cimport HashTable
 from redislite._core.object cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_pointer
 from redislite._core.sds cimport sds
-from redislite._core.state cimport Argument, Client, Core, Database, Discarded
+from redislite._core.state cimport NOTIFY_GENERIC, Argument, Client, Core, Database, Discarded, CLIENT_IMPORT_SOURCE
 
 
 cdef enum:
@@ -27,10 +26,13 @@ cdef void keyspace_release(Core* core) noexcept nogil
 
 # The slot of a key that is there and not expired, else NULL; an expired key is removed. Counts nothing, touches nothing.
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
-# The entry for reading argument index of the client's command: counts a hit or a miss and notes the access. Or NULL.
+# The entry for reading argument index of the client's command: counts a hit or a miss, tells of the miss, and notes the
+# access. Or NULL.
 cdef Entry* lookup_read(Core* core, Client* client, int index) noexcept nogil
 # The same without noting the access.
 cdef Entry* lookup_untouched(Core* core, Client* client, int index) noexcept nogil
+# A key was looked for, for reading, and is not there: counts that, and tells of it.
+cdef void note_miss(Core* core, Database* database, const char* key, size_t length) noexcept nogil
 # The slot for writing it: notes the access. Or NULL.
 cdef Entry** lookup_write(Core* core, Client* client, int index) noexcept nogil
 
@@ -50,8 +52,10 @@ cdef int store_raw(Core* core, Database* database, Entry** slot, const Argument*
 # a deadline. 0, or -1 where memory is out: nothing has changed then, and the value is still the caller's.
 cdef int store_value(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int type,
                      int encoding, void* value) noexcept nogil
-# Adds a ready entry whose key is not there. 0, or -1 where memory is out (the entry is still the caller's).
+# Adds a ready entry whose key is not there, and tells of the new key. 0, or -1 where memory is out (the entry is still the caller's).
 cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
+# The same telling nobody, for keys that are read from a file.
+cdef int load_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
 # Takes the entry out of both dicts and answers it (the caller's now), or NULL.
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 # Removes the key and releases its value, lazily where lazy is set and it is worth it. 1 if it was there.
@@ -64,8 +68,8 @@ cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash,
                     uint64_t name_hash) noexcept nogil
 # Puts the entry of a key into another database, where the key is not there. 0, or -1 likewise.
 cdef int move_key(Core* core, Database* database, Entry* entry, uint64_t hash, Database* target) noexcept nogil
-# Puts a copy of the entry, deadline included, under a name. target: as with rename_key, in the database given.
-# 0, or -1 likewise.
+# Puts a copy of the entry, deadline included, under a name. target: as with rename_key, in the database given. 1, or 0
+# where all that there is to copy are fields that have expired, or -1 likewise.
 cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** target, const Argument* name,
                   uint64_t hash) noexcept nogil
 # Gives the key a deadline, or takes it away (NO_EXPIRE). 0, or -1 where memory is out.
@@ -73,9 +77,12 @@ cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t has
 # Tells that fields of a hash were given deadlines or lost them. before: whether there were any before. Where memory is
 # out they are hidden in time, but nobody removes them before they are written over.
 cdef void note_timed_fields(Core* core, Database* database, Entry* entry, uint64_t hash, bint before) noexcept nogil
-# Empties a database; later, bit by bit, where lazy. Answers how many keys it had.
+# Empties a database, or all of them (number -1); later, bit by bit, where lazy. Counts as many changes as it had keys, and
+# answers how many; who waits for, watches or caches keys is told.
+cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil
+# The same for one database, telling and counting nothing.
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil
-# Exchanges the contents of two databases; each keeps its number and the clients that wait for keys of it.
+# Exchanges the contents of two databases; each keeps its number and the clients that wait for or watch keys of it.
 cdef void swap_databases(Core* core, Database* one, Database* other) noexcept nogil
 # Does up to budget entries of deferred release; 1 while more is to do.
 cdef bint release_discarded(Core* core, size_t budget) noexcept nogil
@@ -84,16 +91,53 @@ cdef bint release_discarded(Core* core, size_t budget) noexcept nogil
 cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil
 # Access bits of a new key.
 cdef uint32_t access_for_new(Core* core) noexcept nogil
+# Access bits of a key that is loaded: last used so many seconds ago (LRU), or with this frequency (LFU).
+cdef uint32_t access_for_idle(Core* core, int64_t seconds) noexcept nogil
+cdef uint32_t access_for_frequency(Core* core, int frequency) noexcept nogil
 # Seconds since the last access (LRU); frequency, decayed to now (LFU).
 cdef int64_t idle_seconds(Core* core, const Entry* entry) noexcept nogil
 cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil
 
 
+# Tells of a change that is counted already: the second key of one change.
+cdef inline void announce(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    if core.interest:
+        announce_change(core, database, key, length, 1)
+
+
 # The one place that every change of a key goes through.
 cdef inline void key_changed(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
     core.dirty += 1
-    if core.blocked_clients:
-        mark_ready(core, database, key, length)
+    announce(core, database, key, length)
+
+
+# The same for a key that is removed by its time or for want of memory, whoever's command is executed. That has been
+# propagated by itself: the command on whose way it happens has not changed anything by it.
+cdef inline void key_vanished(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    if core.interest:
+        announce_change(core, database, key, length, 0)
+
+
+# The one place that emits keyspace events: what happened to the key, by its class and the original's name for it.
+cdef inline void notify(Core* core, Database* database, int event_class, const char* name, const char* key,
+                        size_t length) noexcept nogil:
+    if core.notify_classes & event_class:
+        core.upcalls.key_event(core, database, event_class, name, key, length)
+
+
+# The same for the key that is argument index of the client's command, in the client's database.
+cdef inline void notify_argument(Core* core, Client* client, int index, int event_class, const char* name) noexcept nogil:
+    notify(core, client.database, event_class, name, client.argv[index].data, client.argv[index].length)
+
+
+cdef inline void notify_deleted(Core* core, Client* client, int index) noexcept nogil:
+    notify_argument(core, client, index, NOTIFY_GENERIC, "del")
+
+
+# Tells who waits for, watches or caches the key that it has changed.
+cdef void announce_change(Core* core, Database* database, const char* key, size_t length, bint by_client) noexcept nogil
+# Removes a key whose time is up, as an event of its own: counted, propagated as a deletion, announced.
+cdef void expire_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 
 
 # The hash of argument index of the client's command; that of the first key is known already.
@@ -113,5 +157,10 @@ cdef inline bint has_timed_fields(const Entry* entry) noexcept nogil:
         (<HashTable*> entry_pointer(entry)).timed_count != 0
 
 
+# Whether the client whose command runs fills the data set from elsewhere, so that for it no key's time is ever up.
+cdef inline bint sees_expired(const Core* core) noexcept nogil:
+    return core.settings.import_mode and core.executing != NULL and core.executing.flags & CLIENT_IMPORT_SOURCE != 0
+
+
 cdef inline bint is_expired(const Core* core, int64_t deadline_ms) noexcept nogil:
-    return deadline_ms >= 0 and deadline_ms < core.now_ms
+    return deadline_ms >= 0 and deadline_ms < core.expiry_ms and not sees_expired(core)

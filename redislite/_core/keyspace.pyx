@@ -3,11 +3,12 @@ from libc.math cimport fmod
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
-from redislite._core.blocking cimport mark_all_ready, release_waiting
+from redislite._core.blocking cimport mark_all_ready, mark_ready, release_waiting
 from redislite._core.dict cimport (
     Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
     dict_prefetch_entry, dict_release, dict_remove, dict_size,
 )
+from redislite._core.hash_value cimport HashValue, hash_expire, hash_length
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.object cimport (
     ACCESS_MASK, EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET,
@@ -17,10 +18,13 @@ from redislite._core.object cimport (
     entry_value, entry_value_size, entry_copy, string_encoding,
 )
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
+from redislite._core.propagate cimport propagate_deletion
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, COMMAND_READONLY, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, Argument, Client, Core, Database, Discarded, WaitList, random_next,
+    CLIENT_NO_TOUCH, COMMAND_READONLY, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, INTEREST_BLOCKED, INTEREST_TRACKED,
+    INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW, Argument, Client, Core, Database, Discarded, WaitList, WatchList, random_next,
 )
+from redislite._core.watching cimport release_watched, watch_touch, watch_touch_all
 
 cdef enum:
     LAZY_RELEASE_EFFORT = 64    # a value that is more work than this is released bit by bit
@@ -43,6 +47,7 @@ cdef int keyspace_init(Core* core, int count) noexcept nogil:
         dict_init(&database.expires, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.field_expires, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.waiting, core.heap, core.seed, sizeof(WaitList))
+        dict_init(&database.watched, core.heap, core.seed, sizeof(WatchList))
         core.databases[i] = database
     return 0
 
@@ -55,6 +60,7 @@ cdef void keyspace_release(Core* core) noexcept nogil:
         if core.databases[i] != NULL:
             flush_database(core, core.databases[i], 0)
             release_waiting(core, core.databases[i])
+            release_watched(core, core.databases[i])
             heap_free(core.heap, core.databases[i], sizeof(Database))
     while release_discarded(core, 1 << 20):
         pass
@@ -70,6 +76,16 @@ cdef uint32_t access_for_new(Core* core) noexcept nogil:
     if core.settings.lfu:
         return lfu_minutes(core) << 8 | LFU_INITIAL
     return <uint32_t> (core.now_ms // 1000) & ACCESS_MASK
+
+
+cdef uint32_t access_for_idle(Core* core, int64_t seconds) noexcept nogil:
+    # The clock of the bits goes round: what is idle for longer than half a round shows as half a round.
+    cdef int64_t longest = ACCESS_MASK // 2
+    return <uint32_t> (core.now_ms // 1000 - (seconds if seconds < longest else longest)) & ACCESS_MASK
+
+
+cdef uint32_t access_for_frequency(Core* core, int frequency) noexcept nogil:
+    return lfu_minutes(core) << 8 | <uint32_t> frequency
 
 
 cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil:
@@ -107,21 +123,44 @@ cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
     cdef Entry** slot = <Entry**> dict_find(&database.keys, key, length, hash)
     if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
-        if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and core.executing != NULL and \
+        if (core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) or core.settings.import_mode) and core.executing != NULL and \
                 core.executing.command.flags & COMMAND_READONLY:
             return NULL                 # writes are held back, and this would be one
-        delete_key(core, database, key, length, hash, core.settings.lazy_expire != 0)
-        core.statistics.expired_keys += 1
-        key_changed(core, database, key, length)
+        expire_key(core, database, key, length, hash)
         return NULL
     return slot
+
+
+cdef void expire_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
+    # The name may be the entry's own: the entry goes last.
+    cdef Entry* entry = take_entry(core, database, key, length, hash)
+    core.statistics.expired_keys += 1
+    if core.propagation:
+        propagate_deletion(core, database, key, length, core.settings.lazy_expire != 0)
+    notify(core, database, NOTIFY_EXPIRED, "expired", key, length)
+    key_vanished(core, database, key, length)
+    release_entry(core, entry, core.settings.lazy_expire != 0)
+
+
+cdef void announce_change(Core* core, Database* database, const char* key, size_t length, bint by_client) noexcept nogil:
+    if core.interest & INTEREST_BLOCKED:
+        mark_ready(core, database, key, length)
+    if core.interest & INTEREST_WATCHED:
+        watch_touch(core, database, key, length)
+    if core.interest & INTEREST_TRACKED:
+        core.upcalls.key_invalidated(core, key, length, by_client)
+
+
+cdef void note_miss(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    core.statistics.keyspace_misses += 1
+    notify(core, database, NOTIFY_KEY_MISS, "keymiss", key, length)
 
 
 cdef Entry* lookup_untouched(Core* core, Client* client, int index) noexcept nogil:
     cdef Argument* key = &client.argv[index]
     cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, index))
     if slot == NULL:
-        core.statistics.keyspace_misses += 1
+        note_miss(core, client.database, key.data, key.length)
         return NULL
     core.statistics.keyspace_hits += 1
     return slot[0]
@@ -131,7 +170,7 @@ cdef Entry* lookup_read(Core* core, Client* client, int index) noexcept nogil:
     cdef Argument* key = &client.argv[index]
     cdef Entry** slot = keyspace_find(core, client.database, key.data, key.length, argument_hash(client, index))
     if slot == NULL:
-        core.statistics.keyspace_misses += 1
+        note_miss(core, client.database, key.data, key.length)
         return NULL
     core.statistics.keyspace_hits += 1
     touch_entry(core, client, slot[0])
@@ -156,7 +195,7 @@ cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t
         dict_prefetch_entry(keys, hashes[i])
 
 
-cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil:
+cdef int load_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil:
     cdef size_t length
     cdef char* key
     if dict_insert(&database.keys, entry, hash) != 0:
@@ -166,6 +205,17 @@ cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) 
         dict_remove(&database.keys, key, length, hash)
         return -1
     note_timed_fields(core, database, entry, hash, 0)
+    return 0
+
+
+cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil:
+    cdef size_t length
+    cdef char* key
+    if load_entry(core, database, entry, hash) != 0:
+        return -1
+    if core.notify_classes & NOTIFY_NEW:
+        key = entry_key(entry, &length)
+        notify(core, database, NOTIFY_NEW, "new", key, length)
     return 0
 
 
@@ -231,7 +281,7 @@ cdef int replace_entry(Core* core, Database* database, Entry** slot, Entry* fres
         dict_remove(&database.field_expires, key, length, hash)
     note_timed_fields(core, database, fresh, hash, 0)
     slot[0] = fresh
-    entry_free(core.heap, old)
+    release_entry(core, old, core.settings.lazy_server_delete != 0)
     return 0
 
 
@@ -437,6 +487,9 @@ cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash,
     key = entry_key(entry, &length)
     take_entry(core, database, key, length, hash)
     heap_free(core.heap, entry, entry_block_size(entry))
+    if target != NULL:
+        # To who listens, the key that had the name is another one.
+        notify(core, database, NOTIFY_NEW, "new", name.data, name.length)
     return 0
 
 
@@ -452,21 +505,35 @@ cdef int move_key(Core* core, Database* database, Entry* entry, uint64_t hash, D
 
 cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** target, const Argument* name,
                   uint64_t hash) noexcept nogil:
+    cdef HashValue fields
     cdef int failed
     cdef Entry* fresh = entry_copy(core.heap, entry, name.data, name.length, access_for_new(core))
     if fresh == NULL:
         return -1
+    if has_timed_fields(fresh):
+        fields.pointer = entry_pointer(fresh)
+        fields.encoding = entry_encoding(fresh)
+        hash_expire(core, &fields, hash_length(&fields))
+        if hash_length(&fields) == 0:
+            entry_free(core.heap, fresh)
+            return 0
     if target == NULL:
         failed = add_entry(core, database, fresh, hash)
     else:
         failed = replace_entry(core, database, target, fresh, hash)
     if failed:
         entry_free(core.heap, fresh)
-    return failed
+        return -1
+    if target != NULL:
+        notify(core, database, NOTIFY_NEW, "new", name.data, name.length)
+    return 1
 
 
 cdef void swap_databases(Core* core, Database* one, Database* other) noexcept nogil:
     cdef Database kept = one[0]
+    if core.interest & INTEREST_WATCHED:
+        watch_touch_all(core, one, other)
+        watch_touch_all(core, other, one)
     one.keys = other.keys
     one.expires = other.expires
     one.field_expires = other.field_expires
@@ -479,9 +546,11 @@ cdef void swap_databases(Core* core, Database* one, Database* other) noexcept no
     other.expire_cursor = kept.expire_cursor
     other.field_expire_cursor = kept.field_expire_cursor
     other.average_ttl_ms = kept.average_ttl_ms
-    if core.blocked_clients:
+    if core.interest & INTEREST_BLOCKED:
         mark_all_ready(core, one)
         mark_all_ready(core, other)
+    if core.interest & INTEREST_TRACKED:
+        core.upcalls.key_invalidated(core, NULL, 0, 1)
 
 
 cdef void release_visitor(void* argument, void* entry) noexcept nogil:
@@ -523,6 +592,23 @@ cdef size_t discard_dict(Core* core, Dict* dictionary, bint owns_entries, bint l
             pass
     dict_release(&taken)
     return size
+
+
+cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil:
+    cdef size_t removed = 0
+    cdef int i
+    for i in range(core.databases_count):
+        if number >= 0 and i != number:
+            continue
+        if core.interest & INTEREST_WATCHED:
+            watch_touch_all(core, core.databases[i], NULL)
+        removed += flush_database(core, core.databases[i], lazy)
+        if core.interest & INTEREST_BLOCKED:
+            mark_all_ready(core, core.databases[i])
+    if core.interest & INTEREST_TRACKED:
+        core.upcalls.key_invalidated(core, NULL, 0, 1)
+    core.dirty += removed
+    return removed
 
 
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil:

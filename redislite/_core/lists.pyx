@@ -11,7 +11,8 @@ from redislite._core.arguments cimport (
 )
 from redislite._core.blocking cimport block_on_keys
 from redislite._core.keyspace cimport (
-    access_for_new, add_entry, argument_hash, delete_key, key_changed, lookup_read, lookup_write,
+    access_for_new, add_entry, argument_hash, delete_key, key_changed, lookup_read, lookup_write, notify_argument,
+    notify_deleted,
 )
 from redislite._core.list_value cimport (
     ListIterator, ListValue, list_delete, list_delete_range, list_drop, list_end, list_equals, list_failed, list_free,
@@ -25,11 +26,14 @@ from redislite._core.object cimport (
     NO_EXPIRE, TYPE_LIST, Entry, entry_block_size, entry_encoding, entry_new, entry_pointer, entry_set_encoding,
     entry_set_pointer, entry_type,
 )
+from redislite._core.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_instead, propagate_instead_counted, propagate_nothing, propagate_text,
+)
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer,
     reply_mark, reply_null, reply_null_array, reply_ok, reply_rollback,
 )
-from redislite._core.state cimport Argument, Chunk, Client, Core
+from redislite._core.state cimport NOTIFY_LIST, Argument, Chunk, Client, Core
 
 from redislite._core.row import native
 
@@ -71,22 +75,35 @@ cdef int add_list(Core* core, Client* client, int key, const ListValue* value) n
     return 0
 
 
-cdef inline void note_change(Core* core, Client* client, int key, size_t count) noexcept nogil:
+cdef inline const char* pushed(bint at_head) noexcept nogil:
+    """The event of adding at an end."""
+    return "lpush" if at_head else "rpush"
+
+
+cdef inline const char* popped(bint at_head) noexcept nogil:
+    return "lpop" if at_head else "rpop"
+
+
+cdef inline void note_change(Core* core, Client* client, int key, size_t count, const char* event) noexcept nogil:
     """The list under argument key has changed in so many places."""
     key_changed(core, client.database, client.argv[key].data, client.argv[key].length)
     core.dirty += count - 1
+    notify_argument(core, client, key, NOTIFY_LIST, event)
 
 
 cdef void finish_removal(Core* core, Client* client, int key, Entry* entry, ListValue* value,
-                         size_t removed) noexcept nogil:
+                         size_t removed, const char* event) noexcept nogil:
     """Elements were removed from the list under argument key: an empty one goes, a small one is made a listpack."""
-    if list_length(value):
-        list_shrink(core, value)
-        give(entry, value)
-    else:
+    cdef bint is_empty = list_length(value) == 0
+    if is_empty:
         give(entry, value)
         delete_key(core, client.database, client.argv[key].data, client.argv[key].length, argument_hash(client, key), 0)
-    note_change(core, client, key, removed)
+    else:
+        list_shrink(core, value)
+        give(entry, value)
+    note_change(core, client, key, removed, event)
+    if is_empty:
+        notify_deleted(core, client, key)
 
 
 # --- adding
@@ -126,7 +143,7 @@ cdef void push_arguments(Core* core, Client* client, bint at_head, bint only_exi
     if failed:
         reply_out_of_memory(client)
         return
-    note_change(core, client, 1, client.argc - 2)
+    note_change(core, client, 1, client.argc - 2, pushed(at_head))
     reply_integer(&client.reply, <int64_t> list_length(&value))
 
 
@@ -183,7 +200,7 @@ cdef void linsert_command(Core* core, Client* client) noexcept nogil:
     elif not more:
         reply_integer(&client.reply, -1)
     else:
-        note_change(core, client, 1, 1)
+        note_change(core, client, 1, 1, "linsert")
         reply_integer(&client.reply, <int64_t> list_length(&value))
 
 
@@ -217,7 +234,7 @@ cdef void lset_command(Core* core, Client* client) noexcept nogil:
     elif not found:
         reply_error(&client.reply, "ERR index out of range")
     else:
-        note_change(core, client, 1, 1)
+        note_change(core, client, 1, 1, "lset")
         reply_ok(&client.reply)
 
 
@@ -349,32 +366,37 @@ cdef void lpos_command(Core* core, Client* client) noexcept nogil:
 
 # --- removing
 
-cdef void finish_pop(Core* core, Client* client, int key, Entry* entry, ListValue* value, bint at_head,
+cdef bint finish_pop(Core* core, Client* client, int key, Entry* entry, ListValue* value, bint at_head,
                      ReplyMark mark) noexcept nogil:
-    """The element at an end of the list under argument key has been answered since the mark: removes it."""
+    """The element at an end of the list under argument key has been answered since the mark: removes it. 0 where memory
+    was out, which has been answered."""
     if list_drop(core.heap, value, at_head) != 0:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
-    else:
-        finish_removal(core, client, key, entry, value, 1)
+        return 0
+    finish_removal(core, client, key, entry, value, 1, popped(at_head))
+    return 1
 
 
-cdef void pop_many(Core* core, Client* client, int key, Entry* entry, ListValue* value, bint at_head, size_t count,
+cdef bint pop_many(Core* core, Client* client, int key, Entry* entry, ListValue* value, bint at_head, size_t count,
                    ReplyMark mark) noexcept nogil:
     """Answers an array of count elements (not more than there are) from an end of the list under argument key, and
-    removes them. mark: where the whole reply begins."""
+    removes them. mark: where the whole reply begins. 0 where memory was out, which has been answered."""
     cdef size_t length = list_length(value)
     reply_array(&client.reply, <int64_t> count)
     list_reply_range(&client.reply, core.heap, value, 0 if at_head else length - 1, count, not at_head)
     if count == length:
         delete_key(core, client.database, client.argv[key].data, client.argv[key].length, argument_hash(client, key), 1)
-        note_change(core, client, key, count)
+        note_change(core, client, key, count, popped(at_head))
+        notify_deleted(core, client, key)
     elif list_delete_range(core.heap, value, 0 if at_head else length - count, count) != 0:
         give(entry, value)
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
+        return 0
     else:
-        finish_removal(core, client, key, entry, value, count)
+        finish_removal(core, client, key, entry, value, count, popped(at_head))
+    return 1
 
 
 cdef void pop(Core* core, Client* client, bint at_head) noexcept nogil:
@@ -439,14 +461,15 @@ cdef void ltrim_command(Core* core, Client* client) noexcept nogil:
         length = <int64_t> list_length(&value)
         if not clamp_range(length, &start, &end):
             delete_key(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1), 1)
-            note_change(core, client, 1, <size_t> length)
+            note_change(core, client, 1, <size_t> length, "ltrim")
+            notify_deleted(core, client, 1)
         elif (list_delete_range(core.heap, &value, <size_t> end, <size_t> (length - end)) != 0
               or list_delete_range(core.heap, &value, 0, <size_t> start) != 0):
             give(slot[0], &value)
             reply_out_of_memory(client)
             return
         else:
-            finish_removal(core, client, 1, slot[0], &value, <size_t> (length - (end - start)))
+            finish_removal(core, client, 1, slot[0], &value, <size_t> (length - (end - start)), "ltrim")
     reply_ok(&client.reply)
 
 
@@ -484,7 +507,7 @@ cdef void lrem_command(Core* core, Client* client) noexcept nogil:
                 break
     list_stop(&it)
     if removed:
-        finish_removal(core, client, 1, slot[0], &value, <size_t> removed)
+        finish_removal(core, client, 1, slot[0], &value, <size_t> removed, "lrem")
     reply_integer(&client.reply, removed)
 
 
@@ -545,13 +568,14 @@ cdef bint transfer(Core* core, Client* client, Entry* source, Entry* target, bin
         give(source, &from_value)
         return 0
     # The whole is one change of the data.
-    note_change(core, client, 2, 0)
-    finish_removal(core, client, 1, source, &from_value, 1)
+    note_change(core, client, 2, 0, pushed(to_head))
+    finish_removal(core, client, 1, source, &from_value, 1, popped(from_head))
     return 1
 
 
-cdef void move_element(Core* core, Client* client, Entry* source, bint from_head, bint to_head) noexcept nogil:
-    """Moves an element of the list under argument 1, which is there, to the one under argument 2, and answers it."""
+cdef bint move_element(Core* core, Client* client, Entry* source, bint from_head, bint to_head) noexcept nogil:
+    """Moves an element of the list under argument 1, which is there, to the one under argument 2, and answers it. 0 where
+    nothing was moved."""
     cdef char inside[MOVED_INLINE]
     cdef char* data = inside
     cdef Entry** slot = lookup_write(core, client, 2)
@@ -560,11 +584,11 @@ cdef void move_element(Core* core, Client* client, Entry* source, bint from_head
     cdef ListpackValue element
     cdef bint moved
     if target != NULL and not is_list_or_reply(client, target):
-        return
+        return 0
     value = take(source)
     if not list_end(core.heap, &value, from_head, &element):
         reply_out_of_memory(client)
-        return
+        return 0
     # Neither list may be read while it is changed: the element is carried over in a copy.
     if element.data == NULL:
         element.length = format_int64(data, element.integer)
@@ -573,12 +597,13 @@ cdef void move_element(Core* core, Client* client, Entry* source, bint from_head
             data = <char*> heap_alloc(core.heap, element.length)
             if data == NULL:
                 reply_out_of_memory(client)
-                return
+                return 0
         memcpy(data, element.data, element.length)
     if source == target:
         moved = rotate(core, client, source, from_head, to_head, data, element.length)
         if moved:
-            note_change(core, client, 1, 1)
+            note_change(core, client, 1, 1, pushed(to_head))
+            notify_argument(core, client, 1, NOTIFY_LIST, popped(from_head))
     else:
         moved = transfer(core, client, source, target, from_head, to_head, data, element.length)
     if moved:
@@ -587,6 +612,19 @@ cdef void move_element(Core* core, Client* client, Entry* source, bint from_head
         reply_out_of_memory(client)
     if data != inside:
         heap_free(core.heap, data, element.length)
+    return moved
+
+
+cdef void propagate_move(Core* core, Client* client, bint from_head, bint to_head) noexcept nogil:
+    """Of a move that might have waited: LMOVE, or RPOPLPUSH for BRPOPLPUSH."""
+    cdef bint has_ends = client.argc == 6
+    propagate_begin(core, client.database, 5 if has_ends else 3)
+    propagate_text(core, "LMOVE" if has_ends else "RPOPLPUSH")
+    propagate_arguments(core, client, 1, 3)
+    if has_ends:
+        propagate_text(core, "LEFT" if from_head else "RIGHT")
+        propagate_text(core, "LEFT" if to_head else "RIGHT")
+    propagate_nothing(core)
 
 
 cdef void move_or_null(Core* core, Client* client, bint from_head, bint to_head) noexcept nogil:
@@ -607,8 +645,9 @@ cdef void move_or_wait(Core* core, Client* client, bint from_head, bint to_head,
     if slot == NULL:
         if not block_on_keys(core, client, 1, 1, 1, TYPE_LIST, 0, timeout_ms, NULL, 0):
             reply_null(&client.reply)
-    elif is_list_or_reply(client, slot[0]):
-        move_element(core, client, slot[0], from_head, to_head)
+    elif is_list_or_reply(client, slot[0]) and move_element(core, client, slot[0], from_head, to_head):
+        if core.propagation:
+            propagate_move(core, client, from_head, to_head)
 
 
 cdef void lmove_command(Core* core, Client* client) noexcept nogil:
@@ -673,7 +712,8 @@ cdef void pop_or_wait(Core* core, Client* client, bint at_head) noexcept nogil:
     reply_array(&client.reply, 2)
     reply_bulk(&client.reply, client.argv[key].data, client.argv[key].length)
     reply_listpack_value(&client.reply, &element)
-    finish_pop(core, client, key, entry, &value, at_head, mark)
+    if finish_pop(core, client, key, entry, &value, at_head, mark) and core.propagation:
+        propagate_instead(core, client, "LPOP" if at_head else "RPOP", key)
 
 
 cdef void blpop_command(Core* core, Client* client) noexcept nogil:
@@ -730,7 +770,8 @@ cdef void pop_first_list(Core* core, Client* client, int numkeys, bint waits) no
     mark = reply_mark(&client.reply)
     reply_array(&client.reply, 2)
     reply_bulk(&client.reply, client.argv[key].data, client.argv[key].length)
-    pop_many(core, client, key, entry, &value, at_head, length, mark)
+    if pop_many(core, client, key, entry, &value, at_head, length, mark) and core.propagation:
+        propagate_instead_counted(core, client, "LPOP" if at_head else "RPOP", key, <int64_t> length)
 
 
 cdef void lmpop_command(Core* core, Client* client) noexcept nogil:

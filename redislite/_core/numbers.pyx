@@ -1,5 +1,6 @@
 """Numbers as text, both ways; the contract is in numbers.pxd."""
 from libc cimport errno
+from libc.float cimport LDBL_MANT_DIG
 from libc.math cimport HUGE_VAL, fabs, isinf, isnan
 from libc.stdint cimport INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint64_t
 from libc.stdio cimport snprintf
@@ -8,6 +9,10 @@ from libc.string cimport memchr, memcpy, memmove, memset
 
 cdef extern from "<stdlib.h>" nogil:
     long double strtold(const char* text, char** end) noexcept
+
+cdef extern from "<math.h>" nogil:
+    long double frexpl(long double value, int* exponent) noexcept
+    long double ldexpl(long double value, int exponent) noexcept
 
 cdef extern from *:
     """
@@ -26,6 +31,11 @@ cdef enum:
     EXACT_POWER = 22                # ... ten to this
 
 cdef double PLAIN_INTEGER = 4611686018427387904.0   # 2 ** 62: integers up to it print without an exponent
+
+cdef enum:
+    DECIMALS = 17                   # of a long double
+
+cdef uint64_t DECIMALS_UNIT = 100000000000000000    # ten to the DECIMALS
 
 cdef double powers_of_ten[EXACT_POWER + 1]
 powers_of_ten[:] = [10.0**_exponent for _exponent in range(EXACT_POWER + 1)]
@@ -345,6 +355,38 @@ cdef int format_double(char* text, double value) noexcept nogil:
     return length + 2 + format_int64(text + length + 2, magnitude if magnitude > 0 else -magnitude)
 
 
+cdef int format_fixed(char* text, long double value) noexcept nogil:
+    """The text of a number that is not negative and below 2 ** 62, as "%.17Lf" gives it, without zeros at the end."""
+    cdef char digits[INTEGER_TEXT_MAX]
+    cdef uint64_t whole = <uint64_t> value
+    cdef uint64_t decimals = 0
+    cdef uint128_t scaled, rest, half
+    cdef int exponent, count, length
+    value = frexpl(value - <long double> whole, &exponent)
+    # The part behind the point is an integer of 64 bits by 2 ** (exponent - 64), so its product with the unit is exact.
+    if exponent > -64:
+        scaled = <uint128_t> <uint64_t> ldexpl(value, 64) * DECIMALS_UNIT
+        decimals = <uint64_t> (scaled >> (64 - exponent))
+        half = <uint128_t> 1 << (63 - exponent)
+        rest = scaled & (half + half - 1)
+        if rest > half or (rest == half and decimals & 1):
+            decimals += 1
+        if decimals == DECIMALS_UNIT:
+            whole += 1
+            decimals = 0
+    length = format_uint64(text, whole)
+    if decimals == 0:
+        return length
+    count = format_uint64(digits, decimals)
+    text[length] = 46
+    memset(text + length + 1, 48, DECIMALS - count)
+    memcpy(text + length + 1 + DECIMALS - count, digits, count)
+    length += 1 + DECIMALS
+    while text[length - 1] == 48:
+        length -= 1
+    return length
+
+
 cdef int format_long_double(char* text, long double value) noexcept nogil:
     cdef int length
     if value != value:
@@ -356,12 +398,17 @@ cdef int format_long_double(char* text, long double value) noexcept nogil:
             return 4
         memmove(text, text + 1, 3)
         return 3
-    length = snprintf(text, LONG_DOUBLE_TEXT_MAX, "%.17Lf", value)
-    if memchr(text, 46, length) != NULL:
-        while text[length - 1] == 48:
-            length -= 1
-        if text[length - 1] == 46:
-            length -= 1
+    if LDBL_MANT_DIG <= 64 and -PLAIN_INTEGER < value < PLAIN_INTEGER:
+        length = value < 0
+        text[0] = 45
+        length += format_fixed(text + length, -value if length else value)
+    else:
+        length = snprintf(text, LONG_DOUBLE_TEXT_MAX, "%.17Lf", value)
+        if memchr(text, 46, length) != NULL:
+            while text[length - 1] == 48:
+                length -= 1
+            if text[length - 1] == 46:
+                length -= 1
     if length == 2 and text[0] == 45 and text[1] == 48:
         text[0] = 48
         length = 1

@@ -43,8 +43,8 @@ cdef Entry* entry_new(Heap* heap, const char* key, size_t key_length, int64_t de
 cdef size_t entry_value_size(const Entry* entry) noexcept nogil
 # Bytes of the whole block, as it was asked for.
 cdef size_t entry_block_size(const Entry* entry) noexcept nogil
-# Bytes that the entry and its value take in all.
-cdef size_t entry_memory(const Entry* entry) noexcept nogil
+# Bytes that the entry and its value take in all. samples: how many fields of a hash stand for all of them; 0: each does.
+cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil
 # Releases what the value holds outside the entry.
 cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil
 # Releases the value and the entry.

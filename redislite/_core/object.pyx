@@ -24,10 +24,6 @@ cdef extern from *:
     const char* const* object_encodings
 
 
-cdef enum:
-    MEMORY_SAMPLES = 5          # fields of a hash whose mean size stands for all
-
-
 cdef const char* type_name(int type) noexcept nogil:
     return object_types[type & 7]
 
@@ -94,7 +90,7 @@ cdef inline HashValue entry_hash(const Entry* entry) noexcept nogil:
     return value
 
 
-cdef size_t entry_memory(const Entry* entry) noexcept nogil:
+cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil:
     cdef HashValue fields
     cdef size_t total = heap_footprint(entry_block_size(entry))
     cdef int type = entry_type(entry)
@@ -109,7 +105,7 @@ cdef size_t entry_memory(const Entry* entry) noexcept nogil:
         total += set_memory(&members)
     elif type == TYPE_HASH:
         fields = entry_hash(entry)
-        total += hash_memory(&fields, MEMORY_SAMPLES)
+        total += hash_memory(&fields, samples)
     elif type == TYPE_LIST:
         elements = entry_list(entry)
         total += list_memory(&elements)

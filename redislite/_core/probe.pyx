@@ -9,9 +9,9 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 from redislite._core.alloc cimport (
-    LINE, LINES_MAPPED_MIN, SMALL_MAX, Heap, heap_alloc, heap_destroy, heap_discard_lines, heap_footprint, heap_free,
-    heap_free_lines, heap_is_checked, heap_lines_footprint, heap_new, heap_note_peak, heap_realloc, heap_trim, heap_zalloc,
-    heap_zalloc_lines,
+    HUGE_MIN, LINE, LINES_MAPPED_MIN, SMALL_MAX, Heap, heap_alloc, heap_destroy, heap_discard_lines, heap_footprint,
+    heap_free, heap_free_lines, heap_is_checked, heap_lines_footprint, heap_new, heap_note_peak, heap_realloc, heap_tick,
+    heap_trim, heap_zalloc, heap_zalloc_lines,
 )
 from redislite._core.dict cimport (
     BUCKET_SLOTS, Bucket, Dict, DictIterator, dict_drain, dict_find, dict_hash, dict_init, dict_insert,
@@ -44,6 +44,7 @@ cdef class HeapProbe:
     small_max = SMALL_MAX
     line = LINE
     lines_mapped_min = LINES_MAPPED_MIN
+    huge_min = HUGE_MIN
 
     def __cinit__(self):
         self.heap = heap_new()
@@ -76,6 +77,9 @@ cdef class HeapProbe:
 
     def trim(self):
         heap_trim(self.heap)
+
+    def tick(self, int64_t now_ms):
+        heap_tick(self.heap, now_ms)
 
     def note_peak(self):
         heap_note_peak(self.heap)

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from redislite._core.alloc cimport Heap, heap_destroy, heap_new
 from redislite._core.intset cimport (
-    intset, intset_add, intset_bytes, intset_copy, intset_find, intset_free, intset_get, intset_length, intset_memory,
+    intset, intset_add, intset_bytes, intset_copy, intset_find, intset_find_near, intset_free, intset_get, intset_length, intset_memory,
     intset_new, intset_remove, intset_remove_range, intset_search, intset_validate, intset_width,
 )
 
@@ -67,6 +67,11 @@ cdef class IntsetProbe:
         cdef uint32_t index
         cdef bint found = intset_search(self.ints, value, &index)
         return bool(found), index
+
+    def find_near(self, int64_t value, uint32_t near):
+        """Whether it is there, and what to say the next time."""
+        cdef bint found = intset_find_near(self.ints, value, &near)
+        return bool(found), near
 
     def add(self, int64_t value):
         cdef bint added = 0

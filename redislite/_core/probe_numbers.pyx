@@ -1,5 +1,10 @@
 """Python functions over numbers.pyx, for unit tests and micro-benchmarks only; the server does not use them."""
-from redislite._core.numbers cimport DOUBLE_TEXT_MAX, format_double, parse_double
+from libc.float cimport LDBL_MANT_DIG
+from redislite._core.numbers cimport (
+    DOUBLE_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_double, format_long_double, parse_double, parse_long_double,
+)
+
+LONG_DOUBLE_BITS = int(LDBL_MANT_DIG)
 
 
 def double_text(double value) -> bytes:
@@ -13,6 +18,17 @@ def read_double(bytes text) -> float | None:
     """The double that the text reads as, or None."""
     cdef double value
     return value if parse_double(text, len(text), &value) else None
+
+
+def long_double_text(bytes text) -> bytes | None:
+    """What format_long_double writes for the number that parse_long_double reads, or None."""
+    cdef char written[LONG_DOUBLE_TEXT_MAX]
+    cdef long double value
+    cdef int length
+    if not parse_long_double(text, len(text), &value):
+        return None
+    length = format_long_double(written, value)
+    return written[:length]
 
 
 def double_text_bytes(double first, double step, int count) -> int:

@@ -98,6 +98,8 @@ cdef class ParserProbe:
                                        self.max_bulk_length, self.authenticated)
                     if state == PARSE_REQUEST:
                         requests.append(self.take())
+                if self.parser.large != NULL:
+                    sds_set_length(self.query, self.parser.position)
                 start = parser_compact(self.heap, self.parser)
                 memmove(self.query, self.query + start, sds_length(self.query) - start)
                 sds_set_length(self.query, sds_length(self.query) - start)

@@ -28,21 +28,36 @@ cdef enum:
     QUICKLIST_GAIN_MIN = 8          # bytes that compression must save
 
 cdef enum:
+    NODE_BYTES_BITS = 34            # what fits a node: listpacks have no more than 2 ** 30 bytes
+    NODE_COUNT_BITS = 27
+
+cdef enum:
     NODE_PACKED = 0
     NODE_PLAIN = 1
 
 
-cdef struct QuicklistNode:
-    QuicklistNode* previous
-    QuicklistNode* next
-    uint8_t* block
-    size_t bytes                # of the listpack, of the element; whether compressed or not
-    size_t capacity             # of the block
-    uint32_t gap
-    uint32_t count              # elements
-    uint8_t kind
-    uint8_t compressed
-    uint8_t incompressible      # was tried, as it is
+cdef extern from *:
+    """
+    #include <stdint.h>
+    /* Forty bytes: a long list has a node per 8 KiB. */
+    typedef struct redislite_quicklist_node {
+        struct redislite_quicklist_node *previous, *next;
+        uint8_t *block;
+        uint64_t bytes : 34, gap : 30;
+        uint64_t capacity : 34, count : 27, kind : 1, compressed : 1, incompressible : 1;
+    } redislite_quicklist_node;
+    """
+    ctypedef struct QuicklistNode "redislite_quicklist_node":
+        QuicklistNode* previous
+        QuicklistNode* next
+        uint8_t* block
+        size_t bytes            # of the listpack, of the element; whether compressed or not
+        size_t capacity         # of the block
+        uint32_t gap
+        uint32_t count          # elements
+        uint8_t kind
+        uint8_t compressed
+        uint8_t incompressible  # was tried, as it is
 
 
 cdef struct Quicklist:

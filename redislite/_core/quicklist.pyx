@@ -17,6 +17,7 @@ cdef enum:
     BLOCK_MIN = 64                  # bytes of the block of a list's first node
     BLOCK_FURTHER = 512             # the same of further nodes
     TRIM_MIN = 64                   # bytes that trimming a node must save
+    BLOCK_HEADER = 8                # bytes that the C library adds to a block: with them, a full node is what fits
 
 
 # --- nodes
@@ -60,7 +61,10 @@ cdef inline void write_header(QuicklistNode* node) noexcept nogil:
 
 
 cdef QuicklistNode* node_new(Heap* heap, int kind, size_t capacity) noexcept nogil:
-    cdef QuicklistNode* node = <QuicklistNode*> heap_zalloc(heap, sizeof(QuicklistNode))
+    cdef QuicklistNode* node
+    if capacity >> NODE_BYTES_BITS:
+        return NULL
+    node = <QuicklistNode*> heap_zalloc(heap, sizeof(QuicklistNode))
     if node == NULL:
         return NULL
     node.block = <uint8_t*> heap_alloc(heap, capacity)
@@ -181,7 +185,7 @@ cdef uint8_t* node_make_room(Heap* heap, const Quicklist* list, QuicklistNode* n
         capacity = wanted + wanted // 8
         if (node == list.head or node == list.tail) and wanted < list.node_bytes:
             # More will come, up to the limit.
-            capacity = wanted * 2 if wanted * 2 < list.node_bytes else list.node_bytes
+            capacity = min(wanted * 2, max(wanted, list.node_bytes - BLOCK_HEADER))
         block = <uint8_t*> heap_alloc(heap, capacity)
         if block == NULL:
             return NULL
@@ -429,14 +433,18 @@ cdef size_t quicklist_memory(const Quicklist* list) noexcept nogil:
 
 
 cdef int quicklist_push_listpack(Heap* heap, Quicklist* list, listpack pack) noexcept nogil:
-    cdef QuicklistNode* node = <QuicklistNode*> heap_zalloc(heap, sizeof(QuicklistNode))
+    cdef size_t length = listpack_length(pack)
+    cdef QuicklistNode* node
+    if length >> NODE_COUNT_BITS:
+        return -1
+    node = <QuicklistNode*> heap_zalloc(heap, sizeof(QuicklistNode))
     if node == NULL:
         return -1
     node.kind = NODE_PACKED
     node.block = pack
     node.bytes = listpack_bytes(pack)
     node.capacity = growth_size(node.bytes)
-    node.count = <uint32_t> listpack_length(pack)
+    node.count = <uint32_t> length
     link_before(list, node, NULL)
     list.count += node.count
     settle(heap, list, node)

@@ -5,12 +5,14 @@ so an idle client holds none.
 
     Reply.first ─▶ | written ... sent | to write ... | ─▶ ... ─▶ Reply.last | ... length | room ... capacity |
 
+A long message to many clients stands in memory once (Shared): each client's output has a chunk that points to it.
+
 Every function here appends; none fails visibly: where memory is out, ``Reply.starved`` is set, output is dropped, and
 the client is closed by whoever serves it. One error text goes out as the original has it, CR and LF made spaces.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
-from redislite._core.state cimport Chunk, Core, Reply
+from redislite._core.state cimport CLIENT_INTERNAL, Chunk, Core, Reply
 
 
 # A place to come back to, where output behind it is not to be sent.
@@ -19,11 +21,30 @@ cdef struct ReplyMark:
     size_t length
 
 
+# Bytes that the output of several clients refers to: this header, then length bytes. Released with its last reference.
+cdef struct Shared:
+    int64_t references
+    size_t length
+
+
 cdef void reply_init(Reply* reply, Core* core) noexcept nogil
+# Gives back what is at hand for output to come.
+cdef void reply_empty_pool(Core* core) noexcept nogil
 # Drops all output and gives the chunks back.
 cdef void reply_release(Reply* reply) noexcept nogil
 # A chunk with room for need bytes becomes the last one; answers the room, NULL where memory is out.
 cdef char* reply_grow(Reply* reply, size_t need) noexcept nogil
+# Room likewise, for a message to a client who waits for none: where nothing is pending, the chunk takes no more than
+# expected bytes ask for, as there may be thousands of such clients. NULL where memory is out.
+cdef char* reply_room_lean(Reply* reply, size_t need, size_t expected) noexcept nogil
+# Moves all output of other, of which nothing has been written, behind that of reply.
+cdef void reply_join(Reply* reply, Reply* other) noexcept nogil
+# Shared bytes, not written yet, with one reference, the caller's; NULL where memory is out.
+cdef Shared* shared_new(Core* core, size_t length) noexcept nogil
+# Gives one reference back. NULL is accepted.
+cdef void shared_release(Core* core, Shared* shared) noexcept nogil
+# Appends the bytes without copying them, and takes a reference.
+cdef void reply_shared(Reply* reply, Shared* shared) noexcept nogil
 cdef ReplyMark reply_mark(Reply* reply) noexcept nogil
 # Drops what was appended since the mark; nothing may have been written meanwhile.
 cdef void reply_rollback(Reply* reply, ReplyMark mark) noexcept nogil
@@ -61,13 +82,17 @@ cdef int reply_object(Reply* reply, object value) except -1
 
 
 cdef inline char* chunk_data(Chunk* chunk) noexcept nogil:
-    return <char*> chunk + sizeof(Chunk)
+    return chunk.data
+
+
+cdef inline char* shared_data(Shared* shared) noexcept nogil:
+    return <char*> shared + sizeof(Shared)
 
 
 # Room for need bytes behind the output so far, NULL where memory is out. Nothing is appended until reply_advance.
 cdef inline char* reply_room(Reply* reply, size_t need) noexcept nogil:
     cdef Chunk* last = reply.last
-    if last != NULL and last.capacity - last.length >= need:
+    if last != NULL and last.capacity >= last.length + need:
         return chunk_data(last) + last.length
     return reply_grow(reply, need)
 
@@ -85,7 +110,8 @@ cdef inline size_t reply_pending(const Reply* reply) noexcept nogil:
 # For loops whose length an argument gives.
 cdef inline bint reply_is_futile(const Reply* reply) noexcept nogil:
     cdef int64_t limit = reply.core.settings.output_hard_limit
-    return reply.starved or (limit > 0 and reply_pending(reply) > <size_t> limit)
+    return reply.starved or (limit > 0 and reply_pending(reply) > <size_t> limit
+                             and not (reply.core.executing != NULL and reply.core.executing.flags & CLIENT_INTERNAL))
 
 
 cdef inline void reply_ok(Reply* reply) noexcept nogil:

@@ -5,7 +5,7 @@ Formats: https://redis.io/docs/latest/develop/reference/protocol-spec/
 from libc.math cimport isinf, isnan
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, strlen
-from redislite._core.alloc cimport heap_alloc, heap_free
+from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free
 from redislite._core.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double, format_int64
 from redislite._core.state cimport (
     Chunk, Core, ERROR_KIND_LENGTH, ERROR_KINDS_MAX, ErrorKind, REPLY_CHUNK, Reply,
@@ -14,6 +14,7 @@ from redislite._core.reply_types import CommandError, Push, Set, SimpleString, V
 
 cdef enum:
     POOLED_CHUNKS_MAX = 64
+    LEAN_CHUNK = 512 - sizeof(Chunk)            # bytes of the smallest chunk
     HEADER_MAX = 1 + INTEGER_TEXT_MAX + 2       # bytes of a type byte, a number, CR LF
     DEFERRED_CAPACITY = 32
 
@@ -24,10 +25,18 @@ cdef void reply_init(Reply* reply, Core* core) noexcept nogil:
     reply.last = NULL
     reply.sent = 0
     reply.pending = 0
+    reply.held = 0
     reply.errors = 0
     reply.protocol = 2
     reply.starved = 0
 
+
+cdef inline size_t chunk_size(const Chunk* chunk) noexcept nogil:
+    """What the chunk takes; one that is shared counts in full for each client that has it."""
+    return heap_footprint(sizeof(Chunk) + (chunk.capacity if chunk.capacity else sizeof(Shared*) + chunk.length))
+
+
+# The pool is memory at hand, as an allocator keeps it: what is in it does not count as used.
 
 cdef Chunk* chunk_new(Core* core, size_t capacity) noexcept nogil:
     cdef Chunk* chunk
@@ -35,26 +44,47 @@ cdef Chunk* chunk_new(Core* core, size_t capacity) noexcept nogil:
         chunk = core.chunks
         core.chunks = chunk.next
         core.chunks_count -= 1
+        core.heap.used += chunk_size(chunk)
     else:
         chunk = <Chunk*> heap_alloc(core.heap, sizeof(Chunk) + capacity)
         if chunk == NULL:
             return NULL
+        chunk.data = <char*> chunk + sizeof(Chunk)
         chunk.capacity = capacity
     chunk.next = NULL
     chunk.length = 0
     return chunk
 
 
+cdef inline Shared** shared_of(Chunk* chunk) noexcept nogil:
+    return <Shared**> (<char*> chunk + sizeof(Chunk))
+
+
 cdef void chunk_free(Core* core, Chunk* chunk) noexcept nogil:
-    if chunk.capacity == REPLY_CHUNK and core.chunks_count < POOLED_CHUNKS_MAX:
+    if chunk.capacity == 0:
+        shared_release(core, shared_of(chunk)[0])
+        heap_free(core.heap, chunk, sizeof(Chunk) + sizeof(Shared*))
+    elif chunk.capacity == REPLY_CHUNK and core.chunks_count < POOLED_CHUNKS_MAX:
         chunk.next = core.chunks
         core.chunks = chunk
         core.chunks_count += 1
+        core.heap.used -= chunk_size(chunk)
     else:
         heap_free(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
 
 
+cdef void reply_empty_pool(Core* core) noexcept nogil:
+    cdef Chunk* chunk
+    while core.chunks != NULL:
+        chunk = core.chunks
+        core.chunks = chunk.next
+        core.chunks_count -= 1
+        core.heap.used += chunk_size(chunk)
+        heap_free(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
+
+
 cdef void append_chunk(Reply* reply, Chunk* chunk) noexcept nogil:
+    reply.held += chunk_size(chunk)
     if reply.last == NULL:
         reply.first = chunk
     else:
@@ -75,6 +105,70 @@ cdef char* reply_grow(Reply* reply, size_t need) noexcept nogil:
     return chunk_data(chunk)
 
 
+cdef char* reply_room_lean(Reply* reply, size_t need, size_t expected) noexcept nogil:
+    cdef Chunk* chunk
+    if reply.last != NULL:
+        return reply_room(reply, need)
+    if expected < need:
+        expected = need
+    if expected > REPLY_CHUNK // 2 or reply.starved:
+        return reply_grow(reply, need)
+    chunk = chunk_new(reply.core, expected if expected > LEAN_CHUNK else <size_t> LEAN_CHUNK)
+    if chunk == NULL:
+        reply.starved = 1
+        return NULL
+    append_chunk(reply, chunk)
+    return chunk_data(chunk)
+
+
+cdef void reply_join(Reply* reply, Reply* other) noexcept nogil:
+    reply.starved |= other.starved
+    other.starved = 0
+    if other.first == NULL:
+        return
+    reply.held += other.held - chunk_size(other.first)
+    append_chunk(reply, other.first)
+    reply.last = other.last
+    reply.pending += other.pending
+    other.first = NULL
+    other.last = NULL
+    other.pending = 0
+    other.held = 0
+
+
+cdef Shared* shared_new(Core* core, size_t length) noexcept nogil:
+    cdef Shared* shared = <Shared*> heap_alloc(core.heap, sizeof(Shared) + length)
+    if shared != NULL:
+        shared.references = 1
+        shared.length = length
+    return shared
+
+
+cdef void shared_release(Core* core, Shared* shared) noexcept nogil:
+    if shared == NULL:
+        return
+    shared.references -= 1
+    if shared.references == 0:
+        heap_free(core.heap, shared, sizeof(Shared) + shared.length)
+
+
+cdef void reply_shared(Reply* reply, Shared* shared) noexcept nogil:
+    cdef Chunk* chunk
+    if reply.starved:
+        return
+    chunk = <Chunk*> heap_alloc(reply.core.heap, sizeof(Chunk) + sizeof(Shared*))
+    if chunk == NULL:
+        reply.starved = 1
+        return
+    chunk.next = NULL
+    chunk.data = shared_data(shared)
+    chunk.capacity = 0
+    chunk.length = shared.length
+    shared_of(chunk)[0] = shared
+    shared.references += 1
+    append_chunk(reply, chunk)
+
+
 cdef void reply_release(Reply* reply) noexcept nogil:
     cdef Chunk* chunk = reply.first
     cdef Chunk* following
@@ -86,6 +180,7 @@ cdef void reply_release(Reply* reply) noexcept nogil:
     reply.last = NULL
     reply.sent = 0
     reply.pending = 0
+    reply.held = 0
 
 
 cdef ReplyMark reply_mark(Reply* reply) noexcept nogil:
@@ -104,6 +199,7 @@ cdef void reply_rollback(Reply* reply, ReplyMark mark) noexcept nogil:
     chunk = mark.chunk.next
     while chunk != NULL:
         following = chunk.next
+        reply.held -= chunk_size(chunk)
         chunk_free(reply.core, chunk)
         chunk = following
     mark.chunk.next = NULL
@@ -132,6 +228,7 @@ cdef void reply_written(Reply* reply, size_t count) noexcept nogil:
             reply.last = NULL
         else:
             reply.pending -= chunk.length
+        reply.held -= chunk_size(chunk)
         chunk_free(reply.core, chunk)
 
 

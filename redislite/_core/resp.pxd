@@ -31,6 +31,8 @@ cdef enum:
 
 cdef Parser* parser_new(Heap* heap) noexcept nogil
 cdef void parser_free(Heap* heap, Parser* parser) noexcept nogil
+# Bytes that the parser takes, with the arguments that it has read into strings of their own.
+cdef size_t parser_memory(const Parser* parser) noexcept nogil
 # Forgets the requests that were executed and keeps the rest: answers the offset of the first byte that must stay in the
 # query buffer, from which offsets count from now on; the caller moves that byte to the buffer's start.
 cdef size_t parser_compact(Heap* heap, Parser* parser) noexcept nogil

@@ -2,7 +2,7 @@
 from libc.stdint cimport INT32_MAX, int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memchr, memmove
-from redislite._core.alloc cimport Heap, heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free, heap_realloc, heap_zalloc
 from redislite._core.numbers cimport parse_int64
 from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_new, sds_set_length
 from redislite._core.state cimport LONG_ARGUMENT, Argument, Parser, Request
@@ -31,6 +31,13 @@ cdef void parser_free(Heap* heap, Parser* parser) noexcept nogil:
     parser_reset(heap, parser)
     heap_free(heap, parser.arguments, parser.capacity * sizeof(Argument))
     heap_free(heap, parser, sizeof(Parser))
+
+
+cdef size_t parser_memory(const Parser* parser) noexcept nogil:
+    cdef size_t total = heap_footprint(sizeof(Parser)) + heap_footprint(parser.capacity * sizeof(Argument))
+    if parser.large != NULL:
+        total += heap_footprint(sds_block_size(parser.large))
+    return total + parser.owned_bytes
 
 
 cdef void parser_release_owned(Heap* heap, Parser* parser, size_t first, size_t end) noexcept nogil:
@@ -333,7 +340,6 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                     parser.large = sds_new(heap, data + behind, length - behind, <size_t> value + 2)
                     if parser.large == NULL:
                         return PARSE_NO_MEMORY
-                    parser.position = length
                     return PARSE_LONG
             if length - parser.position < <size_t> parser.bulk + 2:
                 return PARSE_MORE

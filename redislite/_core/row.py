@@ -71,6 +71,8 @@ ALLOW_BUSY = 1 << 23  # allowed while a script runs for too long
 TOUCHES_ARBITRARY_KEYS = 1 << 24  # looks at keys that its arguments do not name
 ALL_DBS = 1 << 25  # concerns every database
 EXPERIMENTAL = 1 << 26  # may still change
+UNQUEUED = 1 << 27  # runs at once within a transaction
+SUBSCRIBER = 1 << 28  # allowed to a client that has subscriptions, under RESP2
 
 FLAG_NAMES = {
     "write": WRITE,
@@ -100,10 +102,15 @@ FLAG_NAMES = {
     "touches_arbitrary_keys": TOUCHES_ARBITRARY_KEYS,
     "all_dbs": ALL_DBS,
     "experimental": EXPERIMENTAL,
+    "unqueued": UNQUEUED,
+    "subscriber": SUBSCRIBER,
 }
 
 # The flags that COMMAND shows, in its order; the others are the server's own business.
-_HIDDEN_FLAGS = MAY_REPLICATE | SENTINEL | ONLY_SENTINEL | PROTECTED | TOUCHES_ARBITRARY_KEYS | ALL_DBS | EXPERIMENTAL
+_HIDDEN_FLAGS = (
+    MAY_REPLICATE | SENTINEL | ONLY_SENTINEL | PROTECTED | TOUCHES_ARBITRARY_KEYS | ALL_DBS | EXPERIMENTAL | UNQUEUED
+    | SUBSCRIBER
+)
 WIRE_FLAGS = tuple((bit, name) for name, bit in FLAG_NAMES.items() if not bit & _HIDDEN_FLAGS)
 
 # Bit N of a category mask is the Nth of these; ACL CAT lists them in this order.

@@ -2,7 +2,7 @@
 
 What a set is and does stands in set_value; here are arguments, replies, keys, and the algebra of several sets.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
@@ -13,14 +13,20 @@ from redislite._core.dict cimport (
     Dict, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket, dict_prefetch_entry, dict_random,
     dict_release, dict_remove, dict_reserve, dict_size,
 )
+from redislite._core.intset cimport intset_find_near
 from redislite._core.keyspace cimport (
-    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, store_value,
+    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, notify_argument, notify_deleted,
+    store_value,
 )
 from redislite._core.object cimport (
     ENCODING_HASHTABLE, ENCODING_INTSET, ENCODING_LISTPACK, TYPE_SET, Entry, entry_encoding, entry_pointer,
     entry_set_encoding, entry_set_pointer, entry_type,
 )
 from redislite._core.prefixed cimport prefixed_read
+from redislite._core.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_bytes, propagate_instead, propagate_integer, propagate_nothing,
+    propagate_text,
+)
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
     reply_integer, reply_is_futile, reply_mark, reply_null, reply_rollback, reply_set,
@@ -35,7 +41,7 @@ from redislite._core.set_value cimport (
     set_member_hash, set_member_text, set_new, set_new_encoded, set_random, set_remove, set_remove_at,
     set_remove_member, set_table_put, set_to_integers,
 )
-from redislite._core.state cimport Argument, Chunk, Client, Core, Reply, random_below
+from redislite._core.state cimport NOTIFY_NEW, NOTIFY_SET, Argument, Chunk, Client, Core, Reply, random_below
 
 from redislite._core.row import native
 
@@ -45,6 +51,7 @@ cdef enum:
     UNION_BY_LOOKUP = 3         # a union of so many sets asks the sets before, instead of noting what has been answered
     SPOP_REBUILD = 5            # where so many times what stays is popped, what stays moves to a new set
     POP_ONE_BY_ONE = 16         # members that are popped singly from a listpack or intset
+    REMOVAL_BATCH = 1024        # members of one propagated SREM
     PICKS_INLINE = 32           # members picked at random that are compared with each other directly
 
 
@@ -52,6 +59,7 @@ cdef enum:
 cdef struct Operand:
     SetValue value
     size_t length               # 0: the key is not there
+    uint32_t near               # of an intset: where a member was looked for last
 
 
 cdef struct Operands:
@@ -116,9 +124,10 @@ cdef inline void reply_deferred_set(Client* client, Chunk* place, int64_t length
     reply_deferred_end(&client.reply, place, c'~' if client.reply.protocol == 3 else c'*', length)
 
 
-cdef inline void changed(Core* core, Client* client, int index, int64_t changes) noexcept nogil:
+cdef inline void changed(Core* core, Client* client, int index, int64_t changes, const char* event) noexcept nogil:
     key_changed(core, client.database, client.argv[index].data, client.argv[index].length)
     core.dirty += changes - 1
+    notify_argument(core, client, index, NOTIFY_SET, event)
 
 
 cdef inline void delete(Core* core, Client* client, int index) noexcept nogil:
@@ -126,11 +135,16 @@ cdef inline void delete(Core* core, Client* client, int index) noexcept nogil:
                argument_hash(client, index), 0)
 
 
-cdef void save_or_delete(Core* core, Client* client, int index, Entry* entry, const SetValue* value) noexcept nogil:
-    """After removing: an empty set goes with its key."""
+cdef void finish_removal(Core* core, Client* client, int index, Entry* entry, const SetValue* value, int64_t removed,
+                         const char* event) noexcept nogil:
+    """So many members were removed: an empty set goes with its key."""
+    cdef bint is_empty = set_length(value) == 0
     save(entry, value)
-    if set_length(value) == 0:
+    if is_empty:
         delete(core, client, index)
+    changed(core, client, index, removed, event)
+    if is_empty:
+        notify_deleted(core, client, index)
 
 
 # One set
@@ -171,7 +185,7 @@ cdef void sadd_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     if added:
-        changed(core, client, 1, added)
+        changed(core, client, 1, added, "sadd")
     if outcome < 0:
         reply_out_of_memory(client)
     else:
@@ -198,8 +212,7 @@ cdef void srem_command(Core* core, Client* client) noexcept nogil:
         if outcome and set_length(&value) == 0:
             break
     if removed:
-        save_or_delete(core, client, 1, slot[0], &value)
-        changed(core, client, 1, removed)
+        finish_removal(core, client, 1, slot[0], &value, removed, "srem")
     if outcome < 0:
         reply_out_of_memory(client)
     else:
@@ -249,6 +262,7 @@ cdef void smove_command(Core* core, Client* client) noexcept nogil:
     cdef Entry* target
     cdef Argument* member = &client.argv[3]
     cdef SetValue value, target_value
+    cdef int classes = core.notify_classes
     cdef int added
     slot = lookup_write(core, client, 2)
     target = slot[0] if slot != NULL else NULL
@@ -266,6 +280,8 @@ cdef void smove_command(Core* core, Client* client) noexcept nogil:
     elif set_new(core, &target_value, member.data, member.length, 1) != 0:
         reply_out_of_memory(client)
         return
+    # What leaves the source is told first, but done last, as the target may ask for memory: the new key is told below.
+    core.notify_classes &= ~NOTIFY_NEW
     added = set_add(core, &target_value, member.data, member.length)
     if target != NULL:
         save(target, &target_value)
@@ -280,13 +296,15 @@ cdef void smove_command(Core* core, Client* client) noexcept nogil:
         elif added and set_remove(core, &target_value, member.data, member.length) > 0:
             save(target, &target_value)
         added = -1
+    core.notify_classes = classes
     if added < 0:
         reply_out_of_memory(client)
         return
-    save_or_delete(core, client, 1, source, &value)
-    changed(core, client, 1, 1)
+    finish_removal(core, client, 1, source, &value, 1, "srem")
+    if target == NULL:
+        notify_argument(core, client, 2, NOTIFY_NEW, "new")
     if added:
-        changed(core, client, 2, 1)
+        changed(core, client, 2, 1, "sadd")
     reply_integer(&client.reply, 1)
 
 
@@ -297,15 +315,30 @@ cdef inline bint drawn(Core* core, size_t wanted, size_t left) noexcept nogil:
     return random_below(&core.random, left) < wanted
 
 
+cdef void reply_popped(Core* core, Client* client, const SetMember* member, size_t taken, size_t left) noexcept nogil:
+    """Answers a member that is taken out: so many were before it, and left are to come, itself included."""
+    reply_member(client, member)
+    if core.propagation:
+        if taken % REMOVAL_BATCH == 0:
+            propagate_begin(core, client.database, 2 + (left if left < REMOVAL_BATCH else <size_t> REMOVAL_BATCH))
+            propagate_text(core, "SREM")
+            propagate_arguments(core, client, 1, 2)
+        if member.data == NULL:
+            propagate_integer(core, member.integer)
+        else:
+            propagate_bytes(core, member.data, member.length)
+
+
 cdef bint pop_singly(Core* core, Client* client, SetValue* value, size_t count) noexcept nogil:
     """Takes count members out and answers them; 0 where memory is out."""
+    cdef size_t total = count
     cdef SetMember member
     cdef size_t place = 0
     cdef ReplyMark mark
     while count:
         mark = reply_mark(&client.reply)
         set_random(core, value, &member, &place)
-        reply_member(client, &member)
+        reply_popped(core, client, &member, total - count, count)
         if set_remove_at(core, value, &member, place) != 0:
             reply_rollback(&client.reply, mark)
             return 0
@@ -315,6 +348,7 @@ cdef bint pop_singly(Core* core, Client* client, SetValue* value, size_t count) 
 
 cdef bint pop_rebuilding(Core* core, Client* client, SetValue* value, size_t count) noexcept nogil:
     """The same for a listpack or intset: what stays is copied to a new one."""
+    cdef size_t total = count
     cdef size_t left = set_length(value)
     cdef SetIterator iterator
     cdef SetMember member
@@ -325,7 +359,7 @@ cdef bint pop_rebuilding(Core* core, Client* client, SetValue* value, size_t cou
     set_iterate_begin(&iterator, value)
     while not failed and set_iterate_next(&iterator, &member):
         if drawn(core, count, left):
-            reply_member(client, &member)
+            reply_popped(core, client, &member, total - count, count)
             count -= 1
         else:
             failed = set_append(core, &kept, &member) != 0
@@ -379,6 +413,7 @@ cdef bint keep_few(Core* core, SetValue* value, void** blocks, size_t count) noe
 
 cdef bint pop_most(Core* core, Client* client, SetValue* value, size_t count) noexcept nogil:
     """Takes count members, most of them, out of a hashtable and answers them; 0 where memory is out."""
+    cdef size_t total = count
     cdef size_t left = set_length(value)
     cdef size_t remaining = left - count
     cdef void** blocks = <void**> heap_alloc(core.heap, remaining * sizeof(void*))
@@ -391,7 +426,7 @@ cdef bint pop_most(Core* core, Client* client, SetValue* value, size_t count) no
     set_iterate_begin(&iterator, value)
     while set_iterate_next(&iterator, &member):
         if drawn(core, count, left):
-            reply_member(client, &member)
+            reply_popped(core, client, &member, total - count, count)
             count -= 1
         else:
             blocks[kept] = iterator.ahead[iterator.ahead_next - 1]
@@ -427,7 +462,10 @@ cdef void spop_several(Core* core, Client* client) noexcept nogil:
         reply_set(&client.reply, <int64_t> length)
         reply_members(client, &value)
         delete(core, client, 1)
-        changed(core, client, 1, <int64_t> length)
+        changed(core, client, 1, <int64_t> length, "spop")
+        notify_deleted(core, client, 1)
+        if core.propagation:
+            propagate_instead(core, client, "DEL", 1)
         return
     mark = reply_mark(&client.reply)
     reply_set(&client.reply, count)
@@ -442,7 +480,10 @@ cdef void spop_several(Core* core, Client* client) noexcept nogil:
         done = pop_rebuilding(core, client, &value, count)
     save(slot[0], &value)
     if length != set_length(&value):
-        changed(core, client, 1, <int64_t> (length - set_length(&value)))
+        changed(core, client, 1, <int64_t> (length - set_length(&value)), "spop")
+    if core.propagation:
+        propagate_nothing(core)
+        core.feed.is_broken |= not done
     if not done:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
@@ -465,10 +506,12 @@ cdef void spop_command(Core* core, Client* client) noexcept nogil:
         return
     load(slot[0], &value)
     if not pop_singly(core, client, &value, 1):
+        core.feed.is_broken |= core.propagation != 0
         reply_out_of_memory(client)
         return
-    save_or_delete(core, client, 1, slot[0], &value)
-    changed(core, client, 1, 1)
+    finish_removal(core, client, 1, slot[0], &value, 1, "spop")
+    if core.propagation:
+        propagate_nothing(core)
 
 
 cdef void pick_from_all(Core* core, Client* client, const SetValue* value, size_t count) noexcept nogil:
@@ -653,6 +696,7 @@ cdef bint operands_or_reply(Core* core, Client* client, int first, int count, Op
     for i in range(count):
         entry = lookup_read(core, client, first + i)
         operands.items[i].length = 0
+        operands.items[i].near = 0
         if entry == NULL:
             continue
         if not is_set_or_reply(client, entry):
@@ -688,7 +732,16 @@ cdef bint next_batch(Core* core, SetIterator* iterator, Batch* batch, bint hashe
     return count != 0
 
 
-cdef void filter_batch(Batch* batch, const Operand* operand, bint wanted) noexcept nogil:
+cdef inline bint operand_has(Operand* operand, const SetMember* member, uint64_t hash) noexcept nogil:
+    if operand.length == 0:
+        return 0
+    # Members of another intset come in order, so each stands close behind the one before.
+    if operand.value.encoding == ENCODING_INTSET and member.data == NULL:
+        return intset_find_near(<const uint8_t*> operand.value.block, member.integer, &operand.near)
+    return set_has_member(&operand.value, member, hash)
+
+
+cdef void filter_batch(Batch* batch, Operand* operand, bint wanted) noexcept nogil:
     """Leaves those members that are in the set (wanted), or are not."""
     cdef Dict* members
     cdef int kept = 0
@@ -700,7 +753,7 @@ cdef void filter_batch(Batch* batch, const Operand* operand, bint wanted) noexce
         for i in range(batch.count):
             dict_prefetch_entry(members, batch.hashes[i])
     for i in range(batch.count):
-        if (operand.length != 0 and set_has_member(&operand.value, &batch.members[i], batch.hashes[i])) == wanted:
+        if operand_has(operand, &batch.members[i], batch.hashes[i]) == wanted:
             batch.members[kept] = batch.members[i]
             batch.hashes[kept] = batch.hashes[i]
             kept += 1
@@ -726,7 +779,7 @@ cdef bint take_batch(Core* core, Client* client, const Batch* batch, SetValue* r
     return 1
 
 
-cdef void store_result(Core* core, Client* client, SetValue* result) noexcept nogil:
+cdef void store_result(Core* core, Client* client, SetValue* result, const char* event) noexcept nogil:
     """Puts the result under the key of argument 1 and answers its size; an empty one deletes the key."""
     cdef Argument* key = &client.argv[1]
     cdef uint64_t hash = argument_hash(client, 1)
@@ -736,13 +789,14 @@ cdef void store_result(Core* core, Client* client, SetValue* result) noexcept no
         set_free(core.heap, result)
         if slot != NULL:
             delete(core, client, 1)
-            changed(core, client, 1, 1)
+            key_changed(core, client.database, key.data, key.length)
+            notify_deleted(core, client, 1)
     elif store_value(core, client.database, slot, key, hash, TYPE_SET, result.encoding, result.block) != 0:
         set_free(core.heap, result)
         reply_out_of_memory(client)
         return
     else:
-        changed(core, client, 1, 1)
+        changed(core, client, 1, 1, event)
     reply_integer(&client.reply, length)
 
 
@@ -813,7 +867,7 @@ cdef void sinterstore_command(Core* core, Client* client) noexcept nogil:
     if failed:
         reply_out_of_memory(client)
     else:
-        store_result(core, client, &result)
+        store_result(core, client, &result, "sinterstore")
 
 
 cdef void sintercard_command(Core* core, Client* client) noexcept nogil:
@@ -990,7 +1044,7 @@ cdef void combine(Core* core, Client* client, bint subtract, bint store) noexcep
         set_free(core.heap, &result)
         reply_out_of_memory(client)
     elif store:
-        store_result(core, client, &result)
+        store_result(core, client, &result, "sdiffstore" if subtract else "sunionstore")
     else:
         reply_set(&client.reply, <int64_t> set_length(&result))
         reply_members(client, &result)

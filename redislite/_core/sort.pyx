@@ -25,7 +25,8 @@ from redislite._core.arguments cimport (
 from redislite._core.dict cimport dict_hash
 from redislite._core.hash_value cimport HashItem, HashValue, hash_find
 from redislite._core.keyspace cimport (
-    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, store_value, touch_entry,
+    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, note_miss, notify_argument, notify_deleted,
+    store_value, touch_entry,
 )
 from redislite._core.list_value cimport (
     ListIterator, ListValue, list_failed, list_free, list_get, list_length, list_new, list_next, list_previous,
@@ -37,6 +38,7 @@ from redislite._core.object cimport (
     ENCODING_INT, ENCODING_QUICKLIST, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STRING, Entry,
     entry_encoding, entry_integer, entry_pointer, entry_string, entry_type, sorted_set_load,
 )
+from redislite._core.permissions cimport permissions_read_every_key
 from redislite._core.quicklist cimport Quicklist
 from redislite._core.reply cimport (
     reply_array, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_is_futile, reply_null,
@@ -47,7 +49,7 @@ from redislite._core.set_value cimport (
 from redislite._core.sorted_set_value cimport (
     SortedSetCursor, SortedSetValue, sorted_set_length, sorted_set_next, sorted_set_seek,
 )
-from redislite._core.state cimport Argument, Client, Core
+from redislite._core.state cimport NOTIFY_LIST, Argument, Client, Core
 
 from redislite._core.row import native
 
@@ -202,8 +204,14 @@ cdef bint options_or_reply(Sort* sort, bint may_store) noexcept nogil:
             sort.has_by = 1
             if sort.by.is_constant:
                 sort.unsorted = 1
+            elif not permissions_read_every_key(sort.core, client, client.command):
+                reply_error(&client.reply, "ERR BY option of SORT denied due to insufficient ACL permissions.")
+                return 0
         elif following >= 1 and argument_is(option, "GET"):
             i += 1
+            if not permissions_read_every_key(sort.core, client, client.command):
+                reply_error(&client.reply, "ERR GET option of SORT denied due to insufficient ACL permissions.")
+                return 0
             pattern = add_get(sort)
             if pattern == NULL:
                 reply_out_of_memory(client)
@@ -388,7 +396,7 @@ cdef void find_value(Sort* sort, const Pattern* pattern, const ListpackValue* el
     slot = keyspace_find(core, client.database, sort.name, length,
                          dict_hash(&client.database.keys, sort.name, length))
     if slot == NULL:
-        core.statistics.keyspace_misses += 1
+        note_miss(core, client.database, sort.name, length)
         return
     core.statistics.keyspace_hits += 1
     entry = slot[0]
@@ -689,6 +697,7 @@ cdef void store_result(Sort* sort) noexcept nogil:
     if length == 0:
         if delete_key(core, client.database, name.data, name.length, name_hash, 0):
             key_changed(core, client.database, name.data, name.length)
+            notify_deleted(core, client, sort.target)
         reply_integer(&client.reply, 0)
         return
     if list_new(core, &result) != 0:
@@ -702,6 +711,7 @@ cdef void store_result(Sort* sort) noexcept nogil:
         return
     core.dirty += length - 1
     key_changed(core, client.database, name.data, name.length)
+    notify_argument(core, client, sort.target, NOTIFY_LIST, "sortstore")
     reply_integer(&client.reply, <int64_t> length)
 
 

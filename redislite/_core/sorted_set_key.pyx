@@ -1,8 +1,10 @@
 """Keys that hold sorted sets; the contract is in sorted_set_key.pxd."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from redislite._core.alloc cimport heap_free
 from redislite._core.arguments cimport reply_out_of_memory, reply_wrong_type
-from redislite._core.keyspace cimport access_for_new, add_entry, argument_hash, delete_key, key_changed
+from redislite._core.keyspace cimport (
+    access_for_new, add_entry, argument_hash, delete_key, key_changed, keyspace_find, notify_argument, notify_deleted, store_value,
+)
 from redislite._core.object cimport (
     NO_EXPIRE, TYPE_SORTED_SET, Entry, entry_block_size, entry_new, entry_type, sorted_set_save,
 )
@@ -10,7 +12,7 @@ from redislite._core.reply cimport reply_array, reply_bulk, reply_double, reply_
 from redislite._core.sorted_set_value cimport (
     SortedSetCursor, SortedSetValue, sorted_set_length, sorted_set_next, sorted_set_release, sorted_set_seek,
 )
-from redislite._core.state cimport Argument, Client, Core
+from redislite._core.state cimport NOTIFY_ZSET, Argument, Client, Core
 
 
 cdef bint is_sorted_set_or_reply(Client* client, const Entry* entry) noexcept nogil:
@@ -20,9 +22,10 @@ cdef bint is_sorted_set_or_reply(Client* client, const Entry* entry) noexcept no
     return 1
 
 
-cdef void sorted_set_changed(Core* core, Client* client, int key, int64_t changes) noexcept nogil:
+cdef void sorted_set_changed(Core* core, Client* client, int key, int64_t changes, const char* event) noexcept nogil:
     core.dirty += changes - 1
     key_changed(core, client.database, client.argv[key].data, client.argv[key].length)
+    notify_argument(core, client, key, NOTIFY_ZSET, event)
 
 
 cdef bint add_sorted_set_or_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil:
@@ -39,18 +42,23 @@ cdef bint add_sorted_set_or_reply(Core* core, Client* client, int key, SortedSet
     return 0
 
 
-cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil:
+cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value, const char* event) noexcept nogil:
+    cdef Argument* name = &client.argv[key]
+    cdef uint64_t hash = argument_hash(client, key)
     cdef size_t length = sorted_set_length(value)
-    cdef bint existed = delete_key(core, client.database, client.argv[key].data, client.argv[key].length,
-                                   argument_hash(client, key), 0)
+    cdef Entry** slot
     if length == 0:
         sorted_set_release(core.heap, value)
-        if existed:
-            sorted_set_changed(core, client, key, 1)
+        if delete_key(core, client.database, name.data, name.length, hash, 0):
+            key_changed(core, client.database, name.data, name.length)
+            notify_deleted(core, client, key)
     else:
-        if not add_sorted_set_or_reply(core, client, key, value):
+        slot = keyspace_find(core, client.database, name.data, name.length, hash)
+        if store_value(core, client.database, slot, name, hash, TYPE_SORTED_SET, value.encoding, value.data) != 0:
+            sorted_set_release(core.heap, value)
+            reply_out_of_memory(client)
             return
-        sorted_set_changed(core, client, key, 1)
+        sorted_set_changed(core, client, key, 1, event)
     reply_integer(&client.reply, <int64_t> length)
 
 

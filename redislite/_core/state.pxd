@@ -28,15 +28,18 @@ cdef struct Database:
     Dict expires                # the entries of keys that have a time to live
     Dict field_expires          # the entries of hashes with fields that have one
     Dict waiting                # WaitLists of keys that clients wait for (blocking.pxd)
+    Dict watched                # WatchLists of keys that clients watch (watching.pxd)
     int id
     uint64_t expire_cursor      # where the active expiry cycle goes on
     uint64_t field_expire_cursor    # the same in field_expires
     int64_t average_ttl_ms      # running mean over sampled keys
 
 
-# A piece of output: this header, then capacity bytes. Pieces of REPLY_CHUNK bytes come from the core's pool.
+# A piece of output: this header, then capacity bytes. Pieces of REPLY_CHUNK bytes come from the core's pool. Where
+# capacity is 0 the bytes belong to several clients, and a pointer to their Shared (reply.pxd) stands behind the header.
 cdef struct Chunk:
     Chunk* next
+    char* data
     size_t capacity
     size_t length
 
@@ -60,6 +63,7 @@ cdef struct Reply:
     Chunk* last                 # the one that is appended to
     size_t sent                 # bytes of first that are written already
     size_t pending              # bytes in all chunks before last, not yet written
+    size_t held                 # bytes that all chunks take
     uint64_t errors             # error replies so far
     uint8_t protocol            # 2 or 3
     uint8_t starved             # memory was out: the client must be closed
@@ -111,6 +115,45 @@ cdef enum:
     GATE_MEMORY = 64            # core: a memory limit is set
     GATE_REPLY_OFF = 128        # client: CLIENT REPLY OFF or SKIP
     GATE_RENEWAL = 256          # core: the clock is to be read before each command (debugging)
+    GATE_TRANSACTION = 512      # client: commands are queued until EXEC
+    GATE_SUBSCRIBER = 1024      # client: RESP2 and subscribed, so few commands are allowed
+    GATE_USER = 2048            # client: its user may not do everything
+    GATE_TRACKING = 4096        # client: the keys that it reads are tracked
+    GATE_LOADING = 8192         # core: the data set is being loaded
+    GATE_MISCONF = 16384        # core: snapshots or the append-only file fail, so writes get Core.refusal
+    GATE_CLIENT_MEMORY = 65536  # core: the memory of all clients is limited
+    GATE_BUSY = 32768           # core: a script has been running for too long
+
+
+# Who wants to know of each change of a key (Core.interest); 0 costs one test.
+cdef enum:
+    INTEREST_BLOCKED = 1        # clients that wait for keys
+    INTEREST_WATCHED = 2        # clients that watch keys
+    INTEREST_TRACKED = 4        # clients that cache what they read
+
+
+# Classes of keyspace events, as notify-keyspace-events names them (Core.notify_classes).
+cdef enum:
+    NOTIFY_KEYSPACE = 1         # K: channels by key
+    NOTIFY_KEYEVENT = 2         # E: channels by event
+    NOTIFY_GENERIC = 4          # g
+    NOTIFY_STRING = 8           # $
+    NOTIFY_LIST = 16            # l
+    NOTIFY_SET = 32             # s
+    NOTIFY_HASH = 64            # h
+    NOTIFY_ZSET = 128           # z
+    NOTIFY_EXPIRED = 256        # x
+    NOTIFY_EVICTED = 512        # e
+    NOTIFY_STREAM = 1024        # t
+    NOTIFY_KEY_MISS = 2048      # m
+    NOTIFY_MODULE = 4096        # d
+    NOTIFY_NEW = 8192           # n
+
+
+# Who gets what is propagated (Core.propagation); 0: nobody, and it costs one test.
+cdef enum:
+    PROPAGATE_AOF = 1
+    PROPAGATE_REPLICAS = 2
 
 
 cdef enum:
@@ -133,6 +176,15 @@ cdef enum:
     CLIENT_INSIDE = 32768       # its requests are being executed further up the stack
     CLIENT_AUTHENTICATED = 65536
     CLIENT_DENY_BLOCKING = 131072   # a command that would block answers as after its timeout
+    CLIENT_DIRTY_WATCH = 524288    # a key that it watches has changed: EXEC will answer null
+    CLIENT_DIRTY_QUEUE = 1048576    # a command of its transaction was refused: EXEC will fail
+    CLIENT_IN_EXEC = 2097152        # the commands of its transaction are being executed
+    CLIENT_PUBSUB = 4194304         # has subscriptions
+    CLIENT_TRACKING = 8388608       # what it reads is tracked
+    CLIENT_REPLICA = 16777216
+    CLIENT_MASTER = 33554432
+    CLIENT_WAS_AUTHENTICATED = 67108864 # some time
+    CLIENT_IMPORT_SOURCE = 134217728    # sees keys whose time is up, in import mode
 
 
 # One client's place in the queue for one key.
@@ -160,6 +212,41 @@ cdef struct Blocked:
     int32_t keys_count
     int32_t words_count
     int64_t is_counted
+
+
+# A key that a client watches: a member of the key's WatchList and of the client's own list.
+cdef struct Watch:
+    Client* client
+    WatchList* watched
+    Watch* previous             # of the same key
+    Watch* next
+    Watch* next_of_client
+    bint was_expired            # when it was watched: its removal is no change
+
+
+# The clients that watch one key; the prefixed key stands behind the struct.
+cdef struct WatchList:
+    Watch* first
+    Database* database
+
+
+# A command that waits for EXEC: this header, count Arguments, then their bytes, in one block of size bytes.
+cdef struct QueuedCommand:
+    QueuedCommand* next
+    Command* command
+    size_t size
+    size_t request_bytes
+    uint64_t hash               # see Request
+    int32_t hashed
+    int32_t count
+
+
+cdef struct Transaction:
+    QueuedCommand* first
+    QueuedCommand* last
+    int64_t count
+    size_t bytes                # of all queued commands
+    uint64_t flags              # all flags of its commands together
 
 
 cdef struct Client:
@@ -193,6 +280,16 @@ cdef struct Client:
     int64_t reply_peak_ms       # when that was
     size_t query_peak           # longest the own query buffer was since it was last trimmed
     Blocked* blocked            # what it waits for, or NULL
+    Transaction* transaction    # what MULTI began, or NULL
+    Watch* watches              # keys that it watches
+    void* subscriptions         # of the subsystems: what each keeps per client, or NULL
+    void* tracking
+    void* user
+    # where maxmemory-clients is set (client_memory.pxd)
+    size_t counted              # bytes, when it was last looked at
+    int size_class              # its number and one; 0: in none, nobody will evict it
+    Client* previous_of_size    # list of the clients of its class
+    Client* next_of_size
     Client* next_write          # list of clients to write to
     Client* next_resumed        # list of clients whose further requests are to be executed
     Client* previous            # list of all clients
@@ -201,6 +298,18 @@ cdef struct Client:
 
 # A handler runs one command: it reads client.argv, changes the database, and appends exactly one reply.
 ctypedef void (*Handler)(Core* core, Client* client) noexcept nogil
+
+
+# Where the keys of one specification stand, and what must be allowed on each of them: ACCESS_* bits of permissions.pxd.
+cdef struct KeyRange:
+    int first
+    int last                    # relative to the first, or to the end where negative
+    int step
+    int needs
+
+
+cdef enum:
+    KEY_RANGES_MAX = 2
 
 
 cdef struct Command:
@@ -215,7 +324,16 @@ cdef struct Command:
     int first_key               # index of the first key; 0: none
     int last_key
     int key_step
+    bint is_subcommand
     bint container              # has subcommands
+    bint is_exec                # executes what its client's transaction has queued
+    # what permissions look at (access.py)
+    KeyRange key_ranges[KEY_RANGES_MAX]
+    int key_ranges_count
+    int key_ranges_until        # with more arguments than that, only the row can tell the keys
+    bint has_keys
+    int channels                # which arguments are channels: CHANNELS_* of permissions.pxd
+    int database_use            # which databases it needs: DATABASE_* of permissions.pxd
     PyObject* row               # the Row it was made from (borrowed: the engine's table holds it)
 
 
@@ -225,10 +343,20 @@ cdef enum:
     COMMAND_READONLY = 2
     COMMAND_DENYOOM = 4
     COMMAND_ADMIN = 1 << 4
+    COMMAND_NOSCRIPT = 1 << 6
     COMMAND_SKIP_MONITOR = 1 << 10
     COMMAND_SKIP_SLOWLOG = 1 << 11
+    COMMAND_PUBSUB = 1 << 5
+    COMMAND_BLOCKING = 1 << 7
+    COMMAND_LOADING = 1 << 8
+    COMMAND_STALE = 1 << 9
     COMMAND_NO_AUTH = 1 << 14
     COMMAND_MAY_REPLICATE = 1 << 15
+    COMMAND_NO_MULTI = 1 << 21
+    COMMAND_MOVABLE_KEYS = 1 << 22
+    COMMAND_ALLOW_BUSY = 1 << 23
+    COMMAND_UNQUEUED = 1 << 27
+    COMMAND_SUBSCRIBER = 1 << 28
 
 
 cdef enum:
@@ -253,6 +381,10 @@ cdef struct Statistics:
     int64_t expired_fields
     int64_t expired_time_cap_reached
     int64_t expire_cycle_us
+    int64_t evicted_keys
+    int64_t evicted_clients
+    int64_t evicted_scripts
+    int64_t eviction_exceeded_us    # over the memory limit, until now or until it began last
     int64_t lazily_freed
     int64_t input_bytes
     int64_t output_bytes
@@ -261,6 +393,11 @@ cdef struct Statistics:
     int64_t error_replies
     int64_t query_limit_disconnections
     int64_t output_limit_disconnections
+    int64_t loop_turns                  # turns of the loop that had something to do
+    uint64_t loop_ticks                 # time spent in them, in clock ticks
+    uint64_t loop_ticks_most            # in one of them
+    uint64_t command_ticks              # of loop_ticks, in commands
+    int64_t commands_per_turn_most
     double expired_stale_percent
 
 
@@ -268,9 +405,16 @@ cdef struct Statistics:
 cdef struct Settings:
     int64_t max_bulk_length             # proto-max-bulk-len
     int64_t query_buffer_limit          # client-query-buffer-limit
+    int64_t unauthenticated_output_limit    # bytes that wait for a client which has never authenticated itself
     int64_t output_hard_limit           # client-output-buffer-limit normal
     int64_t output_soft_limit
     int64_t output_soft_seconds
+    int64_t replica_hard_limit          # the same for replicas, then for subscribers: client_memory counts on the order
+    int64_t replica_soft_limit
+    int64_t replica_soft_seconds
+    int64_t pubsub_hard_limit
+    int64_t pubsub_soft_limit
+    int64_t pubsub_soft_seconds
     int64_t slow_us                     # slowlog-log-slower-than; negative: off
     int64_t large_request_bytes         # commandlog-request-larger-than; negative: off
     int64_t large_reply_bytes           # commandlog-reply-larger-than; negative: off
@@ -280,12 +424,20 @@ cdef struct Settings:
     int64_t expire_effort               # 1 to 10
     int64_t active_rehashing
     int64_t max_memory                  # bytes; 0: none
+    int64_t max_client_memory           # bytes; negative: percent of max_memory; 0: no limit
+    int64_t memory_warning_percent      # of max_memory, from where on the log says so; 0: it does not
+    int64_t eviction_policy             # POLICY_* bits (eviction.pxd)
+    int64_t eviction_samples            # of each database, for each key to evict
+    int64_t eviction_tenacity           # 0 to 100: how long a command may be held up
+    int64_t lazy_eviction
     int64_t lfu                         # the access field counts frequency
     int64_t lfu_log_factor
     int64_t lfu_decay_minutes
     int64_t lazy_user_delete            # lazyfree-lazy-user-del
     int64_t lazy_user_flush
     int64_t lazy_expire
+    int64_t lazy_server_delete          # lazyfree-lazy-server-del: values that others take the place of
+    int64_t import_mode                 # nothing is evicted, and removed for its time only by who writes it
     int64_t hz
     int64_t reply_resizing              # DEBUG REPLYBUFFER RESIZING
     int64_t zset_max_listpack_entries   # members
@@ -303,6 +455,13 @@ cdef struct Settings:
     int64_t list_packed_threshold       # bytes (DEBUG QUICKLIST-PACKED-THRESHOLD); 0: the default
     int64_t stream_node_max_bytes       # of a listpack; 0: no limit
     int64_t stream_node_max_entries     # of a listpack; 0: no limit
+    int64_t rdb_compression             # strings are compressed in snapshots and DUMP payloads
+    int64_t rdb_access                  # what snapshots tell of a key's use: 0 nothing, 1 idle time, 2 frequency
+    int64_t rdb_valkey_fields           # hash fields with a time to live are told as Valkey does, not as Redis
+    int64_t rdb_relaxed                 # versions of the format that are not known are read all the same
+    int64_t sanitize_payload            # deep checks: 0 never, 1 always, 2 of what clients RESTORE
+    int64_t skip_checksum               # RESTORE does not look at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION)
+    int64_t tracking_max_keys           # tracking-table-max-keys; 0: no limit
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.
@@ -322,6 +481,18 @@ cdef struct Upcalls:
     void (*close_soon)(Core* core, Client* client) noexcept nogil
     # The client began to wait: call its connection's time_out in so many milliseconds.
     void (*block_timer)(Core* core, Client* client, int64_t timeout_ms) noexcept nogil
+    # Executes a command on behalf of another one: the client's argv, argc and command are set as for a request.
+    bint (*call)(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
+    # A keyspace event of a class that is listened to; name is a literal. NULL: nobody delivers them.
+    void (*key_event)(Core* core, Database* database, int event_class, const char* name, const char* key,
+                      size_t length) noexcept nogil
+    # A key changed, or all keys of all databases did (key NULL), while some client tracks keys. by_client: because of the
+    # command that is executed, and not by its time or for want of memory.
+    void (*key_invalidated)(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
+    # Calls tracking_remember for each key of the client's command, whose keys its arguments must be searched for.
+    void (*remember_movable)(Core* core, Client* client, Command* command) noexcept nogil
+    # FLUSHALL has emptied all databases.
+    void (*flushed)(Core* core) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
     void (*log_line)(Core* core, int level, const char* text) noexcept nogil
 
@@ -333,12 +504,35 @@ cdef enum:
     COMMAND_TABLE_SLOTS = 2048  # a power of two, well above the number of commands
 
 
+# What was propagated and not taken yet: requests in RESP, in the order of execution (propagate.pxd).
+cdef struct Feed:
+    char* data
+    size_t length
+    size_t capacity
+    size_t unit_start           # where the unit of execution that runs began
+    int64_t unit_commands       # how many requests it has propagated so far
+    int database                # number of the database that the last request was for; -1: SELECT must come first
+    bint is_replaced            # the command that runs has said itself what is propagated of it
+    bint is_broken              # memory was out: something is missing
+
+
 # What waits to be released bit by bit: an entry with a large value, or a dict of entries.
 cdef struct Discarded:
     void* entry                 # NULL: the dict
     Dict dictionary
     bint owns_entries           # else only the table goes
     Discarded* next
+
+
+cdef enum:
+    CLIENT_SIZE_CLASSES = 20
+
+
+# Clients by what they take, where maxmemory-clients is set (client_memory.pxd).
+cdef struct ClientSizes:
+    size_t total                # bytes of all that are counted
+    Client* first[CLIENT_SIZE_CLASSES]  # of each class, in the order that they came into it
+    Client* last[CLIENT_SIZE_CLASSES]
 
 
 cdef struct Core:
@@ -348,6 +542,7 @@ cdef struct Core:
     int databases_count
     # clock: one reading serves a whole command
     int64_t now_ms              # wall clock, milliseconds since the Unix epoch
+    int64_t expiry_ms           # deadlines before this have passed: now_ms, or 0 while nothing may expire
     int64_t clock_offset_ms     # added to the wall clock (tests)
     uint64_t ticks              # counter at the end of the last command
     uint64_t ticks_renewed      # counter when now_ms was read
@@ -361,7 +556,13 @@ cdef struct Core:
     uint64_t seed[2]            # of the keyed hash
     uint64_t random             # xorshift state
     uint64_t gate
+    const char* refusal         # what GATE_MISCONF answers; the engine keeps it
+    uint64_t interest           # INTEREST_* bits
     uint64_t dirty              # changes since the last save
+    int notify_classes          # NOTIFY_* bits; 0: no notifications
+    int propagation             # PROPAGATE_* bits; 0: nobody listens
+    bint replaying              # commands of an append-only file are being executed: nothing expires by itself
+    Feed feed
     Settings settings
     Statistics statistics
     Upcalls upcalls
@@ -377,11 +578,18 @@ cdef struct Core:
     Chunk* chunks               # pool of empty chunks
     int chunks_count
     int64_t own_queries         # clients that have a query buffer of their own
+    int64_t slow_readers        # clients that are over their soft output limit
+    ClientSizes client_sizes
     Client* clients             # all connected clients, newest first
     int64_t clients_count
     uint64_t next_client_id
     Client* writers             # clients to write to before the loop sleeps
     Client* executing           # client whose command runs now
+    uint64_t turn_begun         # counter at the first thing that the loop's turn does; 0: nothing yet
+    int64_t turn_commands       # commands_processed then
+    int64_t errors_counted      # of statistics.error_replies: counted with the command that made them
+    Client* outermost           # the one whose request that is, where commands call commands; NULL: no command runs
+    Reply late                  # messages to it, which come behind what it is being replied (output.pxd)
     int expire_database         # where the next expiry cycle begins
     # clients that wait for keys
     int64_t blocked_clients
@@ -389,6 +597,11 @@ cdef struct Core:
     WaitList* ready_last
     bint waking                 # waiting requests are being executed
     Client* resumed             # unblocked: the rest of their pipelines comes before the loop sleeps
+    # of the subsystems: what each keeps per engine, or NULL
+    void* pubsub
+    void* tracking
+    void* eviction
+    void* persistence
     # deferred release
     Discarded* discarded
     int64_t discarded_entries

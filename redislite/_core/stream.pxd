@@ -110,6 +110,12 @@ cdef bint stream_exists(Stream* stream, const StreamId* id) noexcept nogil
 cdef void stream_last_entry(Stream* stream, StreamId* id) noexcept nogil
 # Puts a ready listpack of this layout into the tree (loading): its entries are counted by the caller. 0, or -1.
 cdef int stream_add_pack(Stream* stream, const StreamId* master_id, listpack pack) noexcept nogil
+# Whether a well-formed listpack has this layout, identifiers rising: *live entries that are not deleted.
+cdef bint stream_check_pack(listpack pack, const StreamId* master_id, uint64_t* live) noexcept nogil
+# Works out first_id anew.
+cdef void stream_find_first(Stream* stream) noexcept nogil
+# How many entries were ever added up to this identifier, STREAM_UNKNOWN where deletions make it unclear.
+cdef int64_t stream_entries_up_to(const Stream* stream, const StreamId* id) noexcept nogil
 
 cdef void stream_iterate(StreamIterator* it, Stream* stream, const StreamId* first, const StreamId* last,
                          bint reverse) noexcept nogil
@@ -141,6 +147,10 @@ cdef Pending* group_pending(const Group* group, const StreamId* id) noexcept nog
 # Makes the entry pending with the consumer, whoever had it before: *pending, whose times and counts are the caller's to
 # write where it is new. 1 new, 0 it was there, -1 memory is out and nothing has changed.
 cdef int group_pending_assign(Group* group, Consumer* consumer, const StreamId* id, Pending** pending) noexcept nogil
+# For loading: makes the entry pending with nobody yet, then with the consumer. 1, 0 where it was there already (where it
+# is not pending with nobody), -1 where memory is out.
+cdef int group_pending_load(Group* group, const StreamId* id, int64_t delivered_ms, uint64_t deliveries) noexcept nogil
+cdef int group_pending_own(Group* group, Consumer* consumer, const StreamId* id) noexcept nogil
 # The entry is pending no more; false where it was not.
 cdef bint group_acknowledge(Group* group, const StreamId* id) noexcept nogil
 

@@ -328,6 +328,66 @@ cdef int stream_add_pack(Stream* stream, const StreamId* master_id, listpack pac
     return 0 if rax_insert(&stream.entries, key, STREAM_KEY, pack, &old) == 1 else -1
 
 
+cdef inline bint take_integer(listpack pack, uint8_t** element, int64_t* value) noexcept nogil:
+    """Reads an integer and goes on; false where there is none."""
+    cdef ListpackValue found
+    if element[0] == NULL:
+        return 0
+    listpack_get(element[0], &found)
+    if found.data != NULL:
+        return 0
+    value[0] = found.integer
+    element[0] = listpack_next(pack, element[0])
+    return 1
+
+
+cdef inline bint pass_elements(listpack pack, uint8_t** element, int64_t count) noexcept nogil:
+    while count > 0 and element[0] != NULL:
+        element[0] = listpack_next(pack, element[0])
+        count -= 1
+    return count == 0
+
+
+cdef bint stream_check_pack(listpack pack, const StreamId* master_id, uint64_t* live) noexcept nogil:
+    cdef uint8_t* element = listpack_first(pack)
+    cdef int64_t entries, deleted, fields, flags, ms, seq, pieces, own_fields, terminator
+    cdef int64_t deleted_seen = 0
+    cdef int64_t i = 0
+    cdef StreamId id
+    cdef StreamId before = master_id[0]
+    live[0] = 0
+    if not (take_integer(pack, &element, &entries) and take_integer(pack, &element, &deleted)
+            and take_integer(pack, &element, &fields) and entries >= 0 and deleted >= 0 and fields >= 0
+            and pass_elements(pack, &element, fields) and take_integer(pack, &element, &terminator)
+            and terminator == 0):
+        return 0
+    while element != NULL:
+        if not (take_integer(pack, &element, &flags) and take_integer(pack, &element, &ms)
+                and take_integer(pack, &element, &seq)):
+            return 0
+        if flags & FLAG_SAME_FIELDS:
+            own_fields = fields
+            pieces = fields + 3
+        else:
+            if not take_integer(pack, &element, &own_fields) or not 0 <= own_fields <= LISTPACK_MAX_BYTES:
+                return 0
+            pieces = 2 * own_fields + 4
+            own_fields *= 2
+        if not (pass_elements(pack, &element, own_fields) and take_integer(pack, &element, &terminator)
+                and terminator == pieces):
+            return 0
+        id.ms = master_id.ms + <uint64_t> ms
+        id.seq = master_id.seq + <uint64_t> seq
+        if id_compare(&id, &before) < (1 if i else 0):
+            return 0
+        before = id
+        if flags & FLAG_DELETED:
+            deleted_seen += 1
+        i += 1
+    live[0] = <uint64_t> entries
+    return i == entries + deleted and deleted_seen == deleted
+
+
 cdef void remove_pack(Stream* stream, const char* key) noexcept nogil:
     cdef listpack pack = <listpack> rax_remove(&stream.entries, key, STREAM_KEY)
     stream.tail = NULL
@@ -469,8 +529,7 @@ cdef int stream_append(Stream* stream, const StreamId* id, const Argument* pairs
     return 0
 
 
-cdef void find_first(Stream* stream) noexcept nogil:
-    """Works out first_id anew."""
+cdef void stream_find_first(Stream* stream) noexcept nogil:
     cdef StreamIterator it
     cdef StreamId least
     cdef StreamId most
@@ -658,7 +717,7 @@ cdef uint64_t stream_trim(Stream* stream, uint64_t max_length, const StreamId* m
         removed += <uint64_t> some
         break
     if removed:
-        find_first(stream)
+        stream_find_first(stream)
     return removed
 
 
@@ -804,7 +863,7 @@ cdef int stream_iterator_delete(StreamIterator* it) noexcept nogil:
     if id_compare(&id, &stream.max_deleted_id) > 0:
         stream.max_deleted_id = id
     if id_compare(&id, &stream.first_id) == 0:
-        find_first(stream)
+        stream_find_first(stream)
     return 0
 
 
@@ -862,8 +921,7 @@ cdef bint has_tombstone_from(const Stream* stream, const StreamId* id) noexcept 
     return id_compare(id, &stream.max_deleted_id) <= 0
 
 
-cdef int64_t entries_up_to(const Stream* stream, const StreamId* id) noexcept nogil:
-    """How many entries were ever added up to this identifier, STREAM_UNKNOWN where deletions make it unclear."""
+cdef int64_t stream_entries_up_to(const Stream* stream, const StreamId* id) noexcept nogil:
     cdef int with_last
     if stream.entries_added == 0:
         return 0
@@ -891,7 +949,7 @@ cdef bint group_lag(const Stream* stream, const Group* group, uint64_t* lag) noe
         return 1
     read = group.entries_read
     if read == STREAM_UNKNOWN or has_tombstone_from(stream, &group.last_id):
-        read = entries_up_to(stream, &group.last_id)
+        read = stream_entries_up_to(stream, &group.last_id)
         if read == STREAM_UNKNOWN:
             return 0
     lag[0] = stream.entries_added - <uint64_t> read
@@ -903,7 +961,7 @@ cdef void group_advance(const Stream* stream, Group* group, const StreamId* id) 
             not has_tombstone_from(stream, &group.last_id):
         group.entries_read += 1
     elif stream.entries_added:
-        group.entries_read = entries_up_to(stream, id)
+        group.entries_read = stream_entries_up_to(stream, id)
     group.last_id = id[0]
 
 
@@ -983,6 +1041,39 @@ cdef int group_pending_assign(Group* group, Consumer* consumer, const StreamId* 
         heap_free(heap, fresh, sizeof(Pending))
         return -1
     pending[0] = fresh
+    return 1
+
+
+cdef int group_pending_load(Group* group, const StreamId* id, int64_t delivered_ms, uint64_t deliveries) noexcept nogil:
+    cdef Heap* heap = group.pending.heap
+    cdef char key[STREAM_KEY]
+    cdef void* old = NULL
+    cdef Pending* pending
+    id_encode(key, id)
+    if rax_find(&group.pending, key, STREAM_KEY) != NULL:
+        return 0
+    pending = <Pending*> heap_alloc(heap, sizeof(Pending))
+    if pending == NULL:
+        return -1
+    pending.consumer = NULL
+    pending.delivered_ms = delivered_ms
+    pending.deliveries = deliveries
+    if rax_insert(&group.pending, key, STREAM_KEY, pending, &old) < 0:
+        heap_free(heap, pending, sizeof(Pending))
+        return -1
+    return 1
+
+
+cdef int group_pending_own(Group* group, Consumer* consumer, const StreamId* id) noexcept nogil:
+    cdef char key[STREAM_KEY]
+    cdef void* old = NULL
+    cdef Pending* pending = group_pending(group, id)
+    if pending == NULL or pending.consumer != NULL:
+        return 0
+    id_encode(key, id)
+    if rax_insert(&consumer.pending, key, STREAM_KEY, pending, &old) < 0:
+        return -1
+    pending.consumer = consumer
     return 1
 
 

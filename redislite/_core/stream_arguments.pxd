@@ -6,11 +6,11 @@ where it returns 0.
 """
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strlen
-from redislite._core.keyspace cimport key_changed, lookup_read, lookup_write
+from redislite._core.keyspace cimport key_changed, lookup_read, lookup_write, notify_argument
 from redislite._core.object cimport Entry
 from redislite._core.reply cimport reply_bulk
-from redislite._core.state cimport Argument, Client, Core
-from redislite._core.stream cimport Consumer, Group, Stream, StreamId, StreamIterator
+from redislite._core.state cimport NOTIFY_STREAM, Argument, Client, Core
+from redislite._core.stream cimport Consumer, Group, Pending, Stream, StreamId, StreamIterator
 
 cdef enum:
     NAME_SHOWN_MAX = 400            # bytes of a key or a group that an error shows
@@ -37,6 +37,14 @@ cdef Stream* create_stream(Core* core, Client* client, int index) noexcept nogil
 # The group's consumer named by an argument, made where there is none, and seen now. NULL where memory is out.
 cdef Consumer* consumer_for(Core* core, Client* client, Group* group, int key, int name) noexcept nogil
 
+# Propagates an identifier as a word.
+cdef void propagate_id(Core* core, const StreamId* id) noexcept nogil
+# An entry that is pending in a group, as the XCLAIM that makes it so. name: argument of the group's name.
+cdef void propagate_claim(Core* core, Client* client, int key, int name, const Group* group, const StreamId* id,
+                          const Pending* pending) noexcept nogil
+# The last identifier that the group was delivered, as XGROUP SETID.
+cdef void propagate_group_start(Core* core, Client* client, int key, int name, const Group* group) noexcept nogil
+
 cdef void reply_id(Client* client, const StreamId* id) noexcept nogil
 # The entry that the iterator stands at: its identifier and its fields with values.
 cdef void reply_entry(Client* client, StreamIterator* it, const StreamId* id, int64_t pairs) noexcept nogil
@@ -57,9 +65,15 @@ cdef inline bint write_stream_or_reply(Core* core, Client* client, int index, St
     return stream_of_or_reply(client, slot[0] if slot != NULL else NULL, stream)
 
 
-# Notes a change of the key that argument index names.
+# Notes a change of the key that argument index names, which is no event.
 cdef inline void changed(Core* core, Client* client, int index) noexcept nogil:
     key_changed(core, client.database, client.argv[index].data, client.argv[index].length)
+
+
+# The same, and tells of it.
+cdef inline void changed_by(Core* core, Client* client, int index, const char* event) noexcept nogil:
+    key_changed(core, client.database, client.argv[index].data, client.argv[index].length)
+    notify_argument(core, client, index, NOTIFY_STREAM, event)
 
 
 cdef inline bint is_sign(const Argument* argument, char sign) noexcept nogil:

@@ -13,12 +13,16 @@ from redislite._core.object cimport (
     ENCODING_STREAM, NO_EXPIRE, TYPE_STREAM, Entry, entry_block_size, entry_new, entry_pointer, entry_set_pointer,
     entry_type,
 )
+from redislite._core.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_bytes, propagate_integer, propagate_text,
+)
 from redislite._core.reply cimport (
     reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
 )
 from redislite._core.state cimport Argument, Chunk, Client, Core
 from redislite._core.stream cimport (
-    STREAM_ID_TEXT, Consumer, Group, Stream, StreamId, StreamIterator, group_consumer, group_consumer_create,
+    STREAM_ID_TEXT, Consumer, Group, Pending, Stream, StreamId, StreamIterator, consumer_name,
+    group_consumer, group_consumer_create,
     id_decrement, id_format, id_increment, stream_free, stream_iterate, stream_iterator_next, stream_iterator_pair,
     stream_iterator_stop, stream_new,
 )
@@ -156,6 +160,43 @@ cdef Stream* create_stream(Core* core, Client* client, int index) noexcept nogil
     return NULL
 
 
+cdef void propagate_id(Core* core, const StreamId* id) noexcept nogil:
+    cdef char text[STREAM_ID_TEXT]
+    propagate_bytes(core, text, id_format(text, id))
+
+
+cdef void propagate_claim(Core* core, Client* client, int key, int name, const Group* group, const StreamId* id,
+                          const Pending* pending) noexcept nogil:
+    cdef size_t length
+    cdef char* consumer = consumer_name(pending.consumer, &length)
+    propagate_begin(core, client.database, 14)
+    propagate_text(core, "XCLAIM")
+    propagate_arguments(core, client, key, key + 1)
+    propagate_arguments(core, client, name, name + 1)
+    propagate_bytes(core, consumer, length)
+    propagate_integer(core, 0)
+    propagate_id(core, id)
+    propagate_text(core, "TIME")
+    propagate_integer(core, pending.delivered_ms)
+    propagate_text(core, "RETRYCOUNT")
+    propagate_integer(core, <int64_t> pending.deliveries)
+    propagate_text(core, "FORCE")
+    propagate_text(core, "JUSTID")
+    propagate_text(core, "LASTID")
+    propagate_id(core, &group.last_id)
+
+
+cdef void propagate_group_start(Core* core, Client* client, int key, int name, const Group* group) noexcept nogil:
+    propagate_begin(core, client.database, 7)
+    propagate_text(core, "XGROUP")
+    propagate_text(core, "SETID")
+    propagate_arguments(core, client, key, key + 1)
+    propagate_arguments(core, client, name, name + 1)
+    propagate_id(core, &group.last_id)
+    propagate_text(core, "ENTRIESREAD")
+    propagate_integer(core, group.entries_read)
+
+
 cdef void reply_id(Client* client, const StreamId* id) noexcept nogil:
     cdef char text[STREAM_ID_TEXT]
     reply_bulk(&client.reply, text, id_format(text, id))
@@ -222,6 +263,12 @@ cdef Consumer* consumer_for(Core* core, Client* client, Group* group, int key, i
         consumer = group_consumer_create(group, argument.data, argument.length, core.now_ms)
         if consumer == NULL:
             return NULL
-        changed(core, client, key)
+        changed_by(core, client, key, "xgroup-createconsumer")
+        if core.propagation:
+            propagate_begin(core, client.database, 5)
+            propagate_text(core, "XGROUP")
+            propagate_text(core, "CREATECONSUMER")
+            propagate_arguments(core, client, key, key + 1)
+            propagate_arguments(core, client, name - 1, name + 1)
     consumer.seen_ms = core.now_ms
     return consumer

@@ -10,6 +10,7 @@ from redislite._core.numbers cimport parse_int64
 from redislite._core.rax cimport (
     RAX_AT_LEAST, RAX_FIRST, RAX_LAST, Rax, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop,
 )
+from redislite._core.propagate cimport propagate_nothing
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
     reply_integer, reply_map, reply_mark, reply_null, reply_null_array, reply_ok, reply_rollback, reply_simple,
@@ -22,8 +23,8 @@ from redislite._core.stream cimport (
     stream_group_create, stream_group_destroy, stream_iterate, stream_iterator_next, stream_iterator_stop,
 )
 from redislite._core.stream_arguments cimport (
-    NAME_SHOWN_MAX, bound_or_reply, changed, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
-    read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range, reply_text,
+    NAME_SHOWN_MAX, bound_or_reply, changed, changed_by, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
+    propagate_claim, propagate_group_start, read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range, reply_text,
     shown, write_stream_or_reply,
 )
 
@@ -282,6 +283,9 @@ cdef bint claim_one(Core* core, Client* client, Stream* stream, Group* group, Co
     if not stream_exists(stream, id):
         # Deleted meanwhile: nothing is left to acknowledge.
         if pending != NULL:
+            if core.propagation:
+                # Where it is executed again, it finds the entry deleted too.
+                propagate_claim(core, client, 1, 2, group, id, pending)
             group_acknowledge(group, id)
             changed(core, client, 1)
         return 0
@@ -306,6 +310,8 @@ cdef bint claim_one(Core* core, Client* client, Stream* stream, Group* group, Co
     else:
         reply_one(client, stream, id)
     changed(core, client, 1)
+    if core.propagation:
+        propagate_claim(core, client, 1, 2, group, id, pending)
     return 1
 
 
@@ -325,6 +331,10 @@ cdef void xclaim_command(Core* core, Client* client) noexcept nogil:
     if id_compare(&option.last_id, &group.last_id) > 0:
         group.last_id = option.last_id
         changed(core, client, 1)
+        if core.propagation:
+            propagate_group_start(core, client, 1, 2, group)
+    if core.propagation:
+        propagate_nothing(core)
     mark = reply_mark(&client.reply)
     consumer = consumer_for(core, client, group, 1, 3)
     if consumer == NULL:
@@ -367,6 +377,8 @@ cdef bint claim_idle(Core* core, Client* client, Stream* stream, Group* group, C
             ids[gone[0]] = id
             count -= 1
             id_encode(key, &id)
+            if core.propagation:
+                propagate_claim(core, client, 1, 2, group, &id, pending)
             group_acknowledge(group, &id)
             changed(core, client, 1)
             more = rax_seek(&it, RAX_AT_LEAST, key, STREAM_KEY)
@@ -383,6 +395,8 @@ cdef bint claim_idle(Core* core, Client* client, Stream* stream, Group* group, C
             taken[0] += 1
             count -= 1
             changed(core, client, 1)
+            if core.propagation:
+                propagate_claim(core, client, 1, 2, group, &id, pending)
         more = rax_next(&it)
     next.ms = next.seq = 0
     if more:
@@ -429,6 +443,8 @@ cdef void xautoclaim_command(Core* core, Client* client) noexcept nogil:
     if ids == NULL:
         reply_out_of_memory(client)
         return
+    if core.propagation:
+        propagate_nothing(core)
     consumer = consumer_for(core, client, group, 1, 3)
     if consumer == NULL or not claim_idle(core, client, stream, group, consumer, &option, count, &next, ids, &taken,
                                           &gone):
@@ -550,7 +566,7 @@ cdef void xgroup_create_command(Core* core, Client* client) noexcept nogil:
             delete_key(core, client.database, client.argv[2].data, client.argv[2].length, argument_hash(client, 2), 0)
         reply_out_of_memory(client)
         return
-    changed(core, client, 2)
+    changed_by(core, client, 2, "xgroup-create")
     reply_ok(&client.reply)
 
 
@@ -568,7 +584,7 @@ cdef void xgroup_setid_command(Core* core, Client* client) noexcept nogil:
         return
     group.last_id = id
     group.entries_read = entries_read
-    changed(core, client, 2)
+    changed_by(core, client, 2, "xgroup-setid")
     reply_ok(&client.reply)
 
 
@@ -582,7 +598,7 @@ cdef void xgroup_destroy_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
         return
     stream_group_destroy(stream, group)
-    changed(core, client, 2)
+    changed_by(core, client, 2, "xgroup-destroy")
     reply_integer(&client.reply, 1)
 
 
@@ -600,7 +616,7 @@ cdef void xgroup_createconsumer_command(Core* core, Client* client) noexcept nog
     elif group_consumer_create(group, name.data, name.length, core.now_ms) == NULL:
         reply_out_of_memory(client)
     else:
-        changed(core, client, 2)
+        changed_by(core, client, 2, "xgroup-createconsumer")
         reply_integer(&client.reply, 1)
 
 
@@ -618,7 +634,7 @@ cdef void xgroup_delconsumer_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
         return
     reply_integer(&client.reply, <int64_t> group_consumer_delete(group, consumer))
-    changed(core, client, 2)
+    changed_by(core, client, 2, "xgroup-delconsumer")
 
 
 # --- help and information

@@ -5,15 +5,18 @@ from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, block_on_keys, blocked_words
-from redislite._core.keyspace cimport argument_hash, delete_key, lookup_read, lookup_write
+from redislite._core.keyspace cimport argument_hash, delete_key, lookup_read, lookup_write, notify_argument
 from redislite._core.numbers cimport parse_int64
 from redislite._core.object cimport TYPE_STREAM, Entry, entry_pointer
 from redislite._core.rax cimport RAX_AT_LEAST, RaxIterator, rax_next, rax_seek, rax_start, rax_stop
+from redislite._core.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_integer, propagate_nothing, propagate_text,
+)
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer, reply_map,
     reply_mark, reply_null, reply_null_array, reply_ok, reply_rollback,
 )
-from redislite._core.state cimport Argument, Chunk, Client, Core
+from redislite._core.state cimport NOTIFY_STREAM, Argument, Chunk, Client, Core
 from redislite._core.stream cimport (
     STREAM_ELEMENTS_MAX, STREAM_KEY, Consumer, Group, Pending, Stream, StreamId, StreamIterator, group_advance,
     group_pending_assign, id_compare, id_decode, id_decrement, id_encode, id_increment, id_is_zero, stream_append,
@@ -21,8 +24,8 @@ from redislite._core.stream cimport (
     stream_trim,
 )
 from redislite._core.stream_arguments cimport (
-    bound_or_reply, changed, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
-    read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range,
+    bound_or_reply, changed, changed_by, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
+    propagate_claim, propagate_group_start, propagate_id, read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range,
     stream_of_or_reply, write_stream_or_reply,
 )
 
@@ -120,7 +123,8 @@ cdef bint trim_options_or_reply(Core* core, Client* client, TrimOption* option, 
         reply_error(&client.reply, "ERR syntax error, XTRIM must be called with a trimming strategy")
         return 0
     if limit_given:
-        if not option.approximate:
+        # The original leaves the word in what it writes to its append-only file.
+        if not option.approximate and not core.replaying:
             reply_error(&client.reply, "ERR syntax error, LIMIT cannot be used without the special ~ option")
             return 0
     elif option.approximate:
@@ -137,6 +141,36 @@ cdef uint64_t trim(Stream* stream, const TrimOption* option) noexcept nogil:
         return 0
     return stream_trim(stream, <uint64_t> option.max_length, &option.min_id if option.strategy == TRIM_MINID else NULL,
                        option.approximate, option.limit)
+
+
+cdef void propagate_trim(Core* core, const Stream* stream, const TrimOption* option) noexcept nogil:
+    """The words of the trimming, made exact: what is an approximation depends on the settings."""
+    cdef StreamId none
+    propagate_text(core, "MAXLEN" if option.strategy == TRIM_MAXLEN else "MINID")
+    propagate_text(core, "=")
+    if option.strategy == TRIM_MAXLEN:
+        propagate_integer(core, <int64_t> stream.length if option.approximate else option.max_length)
+    elif not option.approximate:
+        propagate_id(core, &option.min_id)
+    elif stream.length:
+        propagate_id(core, &stream.first_id)
+    else:
+        none.ms = none.seq = UINT64_MAX
+        propagate_id(core, &none)
+
+
+cdef void propagate_entry(Core* core, Client* client, const Stream* stream, const TrimOption* option) noexcept nogil:
+    """The XADD with the identifier that it found."""
+    propagate_begin(core, client.database, 3 + option.no_stream + (3 if option.strategy != TRIM_NONE else 0)
+                    + client.argc - option.fields)
+    propagate_arguments(core, client, 0, 2)
+    if option.no_stream:
+        propagate_text(core, "NOMKSTREAM")
+    if option.strategy != TRIM_NONE:
+        propagate_trim(core, stream, option)
+    propagate_id(core, &option.id)
+    propagate_arguments(core, client, option.fields, client.argc)
+    propagate_nothing(core)
 
 
 cdef bint next_id(Core* core, const StreamId* last, TrimOption* option) noexcept nogil:
@@ -203,8 +237,11 @@ cdef void xadd_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     reply_id(client, &option.id)
-    trim(stream, &option)
-    changed(core, client, 1)
+    changed_by(core, client, 1, "xadd")
+    if trim(stream, &option):
+        notify_argument(core, client, 1, NOTIFY_STREAM, "xtrim")
+    if core.propagation and not (option.id_given and option.seq_given and not option.approximate):
+        propagate_entry(core, client, stream, &option)
 
 
 cdef void xtrim_command(Core* core, Client* client) noexcept nogil:
@@ -220,8 +257,13 @@ cdef void xtrim_command(Core* core, Client* client) noexcept nogil:
         return
     removed = trim(stream, &option)
     if removed:
-        changed(core, client, 1)
+        changed_by(core, client, 1, "xtrim")
         core.dirty += removed - 1       # each entry counts as a change
+        if core.propagation and option.approximate:
+            propagate_begin(core, client.database, 5)
+            propagate_arguments(core, client, 0, 2)
+            propagate_trim(core, stream, &option)
+            propagate_nothing(core)
     reply_integer(&client.reply, <int64_t> removed)
 
 
@@ -247,6 +289,8 @@ cdef void xdel_command(Core* core, Client* client) noexcept nogil:
         if result:
             deleted += 1
             changed(core, client, 1)
+    if deleted:
+        notify_argument(core, client, 1, NOTIFY_STREAM, "xdel")
     reply_integer(&client.reply, deleted)
 
 
@@ -300,7 +344,7 @@ cdef void xsetid_command(Core* core, Client* client) noexcept nogil:
         stream.entries_added = <uint64_t> added
     if not id_is_zero(&max_deleted):
         stream.max_deleted_id = max_deleted
-    changed(core, client, 1)
+    changed_by(core, client, 1, "xsetid")
     reply_ok(&client.reply)
 
 
@@ -466,9 +510,10 @@ cdef bint is_newest(const StreamId* id) noexcept nogil:
     return id.ms == UINT64_MAX and id.seq == UINT64_MAX
 
 
-cdef int64_t deliver(Core* core, Client* client, Stream* stream, Group* group, Consumer* consumer, int64_t count,
-                     bint no_ack) noexcept nogil:
-    """Replies the entries that the group was not delivered yet, and makes them pending unless no_ack. How many."""
+cdef int64_t deliver(Core* core, Client* client, Stream* stream, Group* group, Consumer* consumer,
+                     const ReadOption* option, int key) noexcept nogil:
+    """Replies the entries that the group was not delivered yet, and makes them pending unless they need no
+    acknowledgement. How many."""
     cdef StreamIterator it
     cdef StreamId id
     cdef StreamId first = group.last_id
@@ -481,7 +526,7 @@ cdef int64_t deliver(Core* core, Client* client, Stream* stream, Group* group, C
     if id_increment(&first):
         stream_iterate(&it, stream, &first, &last, 0)
         while stream_iterator_next(&it, &id, &pairs):
-            if not no_ack:
+            if not option.no_ack:
                 # An entry may be pending already, where the group was set back.
                 if group_pending_assign(group, consumer, &id, &pending) < 0:
                     break
@@ -489,11 +534,15 @@ cdef int64_t deliver(Core* core, Client* client, Stream* stream, Group* group, C
                 pending.deliveries = 1
                 consumer.active_ms = core.now_ms
             group_advance(stream, group, &id)
+            if core.propagation and not option.no_ack:
+                propagate_claim(core, client, key, option.group, group, &id, pending)
             reply_entry(client, &it, &id, pairs)
             replied += 1
-            if replied == count:
+            if replied == option.count:
                 break
         stream_iterator_stop(&it)
+    if core.propagation and replied:
+        propagate_group_start(core, client, key, option.group, group)
     reply_deferred_end(&client.reply, place, c'*', replied)
     return replied
 
@@ -577,7 +626,7 @@ cdef bint read_one(Core* core, Client* client, const ReadOption* option, int key
     if history:
         deliver_again(core, client, stream, consumer, above, option.count)
     elif group != NULL:
-        if deliver(core, client, stream, group, consumer, option.count, option.no_ack):
+        if deliver(core, client, stream, group, consumer, option, key):
             changed(core, client, key)
     else:
         first = above[0]
@@ -649,6 +698,8 @@ cdef void read_command(Core* core, Client* client, bint is_group) noexcept nogil
             reply_out_of_memory(client)
             return
     read_streams(core, client, &option, starts)
+    if core.propagation:
+        propagate_nothing(core)
     if starts != few:
         heap_free(core.heap, starts, option.streams_count * sizeof(StreamId))
 

@@ -11,7 +11,8 @@ from redislite._core.arguments cimport (
     take_expire_option,
 )
 from redislite._core.keyspace cimport (
-    KEYS_AHEAD, argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, prefetch_keys,
+    KEYS_AHEAD, argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, note_miss, notify_argument,
+    prefetch_keys,
     set_deadline, store_integer, store_raw, store_string, touch_entry,
 )
 from redislite._core.numbers cimport (
@@ -21,11 +22,15 @@ from redislite._core.object cimport (
     ENCODING_INT, NO_EXPIRE, TYPE_STRING, Entry, entry_deadline, entry_encoding, entry_integer, entry_set_integer,
     entry_string, entry_type,
 )
-from redislite._core.reply cimport (
-    reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer,
-    reply_map, reply_null, reply_ok,
+from redislite._core.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_bytes, propagate_deadline, propagate_instead, propagate_integer,
+    propagate_nothing, propagate_string, propagate_text,
 )
-from redislite._core.state cimport Argument, Chunk, Client, Core
+from redislite._core.reply cimport (
+    ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
+    reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_rollback,
+)
+from redislite._core.state cimport NOTIFY_EXPIRED, NOTIFY_GENERIC, NOTIFY_STRING, Argument, Chunk, Client, Core
 
 from redislite._core.row import native
 
@@ -66,7 +71,14 @@ cdef inline bint equals(const Entry* entry, const Argument* argument) noexcept n
     return text.length == argument.length and memcmp(text.data, argument.data, text.length) == 0
 
 
-cdef inline bint put(Core* core, Client* client, int key, Entry** slot, int value, int64_t deadline_ms) noexcept nogil:
+cdef inline void changed(Core* core, Client* client, int key, const char* event) noexcept nogil:
+    """Tells that the string under argument key has changed, and how."""
+    key_changed(core, client.database, client.argv[key].data, client.argv[key].length)
+    notify_argument(core, client, key, NOTIFY_STRING, event)
+
+
+cdef inline bint put(Core* core, Client* client, int key, Entry** slot, int value, int64_t deadline_ms,
+                     const char* event) noexcept nogil:
     """Stores argument value under argument key; answers the error and 0 where memory is out."""
     cdef Argument* name = &client.argv[key]
     cdef Argument* text = &client.argv[value]
@@ -74,8 +86,14 @@ cdef inline bint put(Core* core, Client* client, int key, Entry** slot, int valu
                     deadline_ms, 0) != 0:
         reply_out_of_memory(client)
         return 0
-    key_changed(core, client.database, name.data, name.length)
+    changed(core, client, key, event)
     return 1
+
+
+cdef void refuse_instead(Client* client, ReplyMark mark) noexcept nogil:
+    """Says that memory is out in the place of what has been answered since the mark."""
+    reply_rollback(&client.reply, mark)
+    reply_out_of_memory(client)
 
 
 cdef void get_command(Core* core, Client* client) noexcept nogil:
@@ -84,6 +102,19 @@ cdef void get_command(Core* core, Client* client) noexcept nogil:
         reply_null(&client.reply)
     elif is_string_or_reply(client, entry):
         reply_string(client, entry)
+
+
+cdef void propagate_without_get(Core* core, Client* client, int comparison) noexcept nogil:
+    """The SET as it stands, without the word GET; comparison is the argument that is none of its words, 0 for none."""
+    cdef int words = 0
+    cdef int i
+    for i in range(client.argc):
+        words += i < 3 or i == comparison or not argument_is(&client.argv[i], "GET")
+    propagate_begin(core, client.database, words)
+    for i in range(client.argc):
+        if i < 3 or i == comparison or not argument_is(&client.argv[i], "GET"):
+            propagate_arguments(core, client, i, i + 1)
+    propagate_nothing(core)
 
 
 cdef void set_command(Core* core, Client* client) noexcept nogil:
@@ -95,9 +126,10 @@ cdef void set_command(Core* core, Client* client) noexcept nogil:
     cdef int i = 3
     cdef Entry** slot
     cdef int64_t deadline_ms = NO_EXPIRE
+    cdef ReplyMark mark
     cdef Argument* option
     if client.argc == 3:
-        if put(core, client, 1, lookup_write(core, client, 1), 2, NO_EXPIRE):
+        if put(core, client, 1, lookup_write(core, client, 1), 2, NO_EXPIRE, "set"):
             reply_ok(&client.reply)
         return
     expire.kind = EXPIRE_NONE
@@ -130,6 +162,7 @@ cdef void set_command(Core* core, Client* client) noexcept nogil:
         if not expire_deadline_or_reply(core, client, &expire):
             return
         deadline_ms = expire.deadline_ms
+    mark = reply_mark(&client.reply)
     if get:
         # Answers what was there, whatever comes of the rest.
         if lookup_read(core, client, 1) == NULL:
@@ -151,14 +184,24 @@ cdef void set_command(Core* core, Client* client) noexcept nogil:
         return
     if expire.kind == EXPIRE_KEEP and slot != NULL:
         deadline_ms = entry_deadline(slot[0])
-    if put(core, client, 1, slot, 2, deadline_ms) and not get:
+    if not put(core, client, 1, slot, 2, deadline_ms, "set"):
+        refuse_instead(client, mark)
+        return
+    if expire.kind == EXPIRE_AT:
+        notify_argument(core, client, 1, NOTIFY_GENERIC, "expire")
+    if core.propagation:
+        if expire.kind == EXPIRE_AT:
+            propagate_string(core, client, 1, 2, deadline_ms)
+        elif get:
+            propagate_without_get(core, client, comparison)
+    if not get:
         reply_ok(&client.reply)
 
 
 cdef void setnx_command(Core* core, Client* client) noexcept nogil:
     if lookup_write(core, client, 1) != NULL:
         reply_integer(&client.reply, 0)
-    elif put(core, client, 1, NULL, 2, NO_EXPIRE):
+    elif put(core, client, 1, NULL, 2, NO_EXPIRE, "set"):
         reply_integer(&client.reply, 1)
 
 
@@ -169,7 +212,10 @@ cdef void set_with_time(Core* core, Client* client, bint seconds) noexcept nogil
     expire.seconds = seconds
     expire.absolute = 0
     if expire_deadline_or_reply(core, client, &expire) and \
-            put(core, client, 1, lookup_write(core, client, 1), 3, expire.deadline_ms):
+            put(core, client, 1, lookup_write(core, client, 1), 3, expire.deadline_ms, "set"):
+        notify_argument(core, client, 1, NOTIFY_GENERIC, "expire")
+        if core.propagation:
+            propagate_string(core, client, 1, 3, expire.deadline_ms)
         reply_ok(&client.reply)
 
 
@@ -183,19 +229,30 @@ cdef void psetex_command(Core* core, Client* client) noexcept nogil:
 
 cdef void getset_command(Core* core, Client* client) noexcept nogil:
     cdef Entry* entry = lookup_read(core, client, 1)
+    cdef ReplyMark mark = reply_mark(&client.reply)
     if entry == NULL:
-        if put(core, client, 1, NULL, 2, NO_EXPIRE):
-            reply_null(&client.reply)
-    elif is_string_or_reply(client, entry):
+        if not put(core, client, 1, NULL, 2, NO_EXPIRE, "set"):
+            return
+        reply_null(&client.reply)
+    else:
+        if not is_string_or_reply(client, entry):
+            return
         reply_string(client, entry)
-        put(core, client, 1, lookup_write(core, client, 1), 2, NO_EXPIRE)
+        if not put(core, client, 1, lookup_write(core, client, 1), 2, NO_EXPIRE, "set"):
+            refuse_instead(client, mark)
+            return
+    if core.propagation:
+        propagate_string(core, client, 1, 2, NO_EXPIRE)
 
 
-cdef inline void remove(Core* core, Client* client, int key) noexcept nogil:
+cdef inline void remove(Core* core, Client* client, int key, int event_class, const char* event) noexcept nogil:
     cdef Argument* name = &client.argv[key]
     delete_key(core, client.database, name.data, name.length, argument_hash(client, key),
                core.settings.lazy_user_delete != 0)
     key_changed(core, client.database, name.data, name.length)
+    notify_argument(core, client, key, event_class, event)
+    if core.propagation:
+        propagate_instead(core, client, "DEL", key)
 
 
 cdef void getdel_command(Core* core, Client* client) noexcept nogil:
@@ -204,7 +261,7 @@ cdef void getdel_command(Core* core, Client* client) noexcept nogil:
         reply_null(&client.reply)
     elif is_string_or_reply(client, entry):
         reply_string(client, entry)
-        remove(core, client, 1)
+        remove(core, client, 1, NOTIFY_GENERIC, "del")
 
 
 cdef void delifeq_command(Core* core, Client* client) noexcept nogil:
@@ -213,7 +270,7 @@ cdef void delifeq_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
     elif is_string_or_reply(client, slot[0]):
         if equals(slot[0], &client.argv[2]):
-            remove(core, client, 1)
+            remove(core, client, 1, NOTIFY_GENERIC, "del")
             reply_integer(&client.reply, 1)
         else:
             reply_integer(&client.reply, 0)
@@ -223,6 +280,7 @@ cdef void getex_command(Core* core, Client* client) noexcept nogil:
     cdef ExpireOption expire
     cdef Entry* entry
     cdef Entry** slot
+    cdef ReplyMark mark
     cdef int i = 2
     expire.kind = EXPIRE_NONE
     while i < client.argc:
@@ -238,9 +296,10 @@ cdef void getex_command(Core* core, Client* client) noexcept nogil:
         return
     if expire.kind == EXPIRE_AT and not expire_deadline_or_reply(core, client, &expire):
         return
+    mark = reply_mark(&client.reply)
     reply_string(client, entry)
-    if expire.kind == EXPIRE_AT and expire.absolute and expire.deadline_ms <= core.now_ms:
-        remove(core, client, 1)
+    if expire.kind == EXPIRE_AT and expire.absolute and expire.deadline_ms <= core.expiry_ms:
+        remove(core, client, 1, NOTIFY_EXPIRED, "expired")
         return
     if expire.kind == EXPIRE_NONE:
         return
@@ -249,8 +308,13 @@ cdef void getex_command(Core* core, Client* client) noexcept nogil:
         if entry_deadline(slot[0]) == NO_EXPIRE:
             return
         expire.deadline_ms = NO_EXPIRE
-    if set_deadline(core, client.database, slot, argument_hash(client, 1), expire.deadline_ms) == 0:
+    if set_deadline(core, client.database, slot, argument_hash(client, 1), expire.deadline_ms) != 0:
+        refuse_instead(client, mark)
+    else:
         key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
+        notify_argument(core, client, 1, NOTIFY_GENERIC, "persist" if expire.deadline_ms == NO_EXPIRE else "expire")
+        if core.propagation:
+            propagate_deadline(core, client, 1, expire.deadline_ms)
 
 
 cdef void mget_command(Core* core, Client* client) noexcept nogil:
@@ -267,7 +331,7 @@ cdef void mget_command(Core* core, Client* client) noexcept nogil:
             key = &client.argv[first + i]
             slot = keyspace_find(core, client.database, key.data, key.length, hashes[i])
             if slot == NULL:
-                core.statistics.keyspace_misses += 1
+                note_miss(core, client.database, key.data, key.length)
                 reply_null(&client.reply)
                 continue
             core.statistics.keyspace_hits += 1
@@ -279,14 +343,24 @@ cdef void mget_command(Core* core, Client* client) noexcept nogil:
         first += count
 
 
+cdef void remove_pairs(Core* core, Client* client, int first, int end) noexcept nogil:
+    cdef Argument* key
+    while first < end:
+        key = &client.argv[first]
+        delete_key(core, client.database, key.data, key.length, argument_hash(client, first), 0)
+        first += 2
+
+
 cdef bint put_pairs(Core* core, Client* client, int first, int end, int64_t deadline_ms, bint keep) noexcept nogil:
-    """Stores the key-value pairs from argument first up to end. keep: a key keeps its deadline."""
+    """Stores the key-value pairs from argument first up to end. keep: a key keeps its deadline. Where memory is out,
+    answers so, and 0: the pairs before have been stored."""
     cdef uint64_t hashes[KEYS_AHEAD]
     cdef int count, i
     cdef Argument* key
     cdef Argument* value
     cdef Entry** slot
     cdef int64_t deadline
+    cdef bint single = end - first == 2
     while first < end:
         count = (end - first) // 2 if (end - first) // 2 < KEYS_AHEAD else KEYS_AHEAD
         prefetch_keys(client, first, 2, count, hashes)
@@ -299,11 +373,14 @@ cdef bint put_pairs(Core* core, Client* client, int first, int end, int64_t dead
                 touch_entry(core, client, slot[0])
                 if keep:
                     deadline = entry_deadline(slot[0])
-            if store_string(core, client.database, slot, key, hashes[i], value.data, value.length, &value.owner,
-                            deadline, 0) != 0:
+            # Of several pairs, a later one may replace an earlier one, whose bytes are still wanted after the command.
+            if store_string(core, client.database, slot, key, hashes[i], value.data, value.length,
+                            &value.owner if single else NULL, deadline, 0) != 0:
                 reply_out_of_memory(client)
                 return 0
-            key_changed(core, client.database, key.data, key.length)
+            changed(core, client, first + 2 * i, "set")
+            if deadline_ms != NO_EXPIRE:
+                notify_argument(core, client, first + 2 * i, NOTIFY_GENERIC, "expire")
         first += 2 * count
     return 1
 
@@ -344,6 +421,8 @@ cdef void msetnx_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
     elif put_pairs(core, client, 1, client.argc, NO_EXPIRE, 0):
         reply_integer(&client.reply, 1)
+    else:
+        remove_pairs(core, client, 1, client.argc)
 
 
 cdef void msetex_command(Core* core, Client* client) noexcept nogil:
@@ -352,10 +431,10 @@ cdef void msetex_command(Core* core, Client* client) noexcept nogil:
     cdef int condition = 0
     cdef int wanted, existing, end, i
     if not parse_int64(client.argv[1].data, client.argv[1].length, &pairs) or not 0 < pairs <= INT32_MAX:
-        reply_error(&client.reply, "ERR invalid numkeys value")
+        reply_error(&client.reply, "ERR invalid numkeys value or out of range")
         return
     if pairs > (client.argc - 2) // 2:
-        reply_error(&client.reply, "ERR wrong number of key-value pairs")
+        reply_syntax_error(client)
         return
     end = 2 + 2 * <int> pairs
     i = end
@@ -384,6 +463,12 @@ cdef void msetex_command(Core* core, Client* client) noexcept nogil:
             reply_integer(&client.reply, 0)
             return
     if put_pairs(core, client, 2, end, expire.deadline_ms, expire.kind == EXPIRE_KEEP):
+        if core.propagation and expire.kind == EXPIRE_AT:
+            propagate_begin(core, client.database, end + 2)
+            propagate_arguments(core, client, 0, end)
+            propagate_text(core, "PXAT")
+            propagate_integer(core, expire.deadline_ms)
+            propagate_nothing(core)
         reply_integer(&client.reply, 1)
 
 
@@ -411,7 +496,7 @@ cdef void append_command(Core* core, Client* client) noexcept nogil:
     cdef Text text
     cdef char* place
     if slot == NULL:
-        if put(core, client, 1, NULL, 2, NO_EXPIRE):
+        if put(core, client, 1, NULL, 2, NO_EXPIRE, "append"):
             reply_integer(&client.reply, <int64_t> more.length)
         return
     if not is_string_or_reply(client, slot[0]):
@@ -424,7 +509,7 @@ cdef void append_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     memcpy(place + text.length, more.data, more.length)
-    key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
+    changed(core, client, 1, "append")
     reply_integer(&client.reply, <int64_t> (text.length + more.length))
 
 
@@ -458,7 +543,7 @@ cdef void setrange_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     memcpy(place + offset, value.data, value.length)
-    key_changed(core, client.database, client.argv[1].data, client.argv[1].length)
+    changed(core, client, 1, "setrange")
     reply_integer(&client.reply, <int64_t> length)
 
 
@@ -516,7 +601,7 @@ cdef void increment(Core* core, Client* client, int64_t by) noexcept nogil:
                        NO_EXPIRE if slot == NULL else entry_deadline(slot[0])) != 0:
         reply_out_of_memory(client)
         return
-    key_changed(core, client.database, key.data, key.length)
+    changed(core, client, 1, "incrby")
     reply_integer(&client.reply, value)
 
 
@@ -571,7 +656,14 @@ cdef void incrbyfloat_command(Core* core, Client* client) noexcept nogil:
                     NO_EXPIRE if slot == NULL else entry_deadline(slot[0]), 1) != 0:
         reply_out_of_memory(client)
         return
-    key_changed(core, client.database, key.data, key.length)
+    changed(core, client, 1, "incrbyfloat")
+    if core.propagation:
+        propagate_begin(core, client.database, 4)
+        propagate_text(core, "SET")
+        propagate_arguments(core, client, 1, 2)
+        propagate_bytes(core, text, length)
+        propagate_text(core, "KEEPTTL")
+        propagate_nothing(core)
     reply_bulk(&client.reply, text, length)
 
 

@@ -4,8 +4,11 @@ from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
 from redislite._core.state cimport (
-    COMMAND_TABLE_SLOTS, HISTOGRAM_BUCKETS, Argument, Command, CommandStatistics, Core, ErrorKind, Handler, Statistics,
+    COMMAND_TABLE_SLOTS, HISTOGRAM_BUCKETS, Argument, Command, CommandStatistics, Core, ErrorKind, Handler, KeyRange,
+    Statistics,
 )
+
+from redislite._core import access
 
 cdef extern from *:
     int __builtin_clzll(unsigned long long value) noexcept nogil
@@ -66,7 +69,8 @@ cdef Command* command_resolve(Core* core, const Argument* arguments, int count, 
     cdef char name[2 * NAME_MAX + 1]
     cdef size_t length
     if command == NULL or not command.container or count < 2 or arguments[1].length > NAME_MAX:
-        return command
+        # A subcommand's full name is none that a client may call.
+        return NULL if command != NULL and command.is_subcommand else command
     # The container may have been renamed; its subcommands have not.
     length = command.own_length
     memcpy(name, command.own_name, length)
@@ -99,6 +103,21 @@ cdef int set_name(Command* command, bytes name) except -1:
     return 0
 
 
+cdef int set_access(Command* command, object row) except -1:
+    """What permissions look at, as C has it."""
+    cdef KeyRange* keys
+    ranges, command.key_ranges_until = access.key_ranges(row)
+    command.has_keys = row.has_keys
+    command.channels = access.channels(row)
+    command.database_use = access.database_use(row)
+    command.key_ranges_count = 0
+    for first, last, step, needs in ranges:
+        keys = &command.key_ranges[command.key_ranges_count]
+        keys.first, keys.last, keys.step, keys.needs = first, last, step, needs
+        command.key_ranges_count += 1
+    return 0
+
+
 cdef int table_add(Core* core, object row) except -1:
     cdef Command* command
     cdef CommandStatistics* statistics
@@ -123,8 +142,11 @@ cdef int table_add(Core* core, object row) except -1:
     command.flags = row.flags
     command.arity = row.arity
     command.first_key, command.last_key, command.key_step = row.key_range
+    command.is_subcommand = row.parent is not None
+    command.is_exec = row.name == "exec"
     command.container = bool(row.subcommands) or row.is_container
     command.row = <PyObject*> row
+    set_access(command, row)
     insert(core, command)
     core.commands_count += 1
     return 0
@@ -200,4 +222,6 @@ cdef void statistics_reset(Core* core) noexcept nogil:
         heap_free(core.heap, core.command_statistics[i].histogram, HISTOGRAM_BUCKETS * sizeof(unsigned int))
     memset(core.command_statistics, 0, core.commands_count * sizeof(CommandStatistics))
     memset(&core.statistics, 0, sizeof(Statistics))
+    core.errors_counted = 0
+    core.turn_commands = 0
     core.error_kinds_count = 0

@@ -336,6 +336,13 @@ cdef bint combination_options_or_reply(Client* client, int first, bint store, Co
     return 1
 
 
+cdef const char* event_of(int operation) noexcept nogil:
+    """The event of storing a combination."""
+    if operation == OPERATION_UNION:
+        return "zunionstore"
+    return "zinterstore" if operation == OPERATION_INTERSECTION else "zdiffstore"
+
+
 cdef void combine_sources(Core* core, Client* client, Combination* combination, int destination) noexcept nogil:
     """Answers the combination, or stores it under argument destination."""
     cdef SortedSetValue value
@@ -365,7 +372,7 @@ cdef void combine_sources(Core* core, Client* client, Combination* combination, 
         sorted_set_release(core.heap, &value)
         reply_out_of_memory(client)
     elif destination:
-        store_sorted_set_and_reply(core, client, destination, &value)
+        store_sorted_set_and_reply(core, client, destination, &value, event_of(combination.operation))
     else:
         reply_members(client, &value, 0, sorted_set_length(&value), 0, combination.scores)
         sorted_set_release(core.heap, &value)

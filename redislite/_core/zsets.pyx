@@ -13,14 +13,15 @@ from redislite._core.arguments cimport (
 )
 from redislite._core.blocking cimport block_on_keys
 from redislite._core.dict cimport dict_random
-from redislite._core.keyspace cimport argument_hash, delete_key, lookup_read, lookup_write
+from redislite._core.keyspace cimport argument_hash, delete_key, lookup_read, lookup_write, notify_deleted
 from redislite._core.numbers cimport DOUBLE_TEXT_MAX, format_double
 from redislite._core.object cimport (
     ENCODING_LISTPACK, ENCODING_SKIPLIST, TYPE_SORTED_SET, Entry, sorted_set_load, sorted_set_save,
 )
+from redislite._core.propagate cimport propagate_instead, propagate_instead_counted
 from redislite._core.reply cimport (
     reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_double, reply_error, reply_integer,
-    reply_null, reply_null_array,
+    reply_is_futile, reply_null, reply_null_array,
 )
 from redislite._core.scanning cimport (
     SCAN_OF_SORTED_SET, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
@@ -125,7 +126,7 @@ cdef void add_members(Core* core, Client* client, int first, int options, bint c
     elif not add_sorted_set_or_reply(core, client, 1, &value):
         return
     if added + updated:
-        sorted_set_changed(core, client, 1, added + updated)
+        sorted_set_changed(core, client, 1, added + updated, "zincr" if options & ADD_INCREMENT else "zadd")
     if result == ADD_NOT_A_NUMBER:
         reply_error(&client.reply, "ERR resulting score is not a number (NaN)")
     elif result == ADD_NO_MEMORY:
@@ -203,7 +204,9 @@ cdef void zrem_command(Core* core, Client* client) noexcept nogil:
     if removed:
         if sorted_set_length(&value) == 0:
             remove_key(core, client, 1)
-        sorted_set_changed(core, client, 1, removed)
+        sorted_set_changed(core, client, 1, removed, "zrem")
+        if sorted_set_length(&value) == 0:
+            notify_deleted(core, client, 1)
     reply_integer(&client.reply, removed)
 
 
@@ -368,7 +371,7 @@ cdef void zrangestore_command(Core* core, Client* client) noexcept nogil:
         value = sorted_set_load(entry)
         count = find_members(&query, &value, &first)
     if copy_members(core, &value, first, count, query.backward, &result):
-        store_sorted_set_and_reply(core, client, 1, &result)
+        store_sorted_set_and_reply(core, client, 1, &result, "zrangestore")
     else:
         reply_out_of_memory(client)
 
@@ -400,7 +403,7 @@ cdef void zlexcount_command(Core* core, Client* client) noexcept nogil:
     count_range(core, client, BY_TEXT)
 
 
-cdef void remove_range(Core* core, Client* client, int kind) noexcept nogil:
+cdef void remove_range(Core* core, Client* client, int kind, const char* event) noexcept nogil:
     cdef Query query
     cdef SortedSetValue value
     cdef Entry** slot
@@ -420,31 +423,34 @@ cdef void remove_range(Core* core, Client* client, int kind) noexcept nogil:
     value = sorted_set_load(slot[0])
     count = find_members(&query, &value, &first)
     if count:
-        remove_members(core, client, 1, slot, &value, first, count)
+        remove_members(core, client, 1, slot, &value, first, count, event)
     reply_integer(&client.reply, <int64_t> count)
 
 
 cdef void remove_members(Core* core, Client* client, int key, Entry** slot, SortedSetValue* value, size_t first,
-                         size_t count) noexcept nogil:
+                         size_t count, const char* event) noexcept nogil:
     """Removes members by rank, and the key with the last one."""
-    if count == sorted_set_length(value):
+    cdef bint all_of_them = count == sorted_set_length(value)
+    if all_of_them:
         remove_key(core, client, key)
     else:
         sorted_set_remove_range(core, value, first, count)
         sorted_set_save(slot[0], value)
-    sorted_set_changed(core, client, key, <int64_t> count)
+    sorted_set_changed(core, client, key, <int64_t> count, event)
+    if all_of_them:
+        notify_deleted(core, client, key)
 
 
 cdef void zremrangebyrank_command(Core* core, Client* client) noexcept nogil:
-    remove_range(core, client, BY_RANK)
+    remove_range(core, client, BY_RANK, "zremrangebyrank")
 
 
 cdef void zremrangebyscore_command(Core* core, Client* client) noexcept nogil:
-    remove_range(core, client, BY_SCORE)
+    remove_range(core, client, BY_SCORE, "zremrangebyscore")
 
 
 cdef void zremrangebylex_command(Core* core, Client* client) noexcept nogil:
-    remove_range(core, client, BY_TEXT)
+    remove_range(core, client, BY_TEXT, "zremrangebylex")
 
 
 # Single members
@@ -556,7 +562,7 @@ cdef void reply_and_remove(Core* core, Client* client, int key, Entry** slot, So
         reply_bulk(&client.reply, cursor.data, cursor.length)
         reply_double(&client.reply, cursor.score)
     remove_members(core, client, key, slot, value, sorted_set_length(value) - <size_t> count if greatest else 0,
-                   <size_t> count)
+                   <size_t> count, "zpopmax" if greatest else "zpopmin")
 
 
 cdef void pop(Core* core, Client* client, bint greatest) noexcept nogil:
@@ -622,6 +628,8 @@ cdef void pop_blocking(Core* core, Client* client, bint greatest) noexcept nogil
     reply_array(&client.reply, 3)
     reply_bulk(&client.reply, client.argv[key].data, client.argv[key].length)
     reply_and_remove(core, client, key, slot, &value, 1, greatest, 0)
+    if core.propagation:
+        propagate_instead(core, client, "ZPOPMAX" if greatest else "ZPOPMIN", key)
 
 
 cdef void bzpopmin_command(Core* core, Client* client) noexcept nogil:
@@ -677,6 +685,8 @@ cdef void pop_from_first(Core* core, Client* client, int numkeys, bint blocking)
     reply_bulk(&client.reply, client.argv[key].data, client.argv[key].length)
     reply_array(&client.reply, count)
     reply_and_remove(core, client, key, slot, &value, count, greatest, 1)
+    if core.propagation:
+        propagate_instead_counted(core, client, "ZPOPMAX" if greatest else "ZPOPMIN", key, count)
 
 
 cdef void zmpop_command(Core* core, Client* client) noexcept nogil:
@@ -781,7 +791,7 @@ cdef void zrandmember_command(Core* core, Client* client) noexcept nogil:
         reply_at_random(core, client, &value, 0)
     elif count < 0:
         reply_pairs_header(client, -count, scores)
-        while count and not client.reply.starved:
+        while count and not reply_is_futile(&client.reply):
             count += 1
             reply_at_random(core, client, &value, scores)
     elif count >= <int64_t> sorted_set_length(&value):

@@ -49,7 +49,7 @@ def config_set(server: Server, connection: Connection, args: list[bytes]) -> obj
         raise CommandError(SYNTAX_ERROR)
     pairs = list(zip(args[2::2], args[3::2], strict=True))
     try:
-        server.config.set_runtime(pairs, local=is_local(connection))
+        server.config.set_runtime(pairs, loading=server.loading.active, local=is_local(connection))
     except ConfigLoadingError as error:
         raise CommandError(f"LOADING {error}") from None
     except ConfigError as error:

@@ -10,7 +10,6 @@ from redislite._core.reply_types import (
     OK,
     SYNTAX_ERROR,
     CommandError,
-    Set,
     SimpleString,
     Verbatim,
     help_reply,
@@ -20,6 +19,7 @@ from redislite._core.row import command, container
 from redislite.config_directives import parse_integer
 from redislite.connection import (
     CLIENT_CLOSE_NOW,
+    CLIENT_IMPORT_SOURCE,
     CLIENT_INTERNAL,
     CLIENT_MONITOR,
     CLIENT_NO_EVICT,
@@ -31,10 +31,7 @@ from redislite.connection import (
     DEFAULT_USER,
     KNOWN_CAPABILITIES,
     KNOWN_FLAG_LETTERS,
-    WRONG_PASSWORD,
     age_of,
-    authenticate,
-    become_default_user,
     capabilities_of,
     checked_name,
     describe,
@@ -42,11 +39,9 @@ from redislite.connection import (
     host_of,
     idle_of,
     is_valid_name,
-    needs_password,
     set_name,
     state_of,
     type_of,
-    user_exists,
 )
 from redislite.pause import ALL, WRITE
 from redislite.version import REDIS_VERSION
@@ -125,9 +120,8 @@ def hello(server: Server, connection: Connection, args: list[bytes]) -> object:
         else:
             shown = args[at].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Syntax error in HELLO option '{shown}'")
-    if credentials is not None and not authenticate(server, connection, *credentials):
-        server.metrics.denied_authentications += 1
-        raise CommandError(WRONG_PASSWORD)
+    if credentials is not None:
+        server.users.authenticate(connection, *credentials, args[0])
     if not connection.authenticated:
         raise CommandError(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
@@ -171,22 +165,20 @@ def auth(server: Server, connection: Connection, args: list[bytes]) -> object:
     """AUTH: with a password alone it is the default user's."""
     if len(args) > 3:
         raise CommandError(SYNTAX_ERROR)
-    if len(args) == 2 and not needs_password(server):
+    if len(args) == 2 and server.users.default.any_password:
         raise CommandError(
             "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
             "configuration is correct?"
         )
     user = args[1] if len(args) == 3 else DEFAULT_USER.encode()
-    if not authenticate(server, connection, user, args[-1]):
-        server.metrics.denied_authentications += 1
-        raise CommandError(WRONG_PASSWORD)
+    server.users.authenticate(connection, user, args[-1], args[0])
     return OK
 
 
 @command(
     "reset",
     1,
-    "noscript loading stale fast no_auth allow_busy",
+    "noscript loading stale fast no_auth allow_busy unqueued subscriber",
     group="connection",
     since="6.2.0",
     summary="Puts the connection back into its initial state.",
@@ -199,17 +191,20 @@ def reset(server: Server, connection: Connection, args: list[bytes]) -> object:
         server.monitors.discard(connection)
         server.engine.set_gate("monitors", bool(server.monitors))
     connection.set_flag(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_NO_EVICT | CLIENT_NO_TOUCH, False)
+    connection.discard_transaction()
+    connection.unsubscribe_all()
     connection.database = 0
     connection.name = ""
+    server.engine.stop_tracking(connection)
     _set_protocol(connection, 2)
-    become_default_user(server, connection)
+    server.users.welcome(connection)
     return SimpleString("RESET")
 
 
 @command(
     "quit",
     -1,
-    "noscript loading stale fast no_auth allow_busy",
+    "noscript loading stale fast no_auth allow_busy unqueued subscriber",
     group="connection",
     since="1.0.0",
     deprecated=("7.2.0", "closing the connection"),
@@ -392,31 +387,22 @@ def client_no_touch(server: Server, connection: Connection, args: list[bytes]) -
 
 
 @command(
-    "client|getredir",
-    2,
-    "noscript loading stale sentinel allow_busy",
+    "client|import-source",
+    3,
+    "noscript loading stale",
     group="connection",
-    since="6.0.0",
-    summary="Returns the identifier of the client that receives this one's invalidation messages.",
+    since="8.1.0",
+    syntax="enabled:(ON | OFF)",
+    summary="Says whether the connection fills the data set in import mode, for which no key's time is up.",
     complexity="O(1)",
 )
-def client_getredir(server: Server, connection: Connection, args: list[bytes]) -> object:
-    """CLIENT GETREDIR: -1 where the connection tracks no keys."""
-    return -1
-
-
-@command(
-    "client|trackinginfo",
-    2,
-    "noscript loading stale sentinel",
-    group="connection",
-    since="6.2.0",
-    summary="Returns the state of tracking for the connection.",
-    complexity="O(1)",
-)
-def client_trackinginfo(server: Server, connection: Connection, args: list[bytes]) -> object:
-    """CLIENT TRACKINGINFO: of a connection that tracks no keys."""
-    return {b"flags": Set([b"off"]), b"redirect": -1, b"prefixes": []}
+def client_import_source(server: Server, connection: Connection, args: list[bytes]) -> object:
+    """CLIENT IMPORT-SOURCE: on only in import mode."""
+    on = _is_on(args[2])
+    if on and not server.config["import-mode"]:
+        raise CommandError("ERR Server is not in import mode")
+    connection.set_flag(CLIENT_IMPORT_SOURCE, on)
+    return OK
 
 
 # --- CLIENT: about others
@@ -570,6 +556,7 @@ def client_help(server: Server, connection: Connection, args: list[bytes]) -> ob
 
 
 _HELP = (
+    ("CACHING (YES|NO)", "Track the keys of the next command, or do not, in the OPTIN and OPTOUT modes of TRACKING."),
     ("CAPA <capability> [<capability> ...]", "Declare what the client can deal with: REDIRECT."),
     ("GETNAME", "Show the connection's name."),
     ("GETREDIR", "Show which client receives the connection's invalidation messages; -1: none."),
@@ -590,11 +577,17 @@ _HELP = (
         "Describe the connections that pass all filters, which are those of KILL (SKIPME by default: NO).",
     ),
     ("NO-EVICT (ON|OFF)", "Keep the connection when clients are evicted to save memory."),
+    ("IMPORT-SOURCE (ON|OFF)", "Say that the connection fills the data set in import mode."),
     ("NO-TOUCH (ON|OFF)", "Do not count the connection's commands as accesses to keys."),
     ("PAUSE <milliseconds> [WRITE|ALL]", "Suspend the writes, or all commands, of all clients for a time."),
     ("REPLY (ON|OFF|SKIP)", "Send replies, send none, or not that to the next command."),
     ("SETINFO (LIB-NAME|LIB-VER) <value>", "Tell the name or version of the client library."),
     ("SETNAME <name>", "Name the connection."),
+    (
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [PREFIX <prefix> ...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        "Tell the connection, or the one it redirects to, when keys change that it has read,\n"
+        "or with BCAST any keys that begin with a prefix.",
+    ),
     ("TRACKINGINFO", "Show the connection's state of tracking."),
     ("UNBLOCK <id> [TIMEOUT|ERROR]", "Wake a client that waits in a blocking command."),
     ("UNPAUSE", "End a pause."),
@@ -683,7 +676,7 @@ def _has_type(server: Server, filter_name: str, value: bytes) -> Test:
 
 def _has_user(server: Server, filter_name: str, value: bytes) -> Test:
     wanted = value.decode("utf-8", "surrogateescape")
-    if not user_exists(server, value):
+    if server.users.find(wanted) is None:
         raise CommandError(f"ERR No such user '{wanted}'")
     return lambda client: client.user == wanted
 

@@ -7,6 +7,7 @@ stands behind the subcommand's name to a reply.
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import time
 
@@ -27,6 +28,8 @@ from redislite.commands.server import parse_integer_argument
 from redislite.config import ConfigError
 from redislite.config_directives import parse_integer, parse_memory
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
+from redislite.persistence.rdb_file import RdbFileError, read_file
+from redislite.persistence.snapshots import LoadError, SnapshotError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ BUCKET_SLOTS = 7  # of the data plane's dict
 NO_SUCH_KEY = "ERR no such key"
 PROTOCOL_TYPES = "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 BIG_NUMBER = b"1234567999999999999999999999999999999"
+
+UNAUTHENTICATED_OUTPUT_LIMIT = 16384  # bytes
 
 # Name → least and most arguments behind it, function, usage and explanation.
 _SUBCOMMANDS: dict[bytes, tuple[int, int, Subcommand, str, str]] = {}
@@ -143,6 +148,12 @@ def _set_active_expire(server: Server, connection: Connection, args: list[bytes]
     return OK
 
 
+@subcommand("SET-SKIP-CHECKSUM-VALIDATION <0|1>", "Let RESTORE take payloads whose checksum is wrong.", 1)
+def _set_skip_checksum(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.engine.set("skip_checksum", parse_switch(args[0]))
+    return OK
+
+
 @subcommand("PAUSE-CRON <0|1>", "Suspend the periodic work, or go on with it.", 1)
 def _pause_cron(server: Server, connection: Connection, args: list[bytes]) -> object:
     server.cron_paused = parse_switch(args[0])
@@ -151,7 +162,7 @@ def _pause_cron(server: Server, connection: Connection, args: list[bytes]) -> ob
 
 @subcommand("DICT-RESIZING <0|1>", "Let the tables of keys keep their size unless they must grow, or not.", 1)
 def _dict_resizing(server: Server, connection: Connection, args: list[bytes]) -> object:
-    server.engine.set_resizing(parse_switch(args[0]))
+    server.children.allow_resizing(parse_switch(args[0]))
     return OK
 
 
@@ -174,6 +185,14 @@ def _reply_buffer(server: Server, connection: Connection, args: list[bytes]) -> 
         server.engine.set("reply_resizing", parse_switch(args[1]))
     else:
         raise subcommand_error([b"debug", b"replybuffer"])
+    return OK
+
+
+@subcommand(
+    "CLIENT-ENFORCE-REPLY-LIST <0|1>", "Close clients that never authenticated themselves as soon as output waits.", 1
+)
+def _enforce_reply_list(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.engine.set("unauthenticated_output_limit", 0 if parse_switch(args[0]) else UNAUTHENTICATED_OUTPUT_LIMIT)
     return OK
 
 
@@ -227,6 +246,53 @@ def _parse_size(value: bytes) -> int:
     return number
 
 
+@subcommand(
+    "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    "Save the data set and load it again. MERGE: keys that are in the file replace those there are; NOFLUSH: without "
+    "emptying the data set before; NOSAVE: without saving.",
+    0,
+    sys.maxsize,
+)
+def _reload(server: Server, connection: Connection, args: list[bytes]) -> object:
+    words = {word.lower() for word in args}
+    if words - {b"merge", b"noflush", b"nosave"}:
+        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    config, engine = server.config, server.engine
+    path = server.snapshots.path
+    if b"nosave" not in words:
+        try:
+            server.snapshots.save()
+        except SnapshotError as error:
+            raise CommandError(f"ERR {error}") from error
+    if b"noflush" not in words:
+        engine.flush(-1, False)
+        engine.function_libraries.clear()
+    try:
+        read_file(engine, path, replace=b"merge" in words, checksum=config["rdbchecksum"])
+    except (RdbFileError, OSError, MemoryError) as error:
+        server.log.warning(f"Error loading the RDB file: {error}")
+        raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from error
+    engine.dirty = 0
+    server.log.warning("DB reloaded by DEBUG RELOAD")
+    return OK
+
+
+@subcommand("LOADAOF", "Write what is to be written to the append-only file, and load the data set from it.")
+def _load_append_only(server: Server, connection: Connection, args: list[bytes]) -> object:
+    try:
+        server.append_only.reload()
+    except LoadError as error:
+        server.log.warning(str(error))
+        raise CommandError("ERR Error trying to load the AOF files, check server logs.") from error
+    return OK
+
+
+@subcommand("AOF-FLUSH-SLEEP <microseconds>", "Wait before each write to the append-only file, for tests.", 1, 1)
+def _sleep_before_flush(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.append_only.log.flush_sleep_us = parse_integer_argument(args[0])
+    return OK
+
+
 @subcommand("DIGEST", "Tell the digest of the whole data set.")
 def _digest(server: Server, connection: Connection, args: list[bytes]) -> object:
     from redislite.digest import dataset_digest  # hashlib: milliseconds that a start need not pay
@@ -278,6 +344,12 @@ def serialized_length(value: bytes) -> int:
                 return size
     head = 1 if len(value) < 1 << 6 else 2 if len(value) < 1 << 14 else 5 if len(value) < 1 << 32 else 9
     return head + len(value)
+
+
+@subcommand("STRUCTSIZE", "Tell how many bytes structures take that there are many of; bits are those of an address.")
+def _structure_sizes(server: Server, connection: Connection, args: list[bytes]) -> object:
+    sizes = {"bits": 8 * struct.calcsize("P"), **server.engine.structure_sizes}
+    return SimpleString(" ".join(f"{name}:{size}" for name, size in sizes.items()))
 
 
 @subcommand("SDSLEN <key>", "Tell how long a key and its string are, and what they take. Both stand in one block.", 1)

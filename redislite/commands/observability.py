@@ -31,6 +31,7 @@ COMMANDS = [
 ]
 
 SLOWLOG_DEFAULT_COUNT = 10
+MEMORY_SAMPLES = 5  # elements whose size stands for that of all, unless MEMORY USAGE says otherwise
 
 
 @command(
@@ -367,12 +368,14 @@ def latency_help(server: Server, connection: Connection, args: list[bytes]) -> o
 )
 def memory_usage(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MEMORY USAGE key [SAMPLES count]: bytes; null where there is no such key."""
+    samples = MEMORY_SAMPLES
     for position in range(3, len(args), 2):
         if args[position].lower() != b"samples" or position + 1 == len(args):
             raise CommandError(SYNTAX_ERROR)
-        if parse_integer_argument(args[position + 1]) < 0:
+        samples = parse_integer_argument(args[position + 1])
+        if samples < 0:
             raise CommandError(SYNTAX_ERROR)
-    facts = server.engine.inspect(connection.database, args[2])
+    facts = server.engine.inspect(connection.database, args[2], samples)
     return None if facts is None else facts["memory"]
 
 
@@ -395,7 +398,7 @@ def memory_stats(server: Server, connection: Connection, args: list[bytes]) -> o
         "total.allocated": figures.used,
         "startup.allocated": figures.startup,
         "replication.backlog": 0,
-        "clients.slaves": 0,
+        "clients.slaves": figures.replicas,
         "clients.normal": figures.clients,
         "cluster.links": 0,
         "aof.buffer": 0,
@@ -516,10 +519,10 @@ def memory_malloc_stats(server: Server, connection: Connection, args: list[bytes
     rows = (
         ("in use", memory["used"]),
         ("in use at most", memory["peak"]),
-        ("pages of small blocks", memory["mapped"]),
+        ("pages of small blocks, kept blocks", memory["mapped"]),
         ("large blocks", memory["large"]),
     )
-    return Verbatim("txt", "Heap of the data set, bytes\n" + "".join(f"{name:<24}{size:>16}\n" for name, size in rows))
+    return Verbatim("txt", "Heap of the data set, bytes\n" + "".join(f"{name:<36}{size:>16}\n" for name, size in rows))
 
 
 @command(

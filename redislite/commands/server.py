@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import NO_REPLY, SYNTAX_ERROR, CommandError, Verbatim
+from redislite._core.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim
 from redislite._core.row import command
 from redislite.config_directives import parse_integer
 from redislite.info import info_text
+from redislite.shutdown import Wish
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
@@ -82,7 +83,12 @@ def shutdown(server: Server, connection: Connection, args: list[bytes]) -> objec
     if b"failover" in words:
         raise CommandError("ERR SHUTDOWN FAILOVER is only supported in cluster mode.")
     save = True if b"save" in words else False if b"nosave" in words else None
-    server.shutdown(save=save, now=b"now" in words, force=b"force" in words, abort=b"abort" in words)
+    if b"abort" in words:
+        server.ending.abort()
+        return OK
+    server.log.notice("User requested shutdown...")
+    if not server.ending.begin(Wish(save, now=b"now" in words, force=b"force" in words)):
+        raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
     return NO_REPLY
 
 

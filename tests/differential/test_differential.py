@@ -109,10 +109,16 @@ def compare(
         weights = [row.weight * (FOCUS if row.group in focus else 1) for row in rows]
         for _ in range(ROUND // PIPELINE):
             chosen = chance.choices(rows, weights, k=PIPELINE)
-            commands = [row.generate(chance) for row in chosen]
+            sent = [
+                (compared, words)
+                for row in chosen
+                for compared, words in ((None, list(row.before)), (row, row.generate(chance)))
+                if words
+            ]
+            commands = [words for _, words in sent]
             mine, other = (run_pipeline(connection, commands) for connection in pair)
-            for row, command, left, right in zip(chosen, commands, mine, other, strict=False):
-                if not same_reply(row.rule, command, left, right, newer):
+            for (compared, command), left, right in zip(sent, mine, other, strict=False):
+                if compared is not None and not same_reply(compared.rule, command, left, right, newer):
                     differences.append(
                         f"RESP{protocol} {show(command)}\n    ours   {left[:300]!r}\n    theirs {right[:300]!r}"
                     )

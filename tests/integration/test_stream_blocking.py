@@ -96,6 +96,23 @@ def test_group_read_ends_with_its_group(
     assert waiter.read() == reply
 
 
+def test_keys_waited_for_are_counted(server: ServerProcess, client: Connection) -> None:
+    def counted() -> tuple[str, str]:
+        fields = dict(line.split(":", 1) for line in client("INFO", "clients").decode().split("\r\n") if ":" in line)
+        return fields["total_blocking_keys"], fields["total_blocking_keys_on_nokey"]
+
+    client("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    assert counted() == ("0", "0")
+    readers = [blocked(server, "XREAD", "BLOCK", 0, "STREAMS", "s", "t", "$", "$") for _ in range(2)]
+    assert counted() == ("2", "0")
+    readers.append(blocked(server, "XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">"))
+    assert counted() == ("2", "1")
+    client("XADD", "s", "1-1", "f", "v")
+    for reader in readers:
+        reader.read()
+    assert counted() == ("0", "0")
+
+
 def test_first_come_first_served(server: ServerProcess, client: Connection) -> None:
     client("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
     waiters = [

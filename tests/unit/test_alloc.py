@@ -194,6 +194,66 @@ def test_memory_out_answers_null_and_counts_nothing(size: int) -> None:
     heap.free(block, 2000)
 
 
+def test_huge_blocks_keep_their_bytes_while_they_are_resized() -> None:
+    heap = HeapProbe()
+    sizes = [heap.huge_min - 1, heap.huge_min, heap.huge_min + 1, 2 * heap.huge_min + 100, heap.huge_min, 5000]
+    block, size = heap.alloc(sizes[0]), sizes[0]
+    heap.write(block, b"start")
+    heap.write(block + 4995, b"marks")
+    for wanted in sizes[1:]:
+        block, size = heap.realloc(block, size, wanted), wanted
+        assert heap.read(block, 5) == b"start"
+        assert heap.read(block + 4995, 5) == b"marks"
+        heap.write(block + size - 5, b"marks")
+        heap.write(block + 4995, b"marks")
+        assert heap.used == heap.footprint(size)
+    heap.free(block, size)
+    assert heap.used == heap.large == 0
+
+
+def test_a_zeroed_huge_block_is_never_one_that_was_kept() -> None:
+    heap = HeapProbe()
+    block = heap.alloc(heap.huge_min)
+    heap.write(block, b"used")
+    heap.free(block, heap.huge_min)
+    block = heap.zalloc(heap.huge_min)
+    assert heap.read(block, 4) == bytes(4)
+    heap.free(block, heap.huge_min)
+
+
+@unchecked
+def test_a_huge_block_is_kept_for_the_next_one_of_about_its_size() -> None:
+    heap = HeapProbe()
+    size = 2 * heap.huge_min
+    block = heap.alloc(size)
+    heap.free(block, size)
+    assert (heap.used, heap.large, heap.mapped) == (0, 0, size)
+    again = heap.alloc(size - 1_000_000)
+    assert (again, heap.mapped) == (block, 0)
+    heap.write(again + size - 1_000_001, b"x")
+    heap.free(again, size - 1_000_000)
+    other = heap.alloc(3 * heap.huge_min)
+    assert heap.mapped > 0, "too small for the next one: still kept"
+    heap.free(other, 3 * heap.huge_min)
+    assert heap.mapped == 3 * heap.huge_min, "the larger one of two stays"
+    smaller = heap.alloc(heap.huge_min)
+    assert heap.mapped == 3 * heap.huge_min, "more than half would be lost"
+    heap.free(smaller, heap.huge_min)
+    heap.trim()
+    assert heap.mapped == 0
+
+
+@unchecked
+def test_a_kept_block_goes_back_after_a_while() -> None:
+    heap = HeapProbe()
+    heap.free(heap.alloc(heap.huge_min), heap.huge_min)
+    for now in (1_000, 1_100, 2_999):
+        heap.tick(now)
+        assert heap.mapped == heap.huge_min
+    heap.tick(3_000)
+    assert heap.mapped == 0
+
+
 def test_large_zeroed_lines_cost_nothing_until_touched() -> None:
     heap = HeapProbe()
     if heap.checked():

@@ -15,7 +15,7 @@ if not (BENCHMARKS / "compare.py").exists():
     pytest.skip("the benchmarks are not part of this tree", allow_module_level=True)
 sys.path.insert(0, str(BENCHMARKS))
 
-from comparison import grow, load, memory, report, servers, speed, wire  # noqa: E402
+from comparison import grow, load, memory, operations, report, servers, speed, wire  # noqa: E402
 
 PROCESSOR = report.Metric("processor_us", "Processor time per request", "µs", 3, checked=True, charted=True)
 THROUGHPUT = report.Metric("throughput", "Throughput", "requests/s", 0)
@@ -190,7 +190,7 @@ class TestLoad:
         assert speed.round_requests(1, test, 16, 50) == 800
         assert speed.round_requests(801, test, 16, 50) == 1600
         assert speed.round_requests(1e12, load.TESTS["lpop"], 100, 50) == 1_000_000
-        assert speed.round_requests(1, load.TESTS["multi"], 1, 50) == 200
+        assert speed.round_requests(1, load.TESTS["multi"], 1, 50) == 600
 
     def test_requests_follow_from_the_cheapest_server(self) -> None:
         def run(processor: float, throughput: float) -> speed.Run:
@@ -236,6 +236,24 @@ class TestGrow:
 
     def test_a_late_answer_stands_for_the_pings_not_sent(self) -> None:
         assert grow.with_missed([0.5, 3.5, 0.25], 1.0) == [0.25, 0.5, 0.5, 1.5, 2.5, 3.5]
+
+
+class TestOperations:
+    def test_picking(self) -> None:
+        assert operations.pick_groups("all") == list(operations.GROUPS.values())
+        assert [group.name for group in operations.pick_groups("geo,sets")] == ["geo", "sets"]
+        with pytest.raises(ValueError, match="no group named 'nonsense'"):
+            operations.pick_groups("nonsense")
+
+    def test_names_are_told_apart(self) -> None:
+        sizes = operations.Sizes(1000, 1 << 20)
+        names = [one.name for group in operations.GROUPS.values() for one in group.operations(sizes)]
+        assert len(set(names)) == len(names)
+
+    def test_repetitions_follow_from_the_quickest_server(self) -> None:
+        assert operations.repetitions_needed([0.001, 0.01], 0.05) == 50
+        assert operations.repetitions_needed([2.0, 3.0], 0.05) == 1
+        assert operations.repetitions_needed([0.0], 0.05) == 20_000
 
 
 class TestServers:
@@ -340,6 +358,20 @@ class TestShortRun:
             "used_bytes", report.Row(memory.SHAPES["string"].name), "real"
         )
         assert each is not None and 30 < each < 300
+
+    def test_operations(self, servers_of_the_run: list[str], tmp_path: Path) -> None:
+        output = tmp_path / "run.json"
+        bounds = ["--elements", "1000", "--megabytes", "1", "--rounds", "1", "--least-processor", "0.001"]
+        groups = ["--groups", "zsets,bitmaps"]
+        done = run_compare("operations", *servers_of_the_run, *bounds, *groups, "--json", str(output))
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = report.from_json(output.read_text())
+        assert result.notes == []
+        chosen = [*operations.GROUPS["zsets"].operations(operations.Sizes(1000, 1 << 20))]
+        chosen += operations.GROUPS["bitmaps"].operations(operations.Sizes(1000, 1 << 20))
+        for operation in chosen:
+            each = result.median("processor_ms", report.Row(operation.name), "real")
+            assert each is not None and 0 < each < 1000
 
     def test_a_server_that_does_not_start(self) -> None:
         done = run_compare("startup", "--ours", "redis-server --no-such-directive 1", "--no-discovery")

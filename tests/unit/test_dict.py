@@ -619,6 +619,33 @@ def test_sample_reaches_every_key(kind: str) -> None:
     assert met == set(probe.iterate())
 
 
+@pytest.mark.parametrize("kind", ["none", "grow", "shrink"])
+def test_sample_is_even(kind: str) -> None:
+    """Every key is as often in a sample as any other, wherever it stands in its chain. Amid a migration, the one behind
+    a long gap is in it as often as it is the first, at the least."""
+    probe = migrating_probe(kind)
+    draws = 40 * len(probe)
+    counts: Counter[bytes] = Counter()
+    for _ in range(draws):
+        counts.update(probe.sample(5))
+    expected = sum(counts.values()) / len(probe)
+    assert len(counts) == len(probe)
+    # Neighbours come together, which makes the statistic vary more than that of single draws.
+    statistic = sum((counts[key] - expected) ** 2 / expected for key in probe.iterate())
+    assert statistic < 5 * (len(probe) + 6 * (2 * len(probe)) ** 0.5)
+    assert min(counts.values()) > expected / (3 if kind == "none" else 8)
+    assert max(counts.values()) < expected * 2
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 40])
+def test_sample_of_all_is_all(count: int) -> None:
+    probe = DictProbe()
+    keys = keys_of(range(count))
+    for key in keys:
+        probe.add(key)
+    assert sorted(probe.sample(count + 5)) == sorted(keys)
+
+
 def test_large_tables_are_migrated_and_given_back_in_pieces() -> None:
     probe = DictProbe()
     count = 120_000

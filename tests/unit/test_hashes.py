@@ -162,9 +162,11 @@ class HashMachine(RuleBasedStateMachine):
     def entry_moves(self, how: str) -> None:
         execute = self.engine.execute
         if how == "copy":
-            assert execute("COPY", "h", "other") == 1
+            self.model = {field: entry for field, entry in self.model.items() if not self.over(field)}
+            assert execute("COPY", "h", "other") == bool(self.model)
             execute("DEL", "h")
-            execute("RENAME", "other", "h")
+            if self.model:
+                execute("RENAME", "other", "h")
         elif how == "rename":
             execute("HSET", "other", "field", "value")
             execute("RENAME", "h", "other")
@@ -544,6 +546,18 @@ def test_active_expiry_of_one_large_hash_is_bounded_by_its_budget(engine: Engine
         turns += 1
         assert turns < 10000
     assert engine.statistics["expired_fields"] == count
+
+
+def test_a_copy_has_no_fields_that_have_expired(engine: Engine) -> None:
+    engine.execute("HSETEX", "h", "PX", 1000, "FIELDS", 2, "a", 1, "b", 2)
+    engine.execute("HSET", "h", "c", 3)
+    pass_time(engine, 2000)
+    assert engine.execute("HLEN", "h") == 3
+    assert engine.execute("COPY", "h", "copy") == 1
+    assert engine.execute("HLEN", "copy") == 1
+    engine.execute("HDEL", "h", "c")
+    assert engine.execute("COPY", "h", "other") == 0
+    assert engine.execute("EXISTS", "other") == 0
 
 
 def test_deadlines_follow_the_key(engine: Engine) -> None:

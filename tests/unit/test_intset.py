@@ -58,6 +58,17 @@ def test_against_a_set(steps: list[tuple[str, int]]) -> None:
     check(ints, model)
 
 
+@given(st.sets(integers, max_size=60), st.lists(integers, max_size=60), st.booleans())
+def test_searching_from_where_the_last_search_ended(model: set[int], wanted: list[int], in_order: bool) -> None:
+    ints = IntsetProbe()
+    for value in model:
+        ints.add(value)
+    near = 0
+    for value in sorted([*wanted, *model]) if in_order else [*wanted, *model]:
+        found, near = ints.find_near(value, near)
+        assert found == (value in model)
+
+
 def test_bytes_are_those_of_the_format() -> None:
     ints = IntsetProbe()
     for value in (5, -7, 300):

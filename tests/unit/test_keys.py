@@ -58,12 +58,11 @@ def hits_and_misses(engine: Engine, *args: Argument) -> tuple[int, int]:
 
 def let_expire(engine: Engine, *names: Argument) -> None:
     """Gives keys a deadline and turns the clock until it has passed; nothing looks at them meanwhile."""
+    deadline = engine.renew_clock() + 1000
     for name in names:
-        assert engine.execute("PEXPIRE", name, 1) == 1
-    deadline = max(engine.execute("PEXPIRETIME", name) for name in names)
-    begun = time.monotonic()
-    while engine.renew_clock() <= deadline:
-        assert time.monotonic() - begun < 10
+        assert engine.execute("PEXPIREAT", name, deadline) == 1
+    engine.clock_offset_ms += 1001
+    assert engine.renew_clock() > deadline
 
 
 def scan(engine: Engine, *options: Argument) -> list[bytes]:
@@ -191,18 +190,21 @@ def test_expire(engine: Engine, command: str) -> None:
 
 @pytest.mark.parametrize("command", EXPIRES)
 def test_a_deadline_that_is_not_ahead_deletes(engine: Engine, command: str) -> None:
+    deleted = 0
     for ms in (0, -1, -100_000):
         engine.execute("SET", "k", "v", "EX", 50)
         with changes(engine, 1):
             assert expire(engine, command, ms) == 1
         assert engine.database_size(0) == 0
         assert engine.database_statistics(0)["expires"] == 0
+        deleted += 1
     if EXPIRES[command][1]:
         for moment in (0, -1, -(10**12)):
             engine.execute("SET", "k", "v")
             assert engine.execute(command, "k", moment) == 1
             assert engine.database_size(0) == 0
-    assert engine.statistics["expired_keys"] == 0
+            deleted += 1
+    assert engine.statistics["expired_keys"] == deleted
 
 
 @pytest.mark.parametrize("command", EXPIRES)
@@ -354,7 +356,7 @@ def test_rename(engine: Engine, value: bytes, target: bytes | None) -> None:
         if target is not None:
             engine.execute("SET", "longer name", target, *(() if target_deadline is None else ("EX", target_deadline)))
         encoding = engine.execute("OBJECT", "ENCODING", "a")
-        with changes(engine, 2):
+        with changes(engine, 1):
             assert engine.execute("RENAME", "a", "longer name") == "OK"
         assert engine.execute("KEYS", "*") == [b"longer name"]
         assert engine.execute("GET", "longer name") == value
@@ -439,7 +441,7 @@ def test_copy_errors(engine: Engine) -> None:
 def test_move(engine: Engine, value: bytes) -> None:
     for options in ((), ("EX", 100)):
         engine.execute("SET", "a", value, *options)
-        with changes(engine, 2):
+        with changes(engine, 1):
             assert engine.execute("MOVE", "a", 9) == 1
         assert engine.execute("EXISTS", "a") == 0
         assert engine.database_statistics(0)["expires"] == 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redislite._core.probe_numbers import double_text, read_double
+from redislite._core.probe_numbers import LONG_DOUBLE_BITS, double_text, long_double_text, read_double
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -74,3 +75,41 @@ def test_reading_agrees_with_python(text: str) -> None:
     if expected == 0 and any(c in "123456789" for c in text.split("e")[0]):
         expected = None
     assert read_double(text.encode()) == expected
+
+
+def fixed_text(value: Fraction) -> str:
+    """Seventeen digits behind the point, to the nearest even, without zeros at the end."""
+    digits = f"{round(abs(value) * 10**17):018}"
+    text = f"{digits[:-17]}.{digits[-17:]}".rstrip("0").rstrip(".")
+    return "-" + text if value < 0 and text != "0" else text
+
+
+def nearest(value: Fraction) -> Fraction:
+    """The long double closest to a number."""
+    if value == 0:
+        return value
+    exponent = abs(value.numerator).bit_length() - value.denominator.bit_length()
+    if abs(value) < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = Fraction(2) ** (exponent - LONG_DOUBLE_BITS + 1)
+    return round(value / unit) * unit
+
+
+numbers = st.builds(
+    lambda digits, places: f"{'-' if digits < 0 else ''}{abs(digits)}e-{places}",
+    st.integers(-(10**22), 10**22),
+    st.integers(0, 30),
+)
+halves = st.builds(lambda n, places: repr(n / 2**places), st.integers(-(2**53), 2**53), st.integers(0, 80))
+
+
+@given(st.one_of(numbers, halves, st.floats(-1e19, 1e19).map(repr)))
+@example("0.000000000000000005")
+@example("-0.0")
+@example("0.999999999999999999")
+@example("4611686018427387903.5")
+@example("0.00000000000000000762939453125")
+def test_long_doubles_are_written_to_seventeen_places(text: str) -> None:
+    written = long_double_text(text.encode())
+    assert written is not None
+    assert written.decode() == fixed_text(nearest(Fraction(text)))

@@ -23,6 +23,7 @@ from redislite.latency import LatencyMonitor, age_label
 from redislite.log import NOTHING, Log
 from redislite.redaction import REDACTED, redact
 from redislite.server import Server
+from redislite.shutdown import Wish
 
 FAR = 4102444800000  # a deadline that no test lives to see, Unix time in milliseconds
 
@@ -252,7 +253,7 @@ def test_counters_that_were_reset_are_no_negative_rate(server: Server) -> None:
 
 def test_resetstat_keeps_itself(server: Server) -> None:
     server.engine.execute("get", "a")
-    server.metrics.denied_authentications = 3
+    server.metrics.denied["auth"] = 3
     server.engine.execute("config", "resetstat")
     found = fields(server.engine.execute("info", "all"))
     assert [name for name in found if name.startswith("cmdstat_")] == ["cmdstat_config|resetstat"]
@@ -656,6 +657,14 @@ def test_debug_object(server: Server, value: str, length: int) -> None:
         server.engine.execute("debug", "object", "nothing")
 
 
+def test_debug_of_structures(server: Server) -> None:
+    sizes = dict(part.split(":") for part in str(server.engine.execute("DEBUG", "STRUCTSIZE")).split())
+    assert sizes["bits"] in ("32", "64")
+    assert int(sizes["bucket"]) == 64
+    assert int(sizes["quicklist_node"]) == 40
+    assert all(int(size) > 0 for size in sizes.values())
+
+
 def test_debug_of_tables(server: Server) -> None:
     execute = server.engine.execute
     assert "No stats available for empty dictionaries" in execute("debug", "htstats", "0").decode()
@@ -771,11 +780,10 @@ def test_debug_crashes_for_certain(word: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], (None, False, False, False)),
-        (["NOSAVE"], (False, False, False, False)),
-        (["save", "now", "force"], (True, True, True, False)),
-        (["safe"], (None, False, False, False)),
-        (["abort"], (None, False, False, True)),
+        ([], (None, False, False)),
+        (["NOSAVE"], (False, False, False)),
+        (["save", "now", "force"], (True, True, True)),
+        (["safe"], (None, False, False)),
     ],
 )
 def test_shutdown_understands(
@@ -783,10 +791,11 @@ def test_shutdown_understands(
 ) -> None:
     calls: list[tuple[bool | None, ...]] = []
 
-    def record(save: bool | None, now: bool, force: bool, abort: bool) -> None:
-        calls.append((save, now, force, abort))
+    def record(wish: Wish) -> bool:
+        calls.append((wish.save, wish.now, wish.force))
+        return True
 
-    monkeypatch.setattr(server, "shutdown", record)
+    monkeypatch.setattr(server.ending, "begin", record)
     client = Client(server)
     assert client.ask("shutdown", *words) == b""
     assert calls == [expected]
