@@ -396,13 +396,14 @@ class Server:
 
     def discard(self) -> None:
         """The same, without a word to anybody."""
-        for client in self.engine.all_connections():
-            self.engine.close(client)
+        # Whoever sees its connection end finds that nobody listens any more, and no socket or pid file.
         if self.config["unixsocket"] and self.listeners.unix:
             self.log.notice("Removing the unix socket file.")
         self.listeners.close()
         if self._pid_file:
             remove_pid_file(self._pid_file, self.log)
+        for client in self.engine.all_connections():
+            self.engine.close(client)
         if self._wakeup is not None:
             signal.set_wakeup_fd(-1)
             for end in self._wakeup:

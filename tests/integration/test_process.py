@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -70,8 +71,19 @@ def test_shutdown_command(start_server: ServerPool, options: tuple[str, ...]) ->
     client = server.connect()
     client.send(request("SHUTDOWN", *options))
     assert client.read_until_closed() == b""
-    assert server.wait_exit() == 0
+    # Who saw its connection end finds nobody who listens.
     assert not Path(server.unix_path).exists()
+    assert server.wait_exit() == 0
+
+
+def test_nobody_listens_when_connections_end(start_server: ServerPool) -> None:
+    server = start_server()
+    clients = [server.connect() for _ in range(100)]
+    clients[0].send(request("SHUTDOWN", "NOSAVE"))
+    assert clients[0].read_until_closed() == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port)).close()
+    assert server.wait_exit() == 0
 
 
 def test_shutdown_errors(server: ServerProcess, client: Connection) -> None:
