@@ -35,6 +35,7 @@ from redislite._core.stream cimport (
     STREAM_ID_TEXT, Consumer, Group, Pending, Stream, StreamId, StreamIterator, consumer_name, group_name, id_decode,
     id_format, id_is_zero, stream_iterate, stream_iterator_next, stream_iterator_pair, stream_iterator_stop,
 )
+from redislite._core.wire cimport HEADER_MAX, put_header
 
 import os
 
@@ -55,18 +56,13 @@ cdef struct Writer:
     size_t key_length
 
 
-cdef void put_head(RdbOutput* output, char kind, int64_t number) noexcept nogil:
-    cdef char text[INTEGER_TEXT_MAX + 3]
-    cdef int length
-    text[0] = kind
-    length = 1 + format_int64(text + 1, number)
-    text[length] = c"\r"
-    text[length + 1] = c"\n"
-    output_bytes(output, text, length + 2)
+cdef void output_header(RdbOutput* output, char kind, int64_t number) noexcept nogil:
+    cdef char text[HEADER_MAX]
+    output_bytes(output, text, put_header(text, kind, number) - text)
 
 
 cdef void put(Writer* writer, const char* data, size_t length) noexcept nogil:
-    put_head(writer.output, c"$", <int64_t> length)
+    output_header(writer.output, c"$", <int64_t> length)
     output_bytes(writer.output, data, length)
     output_bytes(writer.output, b"\r\n", 2)
 
@@ -94,7 +90,7 @@ cdef inline void put_value(Writer* writer, const ListpackValue* value) noexcept 
 
 cdef void begin(Writer* writer, const char* name, int64_t words) noexcept nogil:
     """A command on the key, words of which follow behind it."""
-    put_head(writer.output, c"*", words + 2)
+    output_header(writer.output, c"*", words + 2)
     put_text(writer, name)
     put(writer, writer.key, writer.key_length)
 
@@ -212,7 +208,7 @@ cdef void write_pending(Writer* writer, const char* group, size_t group_length, 
     cdef size_t length
     cdef char* name = consumer_name(consumer, &length)
     cdef bint more
-    put_head(writer.output, c"*", 5)
+    output_header(writer.output, c"*", 5)
     put_text(writer, "XGROUP")
     put_text(writer, "CREATECONSUMER")
     put(writer, writer.key, writer.key_length)
@@ -252,7 +248,7 @@ cdef void write_groups(Writer* writer, Stream* stream) noexcept nogil:
     while more:
         group = <Group*> groups.value
         name = group_name(group, &length)
-        put_head(writer.output, c"*", 7)
+        output_header(writer.output, c"*", 7)
         put_text(writer, "XGROUP")
         put_text(writer, "CREATE")
         put(writer, writer.key, writer.key_length)
@@ -353,7 +349,7 @@ cdef void rewrite_databases(Core* core, RdbOutput* output, int64_t key_delay_us,
     for i in range(core.databases_count):
         if dict_size(&core.databases[i].keys) == 0:
             continue
-        put_head(output, c"*", 2)
+        output_header(output, c"*", 2)
         put_text(&writer, "SELECT")
         put_integer(&writer, core.databases[i].id)
         dict_iterate_begin(&position, &core.databases[i].keys)

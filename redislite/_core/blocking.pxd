@@ -5,7 +5,7 @@ When one of the keys changes, the key is marked ready; once the command that cha
 are executed again, first come first served, while the key has the wanted type. So a handler is written once, for both
 cases, and any kind of write wakes.
 
-    Database.waiting: Dict of WaitList by key ─▶ Waiter ⇄ Waiter ⇄ ...     one Waiter per client and key
+    Database.waiting: records of WaitList by key ─▶ Waiter ⇄ Waiter ⇄ ...     one Waiter per client and key
     Core.ready: list of WaitLists whose key changed
 
 A client that is served no more, timed out, killed or unblocked, is taken out with unblock.
@@ -29,10 +29,8 @@ cdef const uint64_t* blocked_words(const Client* client) noexcept nogil
 # Ends the waiting: the client is in no list any more. Its request is still there.
 cdef void unblock(Core* core, Client* client) noexcept nogil
 # Releases a list that nobody waits in, unless it is queued as ready: then whoever takes it from there does.
-cdef void discard_if_empty(Core* core, WaitList* waiting) noexcept nogil
+cdef void discard_if_empty(WaitList* waiting) noexcept nogil
 # The key has changed: whoever waits for it is to be looked at.
 cdef void mark_ready(Core* core, Database* database, const char* key, size_t length) noexcept nogil
 # The whole database has changed (SWAPDB).
 cdef void mark_all_ready(Core* core, Database* database) noexcept nogil
-# Releases what a database's waiting lists take.
-cdef void release_waiting(Core* core, Database* database) noexcept nogil

@@ -1,54 +1,30 @@
 """Clients that wait for keys; the contract is in blocking.pxd."""
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
-from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
+from redislite._core.alloc cimport heap_free, heap_zalloc
 from redislite._core.dict cimport (
-    DictIterator, dict_find, dict_hash, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
-    dict_release, dict_remove, dict_size,
+    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
 )
-from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.records cimport record_add, record_find, record_remove
 from redislite._core.state cimport (
     CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_INTERNAL, INTEREST_BLOCKED, Blocked, Client, Core, Database, WaitList, Waiter,
 )
 
 
-cdef inline char* list_key(WaitList* waiting, size_t* length) noexcept nogil:
-    return prefixed_read(<char*> waiting + sizeof(WaitList), length)
-
-
-cdef WaitList* wait_list(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+cdef WaitList* wait_list(Database* database, const char* key, size_t length) noexcept nogil:
     """The key's list, made where there is none; NULL where memory is out."""
     cdef uint64_t hash = dict_hash(&database.waiting, key, length)
-    cdef WaitList** slot = <WaitList**> dict_find(&database.waiting, key, length, hash)
-    cdef WaitList* waiting
-    if slot != NULL:
-        return slot[0]
-    waiting = <WaitList*> heap_zalloc(core.heap, sizeof(WaitList) + prefixed_size(length))
+    cdef WaitList* waiting = <WaitList*> record_find(&database.waiting, key, length, hash)
     if waiting == NULL:
-        return NULL
-    waiting.database = database
-    prefixed_write(<char*> waiting + sizeof(WaitList), key, length)
-    if dict_insert(&database.waiting, waiting, hash) != 0:
-        heap_free(core.heap, waiting, sizeof(WaitList) + prefixed_size(length))
-        return NULL
+        waiting = <WaitList*> record_add(&database.waiting, key, length, hash)
+        if waiting != NULL:
+            waiting.database = database
     return waiting
 
 
-cdef void free_list(Core* core, WaitList* waiting) noexcept nogil:
-    cdef size_t length
-    list_key(waiting, &length)
-    heap_free(core.heap, waiting, sizeof(WaitList) + prefixed_size(length))
-
-
-cdef void discard_if_empty(Core* core, WaitList* waiting) noexcept nogil:
-    """Releases a list that nobody is in, unless it is queued as ready: then whoever takes it from there does."""
-    cdef size_t length
-    cdef char* key
-    if waiting.first != NULL or waiting.is_ready:
-        return
-    key = list_key(waiting, &length)
-    dict_remove(&waiting.database.waiting, key, length, dict_hash(&waiting.database.waiting, key, length))
-    free_list(core, waiting)
+cdef void discard_if_empty(WaitList* waiting) noexcept nogil:
+    if waiting.first == NULL and not waiting.is_ready:
+        record_remove(&waiting.database.waiting, waiting)
 
 
 cdef void leave(Waiter* waiter) noexcept nogil:
@@ -102,8 +78,7 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
     blocked.keys_count = count
     client.blocked = blocked
     for i in range(count):
-        waiting = wait_list(core, client.database, client.argv[first + i * step].data,
-                            client.argv[first + i * step].length)
+        waiting = wait_list(client.database, client.argv[first + i * step].data, client.argv[first + i * step].length)
         if waiting == NULL:
             unblock(core, client)
             return 0
@@ -140,7 +115,7 @@ cdef void unblock(Core* core, Client* client) noexcept nogil:
         waiter = &waiters_of(blocked)[i]
         if waiter.waiting != NULL:
             leave(waiter)
-            discard_if_empty(core, waiter.waiting)
+            discard_if_empty(waiter.waiting)
     if blocked.is_counted:
         core.blocked_clients -= 1
         if core.blocked_clients == 0:
@@ -161,12 +136,12 @@ cdef void queue_ready(Core* core, WaitList* waiting) noexcept nogil:
 
 
 cdef void mark_ready(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
-    cdef WaitList** slot
+    cdef WaitList* waiting
     if dict_size(&database.waiting) == 0:
         return
-    slot = <WaitList**> dict_find(&database.waiting, key, length, dict_hash(&database.waiting, key, length))
-    if slot != NULL:
-        queue_ready(core, slot[0])
+    waiting = <WaitList*> record_find(&database.waiting, key, length, dict_hash(&database.waiting, key, length))
+    if waiting != NULL:
+        queue_ready(core, waiting)
 
 
 cdef void mark_all_ready(Core* core, Database* database) noexcept nogil:
@@ -178,15 +153,3 @@ cdef void mark_all_ready(Core* core, Database* database) noexcept nogil:
         queue_ready(core, waiting)
         waiting = <WaitList*> dict_iterate_next(&it)
     dict_iterate_end(&it)
-
-
-cdef void release_waiting(Core* core, Database* database) noexcept nogil:
-    cdef DictIterator it
-    cdef WaitList* waiting
-    dict_iterate_begin(&it, &database.waiting)
-    waiting = <WaitList*> dict_iterate_next(&it)
-    while waiting != NULL:
-        free_list(core, waiting)
-        waiting = <WaitList*> dict_iterate_next(&it)
-    dict_iterate_end(&it)
-    dict_release(&database.waiting)

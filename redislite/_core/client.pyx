@@ -552,7 +552,7 @@ cdef void wake_waiters(Core* core) noexcept nogil:
                 wake_client(core, client)
             waiter = following
         waiting.is_ready = 0
-        discard_if_empty(core, waiting)
+        discard_if_empty(waiting)
     core.waking = 0
 
 

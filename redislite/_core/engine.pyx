@@ -1035,9 +1035,9 @@ cdef class Engine:
         cdef WaitList* waiting
         cdef Waiter* waiter
         cdef int i
-        figures = dict.fromkeys(("watching_clients", "watched_keys", "keys", "keys_also_missing", "timed_clients"), 0)
+        figures = dict.fromkeys(("watched_keys", "keys", "keys_also_missing", "timed_clients"), 0)
+        figures["watching_clients"] = core.watching_clients
         while client != NULL:
-            figures["watching_clients"] += client.watches != NULL
             figures["timed_clients"] += client.blocked != NULL and client.blocked.deadline_ms != 0
             client = client.next
         for i in range(core.databases_count):

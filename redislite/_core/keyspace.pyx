@@ -3,7 +3,7 @@ from libc.math cimport fmod
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
-from redislite._core.blocking cimport mark_all_ready, mark_ready, release_waiting
+from redislite._core.blocking cimport mark_all_ready, mark_ready
 from redislite._core.dict cimport (
     Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
     dict_prefetch_entry, dict_release, dict_remove, dict_size,
@@ -19,12 +19,13 @@ from redislite._core.object cimport (
 )
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.propagate cimport propagate_deletion
+from redislite._core.records cimport records_release
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
 from redislite._core.state cimport (
     CLIENT_NO_TOUCH, COMMAND_READONLY, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, INTEREST_BLOCKED, INTEREST_TRACKED,
     INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW, Argument, Client, Core, Database, Discarded, WaitList, WatchList, random_next,
 )
-from redislite._core.watching cimport release_watched, watch_touch, watch_touch_all
+from redislite._core.watching cimport watch_touch, watch_touch_all
 
 cdef enum:
     LAZY_RELEASE_EFFORT = 64    # a value that is more work than this is released bit by bit
@@ -59,8 +60,8 @@ cdef void keyspace_release(Core* core) noexcept nogil:
     for i in range(core.databases_count):
         if core.databases[i] != NULL:
             flush_database(core, core.databases[i], 0)
-            release_waiting(core, core.databases[i])
-            release_watched(core, core.databases[i])
+            records_release(&core.databases[i].waiting)
+            records_release(&core.databases[i].watched)
             heap_free(core.heap, core.databases[i], sizeof(Database))
     while release_discarded(core, 1 << 20):
         pass

@@ -5,6 +5,7 @@ from redislite._core.listpack cimport ListpackValue, listpack_entry_bytes, listp
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.reply cimport reply_advance, reply_bulk, reply_room
 from redislite._core.state cimport Reply
+from redislite._core.wire cimport put_end
 
 cdef enum:
     SHORT_MAX = 63                  # bytes of a string whose length stands in its entry's first byte
@@ -16,20 +17,10 @@ cdef inline char* put_header(char* place, size_t length) noexcept nogil:
     place[0] = c'$'
     if length < 10:
         place[1] = <char> (c'0' + length)
-        place[2] = c'\r'
-        place[3] = c'\n'
-        return place + 4
+        return put_end(place + 2)
     place[1] = <char> (c'0' + length // 10)
     place[2] = <char> (c'0' + length % 10)
-    place[3] = c'\r'
-    place[4] = c'\n'
-    return place + 5
-
-
-cdef inline char* put_end(char* place) noexcept nogil:
-    place[0] = c'\r'
-    place[1] = c'\n'
-    return place + 2
+    return put_end(place + 3)
 
 
 cdef void reply_listpack(Reply* reply, const uint8_t* entry, const uint8_t* end, size_t count) noexcept nogil:

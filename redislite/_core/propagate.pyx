@@ -4,6 +4,7 @@ from libc.string cimport memcpy, memmove, strlen
 from redislite._core.alloc cimport heap_free, heap_realloc
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.state cimport CLIENT_BLOCKED, Argument, Client, Core, Database, Feed
+from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
 cdef enum:
     FEED_LEAST = 4096           # bytes of the first block
@@ -32,32 +33,18 @@ cdef char* feed_room(Core* core, size_t need) noexcept nogil:
     return feed.data + feed.length
 
 
-cdef inline char* put_head(char* room, char kind, int64_t number) noexcept nogil:
-    room[0] = kind
-    room += 1
-    room += format_int64(room, number)
-    room[0] = c"\r"
-    room[1] = c"\n"
-    return room + 2
-
-
 cdef void append(Core* core, const Argument* arguments, int count) noexcept nogil:
-    cdef size_t need = INTEGER_TEXT_MAX + 3
+    cdef size_t need = HEADER_MAX
     cdef char* room
     cdef int i
     for i in range(count):
-        need += arguments[i].length + INTEGER_TEXT_MAX + 5
+        need += arguments[i].length + BULK_MAX
     room = feed_room(core, need)
     if room == NULL:
         return
-    room = put_head(room, c"*", count)
+    room = put_header(room, c"*", count)
     for i in range(count):
-        room = put_head(room, c"$", <int64_t> arguments[i].length)
-        memcpy(room, arguments[i].data, arguments[i].length)
-        room += arguments[i].length
-        room[0] = c"\r"
-        room[1] = c"\n"
-        room += 2
+        room = put_bulk(room, arguments[i].data, arguments[i].length)
     core.feed.length = room - core.feed.data
 
 
@@ -66,21 +53,16 @@ cdef void propagate_begin(Core* core, const Database* database, int64_t words) n
     if database.id != core.feed.database:
         append_select(core, database.id)
     core.feed.unit_commands += 1
-    room = feed_room(core, INTEGER_TEXT_MAX + 3)
+    room = feed_room(core, HEADER_MAX)
     if room != NULL:
-        core.feed.length = put_head(room, c"*", words) - core.feed.data
+        core.feed.length = put_header(room, c"*", words) - core.feed.data
 
 
 cdef void propagate_bytes(Core* core, const char* data, size_t length) noexcept nogil:
-    cdef char* room = feed_room(core, length + INTEGER_TEXT_MAX + 5)
+    cdef char* room = feed_room(core, length + BULK_MAX)
     if room == NULL:
         return
-    room = put_head(room, c"$", <int64_t> length)
-    memcpy(room, data, length)
-    room += length
-    room[0] = c"\r"
-    room[1] = c"\n"
-    core.feed.length = room + 2 - core.feed.data
+    core.feed.length = put_bulk(room, data, length) - core.feed.data
 
 
 cdef void propagate_integer(Core* core, int64_t value) noexcept nogil:

@@ -1,6 +1,6 @@
 """Publish and subscribe: channels, patterns, sharded channels, and what is told of keys through them.
 
-    Core.pubsub ─▶ PubSub ─┬─ channels by kind: Dict of Channel by name ─▶ Channel ─▶ members: Client, Subscription | ...
+    Core.pubsub ─▶ PubSub ─┬─ channels by kind: records of Channel by name ─▶ Channel ─▶ members: Client, Subscription | ...
                            ├─ patterns, in order of their coming: Channel ⇄ Channel ⇄ ...
                            └─ subscriptions: Dict of Subscription by channel and client
     Client.subscriptions ─▶ by kind: Subscription ⇄ Subscription ⇄ ...
@@ -24,7 +24,7 @@ cdef struct Member:
     Subscription* subscription
 
 
-# A name that somebody has subscribed to; the prefixed name stands behind the struct.
+# A name that somebody has subscribed to: a record (records.pxd).
 cdef struct Channel:
     Member* members
     size_t count

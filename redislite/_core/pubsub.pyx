@@ -11,8 +11,8 @@ from redislite._core.dict cimport (
 from redislite._core.glob cimport glob_match
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.output cimport client_check_output, client_queue_write, push_place
-from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.propagate cimport argument_of, propagate
+from redislite._core.records cimport record_add, record_find, record_remove
 from redislite._core.reply cimport (
     Shared, reply_advance, reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer,
     reply_null, reply_push, reply_room_lean, reply_shared, shared_data, shared_new, shared_release,
@@ -21,6 +21,7 @@ from redislite._core.state cimport (
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_PUBSUB,
     GATE_REPLY_OFF, GATE_SUBSCRIBER, NOTIFY_KEYEVENT, NOTIFY_KEYSPACE, PROPAGATE_REPLICAS, Argument, Chunk, Client, Core, Database, Reply,
 )
+from redislite._core.wire cimport bulk_header_size, put_bulk, put_header
 
 from redislite._core.row import container, native
 
@@ -84,25 +85,18 @@ cdef void pubsub_release(Core* core) noexcept nogil:
 
 cdef Channel* find_channel(PubSub* pubsub, int kind, const char* name, size_t length) noexcept nogil:
     cdef Dict* channels = &pubsub.channels[kind]
-    cdef void** slot
     if dict_size(channels) == 0:
         return NULL
-    slot = dict_find(channels, name, length, dict_hash(channels, name, length))
-    return <Channel*> slot[0] if slot != NULL else NULL
+    return <Channel*> record_find(channels, name, length, dict_hash(channels, name, length))
 
 
-cdef Channel* add_channel(Core* core, PubSub* pubsub, int kind, const char* name, size_t length) noexcept nogil:
+cdef Channel* add_channel(PubSub* pubsub, int kind, const char* name, size_t length) noexcept nogil:
     """A channel without members; NULL where memory is out."""
     cdef Dict* channels = &pubsub.channels[kind]
-    cdef size_t size = sizeof(Channel) + prefixed_size(length)
-    cdef Channel* channel = <Channel*> heap_zalloc(core.heap, size)
+    cdef Channel* channel = <Channel*> record_add(channels, name, length, dict_hash(channels, name, length))
     if channel == NULL:
         return NULL
     channel.kind = kind
-    prefixed_write(<char*> channel + sizeof(Channel), name, length)
-    if dict_insert(channels, channel, dict_hash(channels, name, length)) != 0:
-        heap_free(core.heap, channel, size)
-        return NULL
     if kind == KIND_PATTERN:
         channel.previous = pubsub.last_pattern
         if pubsub.last_pattern != NULL:
@@ -115,10 +109,6 @@ cdef Channel* add_channel(Core* core, PubSub* pubsub, int kind, const char* name
 
 cdef void discard_channel(Core* core, PubSub* pubsub, Channel* channel) noexcept nogil:
     """Releases a channel that has no members."""
-    cdef Dict* channels = &pubsub.channels[channel.kind]
-    cdef size_t length
-    cdef char* name = channel_name(channel, &length)
-    dict_remove(channels, name, length, dict_hash(channels, name, length))
     if channel.kind == KIND_PATTERN:
         if channel.previous != NULL:
             channel.previous.next = channel.next
@@ -129,7 +119,7 @@ cdef void discard_channel(Core* core, PubSub* pubsub, Channel* channel) noexcept
         else:
             pubsub.last_pattern = channel.previous
     heap_free(core.heap, channel.members, channel.capacity * sizeof(Member))
-    heap_free(core.heap, channel, sizeof(Channel) + prefixed_size(length))
+    record_remove(&pubsub.channels[channel.kind], channel)
 
 
 cdef bint resize_members(Core* core, Channel* channel, size_t capacity) noexcept nogil:
@@ -218,7 +208,7 @@ cdef int subscribe(Core* core, Client* client, int kind, const char* name, size_
             return -1
     channel = find_channel(pubsub, kind, name, length)
     if channel == NULL:
-        channel = add_channel(core, pubsub, kind, name, length)
+        channel = add_channel(pubsub, kind, name, length)
         if channel == NULL:
             return -1
     elif find_subscription(pubsub, channel, client) != NULL:
@@ -295,34 +285,22 @@ cdef inline void add_part(Message* message, const char* data, size_t length) noe
     message.count += 1
 
 
-cdef char* put_head(char* place, char kind, int64_t number) noexcept nogil:
-    place[0] = kind
-    place += 1 + format_int64(place + 1, number)
-    memcpy(place, b"\r\n", 2)
-    return place + 2
-
-
 cdef void encode(const Message* message, char* place, char kind) noexcept nogil:
     """Writes the message, of message.length bytes, as an aggregate of this kind."""
     cdef int i
-    place = put_head(place, kind, message.count)
+    place = put_header(place, kind, message.count)
     for i in range(message.count):
-        place = put_head(place, c"$", <int64_t> message.parts[i].length)
-        memcpy(place, message.parts[i].data, message.parts[i].length)
-        place += message.parts[i].length
-        memcpy(place, b"\r\n", 2)
-        place += 2
+        place = put_bulk(place, message.parts[i].data, message.parts[i].length)
 
 
 cdef void prepare(Message* message) noexcept nogil:
     """Counts the bytes of the parts as encoded, and encodes them where they are few."""
-    cdef char text[INTEGER_TEXT_MAX]
     cdef int i
     message.shared[0] = NULL
     message.shared[1] = NULL
     message.length = 4                  # the head: one digit
     for i in range(message.count):
-        message.length += 5 + format_int64(text, <int64_t> message.parts[i].length) + message.parts[i].length
+        message.length += bulk_header_size(message.parts[i].length) + message.parts[i].length + 2
     if message.length <= BRIEF_MAX:
         encode(message, message.brief, c"*")
 

@@ -10,12 +10,12 @@ from redislite._core.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_d
 from redislite._core.state cimport (
     Chunk, Core, ERROR_KIND_LENGTH, ERROR_KINDS_MAX, ErrorKind, REPLY_CHUNK, Reply,
 )
+from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 from redislite._core.reply_types import CommandError, Push, Set, SimpleString, Verbatim
 
 cdef enum:
     POOLED_CHUNKS_MAX = 64
     LEAN_CHUNK = 512 - sizeof(Chunk)            # bytes of the smallest chunk
-    HEADER_MAX = 1 + INTEGER_TEXT_MAX + 2       # bytes of a type byte, a number, CR LF
     DEFERRED_CAPACITY = 32
 
 
@@ -288,17 +288,8 @@ cdef void reply_error(Reply* reply, const char* text) noexcept nogil:
 
 cdef inline void header(Reply* reply, char kind, int64_t value) noexcept nogil:
     cdef char* room = reply_room(reply, HEADER_MAX)
-    cdef int digits
-    if room == NULL:
-        return
-    room[0] = kind
-    if 0 <= value <= 9:
-        room[1] = <char> (c'0' + value)
-        digits = 1
-    else:
-        digits = format_int64(room + 1, value)
-    memcpy(room + 1 + digits, b"\r\n", 2)
-    reply_advance(reply, digits + 3)
+    if room != NULL:
+        reply_advance(reply, put_header(room, kind, value) - room)
 
 
 cdef void reply_integer(Reply* reply, int64_t value) noexcept nogil:
@@ -306,22 +297,9 @@ cdef void reply_integer(Reply* reply, int64_t value) noexcept nogil:
 
 
 cdef void reply_bulk(Reply* reply, const char* data, size_t length) noexcept nogil:
-    cdef char* room = reply_room(reply, length + HEADER_MAX + 2)
-    cdef int digits
-    if room == NULL:
-        return
-    room[0] = c'$'
-    if length < 10:
-        room[1] = <char> (c'0' + length)
-        digits = 1
-    else:
-        digits = format_int64(room + 1, <int64_t> length)
-    memcpy(room + 1 + digits, b"\r\n", 2)
-    room += digits + 3
-    if length:
-        memcpy(room, data, length)
-    memcpy(room + length, b"\r\n", 2)
-    reply_advance(reply, digits + length + 5)
+    cdef char* room = reply_room(reply, length + BULK_MAX)
+    if room != NULL:
+        reply_advance(reply, put_bulk(room, data, length) - room)
 
 
 cdef void reply_bulk_integer(Reply* reply, int64_t value) noexcept nogil:
@@ -410,18 +388,13 @@ cdef Chunk* reply_deferred_begin(Reply* reply) noexcept nogil:
 
 
 cdef void reply_deferred_end(Reply* reply, Chunk* place, char kind, int64_t length) noexcept nogil:
-    cdef char* room
     if place == NULL:
         return
-    room = chunk_data(place)
     if reply.protocol < 3:
         if kind == c'%':
             length *= 2
         kind = c'*'
-    room[0] = kind
-    place.length = 1 + format_int64(room + 1, length)
-    memcpy(room + place.length, b"\r\n", 2)
-    place.length += 2
+    place.length = put_header(chunk_data(place), kind, length) - chunk_data(place)
     if place != reply.last:
         reply.pending += place.length
 

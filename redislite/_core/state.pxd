@@ -591,8 +591,9 @@ cdef struct Core:
     Client* outermost           # the one whose request that is, where commands call commands; NULL: no command runs
     Reply late                  # messages to it, which come behind what it is being replied (output.pxd)
     int expire_database         # where the next expiry cycle begins
-    # clients that wait for keys
+    # clients that wait for keys, or watch them
     int64_t blocked_clients
+    int64_t watching_clients
     WaitList* ready             # keys that changed, in order
     WaitList* ready_last
     bint waking                 # waiting requests are being executed

@@ -1,8 +1,8 @@
 """Client-side caching (CLIENT TRACKING): who has read which keys, and telling them when these change.
 
-    Core.tracking ─▶ Tracking ─┬─ keys: Dict of TrackedKey ─▶ set of Trackers           the default mode
-                               └─ prefixes: Dict of Prefix ─┬─ members: set of Trackers the broadcasting mode
-                                                            └─ keys that changed since the last turn
+    Core.tracking ─▶ Tracking ─┬─ keys: records of TrackedKey ─▶ set of Trackers        the default mode
+                               └─ prefixes: records of Prefix ─┬─ members: set of Trackers the broadcasting mode
+                                                               └─ keys that changed since the last turn
     Client.tracking ─▶ Tracker                                                          one client's options
 
 In the default mode the keys that a client's commands read are remembered here, and when one changes, everybody who read it is
@@ -41,18 +41,18 @@ cdef struct Tracker:
     size_t own_changes          # while a message is made: changes in it that are its own
 
 
-# A key that was read; the prefixed key stands behind the struct.
+# A key that was read: a record (records.pxd).
 cdef struct TrackedKey:
     PointerSet trackers
 
 
-# A key of a prefix that has changed in this turn; the prefixed key stands behind the struct.
+# A key of a prefix that has changed in this turn: a record.
 cdef struct ChangedKey:
     ChangedKey* next
     Tracker* writer             # the only one that changed it, where it does not want to know; else NULL
 
 
-# A prefix that clients subscribed to; the prefixed prefix stands behind the struct.
+# A prefix that clients subscribed to: a record.
 cdef struct Prefix:
     Prefix* next_changed        # list of those with changed keys
     PointerSet members

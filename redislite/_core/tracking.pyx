@@ -1,28 +1,25 @@
 """Client-side caching; the contract is in tracking.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memmove
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
-from redislite._core.dict cimport (
-    Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_random, dict_release, dict_remove, dict_size,
-)
+from redislite._core.dict cimport Dict, dict_drain, dict_hash, dict_init, dict_random, dict_release, dict_size
 from redislite._core.keyspace cimport argument_hash
-from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.output cimport client_check_output, client_queue_write, push_place
 from redislite._core.pointer_set cimport (
     PointerSet, pointer_set_add, pointer_set_at, pointer_set_places, pointer_set_release, pointer_set_remove,
 )
-from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.records cimport record_add, record_find, record_free, record_name, record_remove, record_take
 from redislite._core.reply cimport reply_array, reply_bulk, reply_integer, reply_null, reply_push, reply_raw
 from redislite._core.state cimport (
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_PUBSUB, COMMAND_MOVABLE_KEYS, COMMAND_NOSCRIPT, COMMAND_READONLY,
     GATE_TRACKING, INTEREST_TRACKED, Argument, Client, Command, Core, Reply,
 )
+from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
 cdef enum:
     LIMIT_TURN_KEYS = 100       # told of at once when the table is over its limit; as many more with each turn in a row
     DROP_TURN_KEYS = 1000       # released per turn of what was dropped
     MESSAGE_KEPT = 65536        # bytes of a message's buffer that are not given back
-    HEADER_MAX = INTEGER_TEXT_MAX + 3   # "$" or "*", a number, CR and LF
 
 
 cdef inline Tracking* tracking_of(const Core* core) noexcept nogil:
@@ -111,30 +108,19 @@ cdef bint message_begin(Core* core, int64_t keys) noexcept nogil:
     """Begins a list of so many keys; false where memory is out."""
     cdef Tracking* tracking = tracking_of(core)
     cdef char* room
-    cdef int digits
     tracking.message_length = 0
     room = message_room(core, HEADER_MAX)
     if room == NULL:
         return 0
-    room[0] = c'*'
-    digits = format_int64(room + 1, keys)
-    memcpy(room + 1 + digits, b"\r\n", 2)
-    tracking.message_length = digits + 3
+    tracking.message_length = put_header(room, c'*', keys) - room
     return 1
 
 
 cdef bint message_add(Core* core, const char* key, size_t length) noexcept nogil:
-    cdef Tracking* tracking = tracking_of(core)
-    cdef char* room = message_room(core, HEADER_MAX + length + 2)
-    cdef int digits
+    cdef char* room = message_room(core, BULK_MAX + length)
     if room == NULL:
         return 0
-    room[0] = c'$'
-    digits = format_int64(room + 1, <int64_t> length)
-    memcpy(room + 1 + digits, b"\r\n", 2)
-    memcpy(room + digits + 3, key, length)
-    memcpy(room + digits + 3 + length, b"\r\n", 2)
-    tracking.message_length += digits + length + 5
+    tracking_of(core).message_length += put_bulk(room, key, length) - room
     return 1
 
 
@@ -183,7 +169,6 @@ cdef void tell(Core* core, Tracker* tracker, bint everything) noexcept nogil:
 
 
 cdef void release_key(Core* core, TrackedKey* tracked) noexcept nogil:
-    cdef size_t length
     cdef uint32_t i
     cdef Tracker* tracker
     for i in range(pointer_set_places(&tracked.trackers)):
@@ -191,8 +176,7 @@ cdef void release_key(Core* core, TrackedKey* tracked) noexcept nogil:
         if tracker != NULL:
             leave_tracker(core, tracker)
     pointer_set_release(core.heap, &tracked.trackers)
-    prefixed_read(<char*> tracked + sizeof(TrackedKey), &length)
-    heap_free(core.heap, tracked, sizeof(TrackedKey) + prefixed_size(length))
+    record_free(&tracking_of(core).keys, tracked)
 
 
 cdef void release_key_visitor(void* argument, void* entry) noexcept nogil:
@@ -214,19 +198,9 @@ cdef void drop_keys(Core* core) noexcept nogil:
 
 cdef TrackedKey* tracked_key(Core* core, const char* key, size_t length, uint64_t hash) noexcept nogil:
     """The key's place in the table, made where there is none; NULL where memory is out."""
-    cdef Tracking* tracking = tracking_of(core)
-    cdef TrackedKey** slot = <TrackedKey**> dict_find(&tracking.keys, key, length, hash)
-    cdef TrackedKey* tracked
-    if slot != NULL:
-        return slot[0]
-    tracked = <TrackedKey*> heap_zalloc(core.heap, sizeof(TrackedKey) + prefixed_size(length))
-    if tracked == NULL:
-        return NULL
-    prefixed_write(<char*> tracked + sizeof(TrackedKey), key, length)
-    if dict_insert(&tracking.keys, tracked, hash) != 0:
-        heap_free(core.heap, tracked, sizeof(TrackedKey) + prefixed_size(length))
-        return NULL
-    return tracked
+    cdef Dict* keys = &tracking_of(core).keys
+    cdef void* tracked = record_find(keys, key, length, hash)
+    return <TrackedKey*> (tracked if tracked != NULL else record_add(keys, key, length, hash))
 
 
 cdef void tracking_remember(Core* core, Client* client, int index) noexcept nogil:
@@ -247,11 +221,11 @@ cdef void invalidate_key(Core* core, TrackedKey* tracked, Tracker* writer) noexc
     """Tells all who read the key, and forgets that they did. writer: who changed it, or NULL."""
     cdef Tracking* tracking = tracking_of(core)
     cdef size_t length
-    cdef char* key = prefixed_read(<char*> tracked + sizeof(TrackedKey), &length)
+    cdef char* key = record_name(&tracking.keys, tracked, &length)
     cdef bint complete = message_begin(core, 1) and message_add(core, key, length)
     cdef Tracker* tracker
     cdef uint32_t i
-    dict_remove(&tracking.keys, key, length, dict_hash(&tracking.keys, key, length))
+    record_take(&tracking.keys, tracked)
     for i in range(pointer_set_places(&tracked.trackers)):
         tracker = <Tracker*> pointer_set_at(&tracked.trackers, i)
         if tracker != NULL and is_told(tracker, 0) and not (tracker == writer and tracker.options & TRACKING_NOLOOP):
@@ -321,28 +295,21 @@ cdef Prefix* prefix_for(Core* core, const char* text, size_t length) noexcept no
     """The prefix, made where there is none; NULL where memory is out."""
     cdef Tracking* tracking = tracking_of(core)
     cdef uint64_t hash = dict_hash(&tracking.prefixes, text, length)
-    cdef Prefix** slot = <Prefix**> dict_find(&tracking.prefixes, text, length, hash)
-    cdef Prefix* prefix
-    if slot != NULL:
-        return slot[0]
-    prefix = <Prefix*> heap_zalloc(core.heap, sizeof(Prefix) + prefixed_size(length))
+    cdef Prefix* prefix = <Prefix*> record_find(&tracking.prefixes, text, length, hash)
+    if prefix != NULL:
+        return prefix
+    prefix = <Prefix*> record_add(&tracking.prefixes, text, length, hash)
     if prefix == NULL:
         return NULL
-    prefixed_write(<char*> prefix + sizeof(Prefix), text, length)
-    dict_init(&prefix.changed, core.heap, core.seed, sizeof(ChangedKey))
     if not count_length(core, length):
-        heap_free(core.heap, prefix, sizeof(Prefix) + prefixed_size(length))
+        record_remove(&tracking.prefixes, prefix)
         return NULL
-    if dict_insert(&tracking.prefixes, prefix, hash) != 0:
-        uncount_length(tracking, length)
-        heap_free(core.heap, prefix, sizeof(Prefix) + prefixed_size(length))
-        return NULL
+    dict_init(&prefix.changed, core.heap, core.seed, sizeof(ChangedKey))
     return prefix
 
 
 cdef void forget_changes(Core* core, Prefix* prefix) noexcept nogil:
     cdef ChangedKey* changed
-    cdef size_t length
     dict_release(&prefix.changed)
     dict_init(&prefix.changed, core.heap, core.seed, sizeof(ChangedKey))
     while prefix.first != NULL:
@@ -350,8 +317,7 @@ cdef void forget_changes(Core* core, Prefix* prefix) noexcept nogil:
         prefix.first = changed.next
         if changed.writer != NULL:
             leave_tracker(core, changed.writer)
-        prefixed_read(<char*> changed + sizeof(ChangedKey), &length)
-        heap_free(core.heap, changed, sizeof(ChangedKey) + prefixed_size(length))
+        record_free(&prefix.changed, changed)
     prefix.last = NULL
 
 
@@ -360,7 +326,7 @@ cdef void discard_prefix(Core* core, Prefix* prefix) noexcept nogil:
     cdef Tracking* tracking = tracking_of(core)
     cdef Prefix** place = &tracking.changed
     cdef size_t length
-    cdef char* text = prefix_text(prefix, &length)
+    prefix_text(prefix, &length)
     if prefix.is_listed:
         while place[0] != prefix:
             place = &place[0].next_changed
@@ -368,33 +334,26 @@ cdef void discard_prefix(Core* core, Prefix* prefix) noexcept nogil:
     forget_changes(core, prefix)
     dict_release(&prefix.changed)
     pointer_set_release(core.heap, &prefix.members)
-    dict_remove(&tracking.prefixes, text, length, dict_hash(&tracking.prefixes, text, length))
     uncount_length(tracking, length)
-    heap_free(core.heap, prefix, sizeof(Prefix) + prefixed_size(length))
+    record_remove(&tracking.prefixes, prefix)
 
 
 cdef void note_change(Core* core, Prefix* prefix, const char* key, size_t length, Tracker* writer) noexcept nogil:
     cdef Tracking* tracking = tracking_of(core)
     cdef uint64_t hash = dict_hash(&prefix.changed, key, length)
-    cdef ChangedKey** slot = <ChangedKey**> dict_find(&prefix.changed, key, length, hash)
-    cdef ChangedKey* changed
-    if slot != NULL:
-        changed = slot[0]
+    cdef ChangedKey* changed = <ChangedKey*> record_find(&prefix.changed, key, length, hash)
+    if changed != NULL:
         if changed.writer != NULL and changed.writer != writer:
             leave_tracker(core, changed.writer)
             changed.writer = NULL
         return
-    changed = <ChangedKey*> heap_alloc(core.heap, sizeof(ChangedKey) + prefixed_size(length))
-    if changed == NULL or dict_insert(&prefix.changed, changed, hash) != 0:
-        if changed != NULL:
-            heap_free(core.heap, changed, sizeof(ChangedKey) + prefixed_size(length))
+    changed = <ChangedKey*> record_add(&prefix.changed, key, length, hash)
+    if changed == NULL:
         tell_members(core, prefix, 1)   # there is no room to say which key: all of them
         return
-    changed.next = NULL
     changed.writer = writer
     if writer != NULL:
         writer.references += 1
-    prefixed_write(<char*> changed + sizeof(ChangedKey), key, length)
     if prefix.last != NULL:
         prefix.last.next = changed
     else:
@@ -409,7 +368,7 @@ cdef void note_change(Core* core, Prefix* prefix, const char* key, size_t length
 cdef void note_changes(Core* core, const char* key, size_t length, Tracker* writer) noexcept nogil:
     """Notes the change with every prefix that the key begins with."""
     cdef Tracking* tracking = tracking_of(core)
-    cdef Prefix** slot
+    cdef Prefix* prefix
     cdef size_t part
     cdef int i
     if writer != NULL and not (is_told(writer, 1) and writer.options & TRACKING_NOLOOP):
@@ -418,9 +377,9 @@ cdef void note_changes(Core* core, const char* key, size_t length, Tracker* writ
         part = tracking.lengths[i].length
         if part > length:
             break
-        slot = <Prefix**> dict_find(&tracking.prefixes, key, part, dict_hash(&tracking.prefixes, key, part))
-        if slot != NULL:
-            note_change(core, slot[0], key, length, writer)
+        prefix = <Prefix*> record_find(&tracking.prefixes, key, part, dict_hash(&tracking.prefixes, key, part))
+        if prefix != NULL:
+            note_change(core, prefix, key, length, writer)
 
 
 cdef bint list_changes(Core* core, Prefix* prefix, const Tracker* reader) noexcept nogil:
@@ -433,7 +392,7 @@ cdef bint list_changes(Core* core, Prefix* prefix, const Tracker* reader) noexce
         return 0
     while changed != NULL:
         if reader == NULL or changed.writer != reader:
-            key = prefixed_read(<char*> changed + sizeof(ChangedKey), &length)
+            key = record_name(&prefix.changed, changed, &length)
             if not message_add(core, key, length):
                 return 0
         changed = changed.next
@@ -613,7 +572,7 @@ cdef void invalidate_all(Core* core) noexcept nogil:
 cdef void tracking_invalidate(Core* core, const char* key, size_t length, bint by_client) noexcept nogil:
     cdef Tracking* tracking = tracking_of(core)
     cdef Tracker* writer = writer_of(core) if by_client else NULL
-    cdef TrackedKey** slot
+    cdef TrackedKey* tracked
     if key == NULL:
         invalidate_all(core)
         return
@@ -621,9 +580,9 @@ cdef void tracking_invalidate(Core* core, const char* key, size_t length, bint b
         note_changes(core, key, length, writer)
     if dict_size(&tracking.keys) == 0:
         return
-    slot = <TrackedKey**> dict_find(&tracking.keys, key, length, dict_hash(&tracking.keys, key, length))
-    if slot != NULL:
-        invalidate_key(core, slot[0], writer)
+    tracked = <TrackedKey*> record_find(&tracking.keys, key, length, dict_hash(&tracking.keys, key, length))
+    if tracked != NULL:
+        invalidate_key(core, tracked, writer)
 
 
 cdef void tracking_before_sleep(Core* core) noexcept nogil:

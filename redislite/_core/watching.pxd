@@ -1,6 +1,6 @@
 """Keys that clients watch (WATCH) until they execute or discard a transaction.
 
-    Database.watched: Dict of WatchList by key ─▶ Watch ⇄ Watch ⇄ ...      one Watch per client and key
+    Database.watched: records of WatchList by key ─▶ Watch ⇄ Watch ⇄ ...      one Watch per client and key
     Client.watches ─▶ Watch ─▶ Watch ─▶ ...
 
 A change of a key marks every client that watches it (CLIENT_DIRTY_WATCH), whose EXEC then answers null. A key that was
@@ -23,5 +23,3 @@ cdef void watch_touch(Core* core, Database* database, const char* key, size_t le
 cdef void watch_touch_all(Core* core, Database* database, Database* other) noexcept nogil
 # Whether a key that the client watches has expired since, and nobody has removed it yet.
 cdef bint watch_expired(Core* core, Client* client) noexcept nogil
-# Releases what a database's watch lists take.
-cdef void release_watched(Core* core, Database* database) noexcept nogil

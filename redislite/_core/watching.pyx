@@ -3,60 +3,37 @@
 A client that is marked has nothing more to learn: it leaves all its lists at once.
 """
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
+from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.dict cimport (
-    DictIterator, dict_find, dict_hash, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_release,
-    dict_remove, dict_size,
+    DictIterator, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
 )
 from redislite._core.object cimport Entry, entry_deadline
-from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.records cimport record_add, record_find, record_name, record_remove
 from redislite._core.state cimport CLIENT_DIRTY_WATCH, INTEREST_WATCHED, Client, Core, Database, Watch, WatchList
 
 
-cdef inline char* watched_key(WatchList* watched, size_t* length) noexcept nogil:
-    return prefixed_read(<char*> watched + sizeof(WatchList), length)
+cdef inline char* watched_key(const WatchList* watched, size_t* length) noexcept nogil:
+    return record_name(&watched.database.watched, watched, length)
 
 
-cdef WatchList* watch_list(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+cdef WatchList* watch_list(Database* database, const char* key, size_t length) noexcept nogil:
     """The key's list, made where there is none; NULL where memory is out."""
     cdef uint64_t hash = dict_hash(&database.watched, key, length)
-    cdef WatchList** slot = <WatchList**> dict_find(&database.watched, key, length, hash)
-    cdef WatchList* watched
-    if slot != NULL:
-        return slot[0]
-    watched = <WatchList*> heap_zalloc(core.heap, sizeof(WatchList) + prefixed_size(length))
+    cdef WatchList* watched = <WatchList*> record_find(&database.watched, key, length, hash)
     if watched == NULL:
-        return NULL
-    watched.database = database
-    prefixed_write(<char*> watched + sizeof(WatchList), key, length)
-    if dict_insert(&database.watched, watched, hash) != 0:
-        heap_free(core.heap, watched, sizeof(WatchList) + prefixed_size(length))
-        return NULL
+        watched = <WatchList*> record_add(&database.watched, key, length, hash)
+        if watched != NULL:
+            watched.database = database
     return watched
 
 
-cdef void discard_if_unwatched(Core* core, WatchList* watched) noexcept nogil:
-    cdef Database* database = watched.database
-    cdef size_t length
-    cdef char* key
-    if watched.first != NULL:
-        return
-    key = watched_key(watched, &length)
-    dict_remove(&database.watched, key, length, dict_hash(&database.watched, key, length))
-    heap_free(core.heap, watched, sizeof(WatchList) + prefixed_size(length))
-
-
-cdef void note_interest(Core* core) noexcept nogil:
-    cdef int i
-    for i in range(core.databases_count):
-        if dict_size(&core.databases[i].watched):
-            core.interest |= INTEREST_WATCHED
-            return
-    core.interest &= ~<uint64_t> INTEREST_WATCHED
+cdef inline void discard_if_unwatched(WatchList* watched) noexcept nogil:
+    if watched.first == NULL:
+        record_remove(&watched.database.watched, watched)
 
 
 cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noexcept nogil:
-    cdef WatchList* watched = watch_list(core, client.database, client.argv[index].data, client.argv[index].length)
+    cdef WatchList* watched = watch_list(client.database, client.argv[index].data, client.argv[index].length)
     cdef Watch* watch = client.watches
     if watched == NULL:
         return -1
@@ -66,7 +43,7 @@ cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noex
         watch = watch.next_of_client
     watch = <Watch*> heap_alloc(core.heap, sizeof(Watch))
     if watch == NULL:
-        discard_if_unwatched(core, watched)
+        discard_if_unwatched(watched)
         return -1
     watch.client = client
     watch.watched = watched
@@ -76,9 +53,11 @@ cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noex
     if watched.first != NULL:
         watched.first.previous = watch
     watched.first = watch
+    if client.watches == NULL:
+        core.watching_clients += 1
+        core.interest |= INTEREST_WATCHED
     watch.next_of_client = client.watches
     client.watches = watch
-    core.interest |= INTEREST_WATCHED
     return 0
 
 
@@ -87,7 +66,12 @@ cdef void leave_lists(Core* core, Client* client, const WatchList* kept) noexcep
     cdef Watch* watch = client.watches
     cdef Watch* following
     cdef WatchList* watched
+    if watch == NULL:
+        return
     client.watches = NULL
+    core.watching_clients -= 1
+    if core.watching_clients == 0:
+        core.interest &= ~<uint64_t> INTEREST_WATCHED
     while watch != NULL:
         following = watch.next_of_client
         watched = watch.watched
@@ -98,16 +82,14 @@ cdef void leave_lists(Core* core, Client* client, const WatchList* kept) noexcep
         if watch.next != NULL:
             watch.next.previous = watch.previous
         if watched != kept:
-            discard_if_unwatched(core, watched)
+            discard_if_unwatched(watched)
         heap_free(core.heap, watch, sizeof(Watch))
         watch = following
 
 
 cdef void unwatch_all(Core* core, Client* client) noexcept nogil:
     client.flags &= ~<uint64_t> CLIENT_DIRTY_WATCH
-    if client.watches != NULL:
-        leave_lists(core, client, NULL)
-        note_interest(core)
+    leave_lists(core, client, NULL)
 
 
 cdef int64_t watch_count(const Client* client) noexcept nogil:
@@ -125,7 +107,6 @@ cdef inline void mark(Core* core, Client* client, const WatchList* walked) noexc
 
 
 cdef void watch_touch(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
-    cdef WatchList** slot
     cdef WatchList* watched
     cdef Watch* watch
     cdef Watch* following
@@ -133,10 +114,9 @@ cdef void watch_touch(Core* core, Database* database, const char* key, size_t le
     if dict_size(&database.watched) == 0:
         return
     hash = dict_hash(&database.watched, key, length)
-    slot = <WatchList**> dict_find(&database.watched, key, length, hash)
-    if slot == NULL:
+    watched = <WatchList*> record_find(&database.watched, key, length, hash)
+    if watched == NULL:
         return
-    watched = slot[0]
     watch = watched.first
     while watch != NULL:
         following = watch.next
@@ -146,8 +126,7 @@ cdef void watch_touch(Core* core, Database* database, const char* key, size_t le
         else:
             mark(core, watch.client, watched)
         watch = following
-    discard_if_unwatched(core, watched)
-    note_interest(core)
+    discard_if_unwatched(watched)
 
 
 cdef Entry* entry_of(Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
@@ -194,10 +173,9 @@ cdef void watch_touch_all(Core* core, Database* database, Database* other) noexc
     dict_iterate_end(&position)
     # Only now: leaving releases lists, which the walk could still have come to.
     while client != NULL:
-        if client.flags & CLIENT_DIRTY_WATCH and client.watches != NULL:
+        if client.flags & CLIENT_DIRTY_WATCH:
             leave_lists(core, client, NULL)
         client = client.next
-    note_interest(core)
 
 
 cdef bint watch_expired(Core* core, Client* client) noexcept nogil:
@@ -215,17 +193,3 @@ cdef bint watch_expired(Core* core, Client* client) noexcept nogil:
                 return 1
         watch = watch.next_of_client
     return 0
-
-
-cdef void release_watched(Core* core, Database* database) noexcept nogil:
-    cdef DictIterator position
-    cdef WatchList* watched
-    cdef size_t length
-    dict_iterate_begin(&position, &database.watched)
-    watched = <WatchList*> dict_iterate_next(&position)
-    while watched != NULL:
-        watched_key(watched, &length)
-        heap_free(core.heap, watched, sizeof(WatchList) + prefixed_size(length))
-        watched = <WatchList*> dict_iterate_next(&position)
-    dict_iterate_end(&position)
-    dict_release(&database.watched)

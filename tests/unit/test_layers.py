@@ -11,12 +11,13 @@ CORE = Path(__file__).resolve().parents[2] / "redislite" / "_core"
 
 # Bottom to top; a module imports from layers below its own, or from its own where that is marked.
 LAYERS = [
-    {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "glob", "lzf", "crc64", "rdb_format"},
+    {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"}
     | {"pointer_set"}
     | {"ziplist", "rdb_output", "rdb_input"},
     {"state"},
     {"child"},
+    {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
     {"arguments", "object", "output", "table"},
