@@ -35,18 +35,19 @@ from redislite._core.resp cimport (
 )
 from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE, CLIENT_IN_EXEC,
-    CLIENT_INSIDE, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR,
-    CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT,
-    CLIENT_WAITS_WRITABLE, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH, COMMAND_NO_MULTI,
-    COMMAND_READONLY, COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, COMMAND_ADMIN, COMMAND_SUBSCRIBER, COMMAND_UNQUEUED,
-    COMMAND_WRITE, COMMANDLOG_LARGE_REPLY, COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, GATE_MEMORY, GATE_MONITORING,
-    GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, GATE_REPLY_OFF, GATE_SUBSCRIBER, GATE_TRANSACTION,
-    GATE_UNAUTHENTICATED, LONG_ARGUMENT, QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk, Client, Command,
-    CommandStatistics, Core, Database, Parser, Request, WaitList, Waiter, CLIENT_WAS_AUTHENTICATED, GATE_USER,
-    GATE_CLIENT_MEMORY, GATE_TRACKING, CLIENT_MASTER, COMMAND_LOADING, GATE_LOADING, GATE_MISCONF, Statistics,
+    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE, CLIENT_INSIDE,
+    CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED,
+    CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
+    CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
+    COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_DENYOOM, COMMAND_FAST, COMMAND_LOADING,
+    COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH, COMMAND_NO_MULTI, COMMAND_READONLY, COMMAND_SKIP_MONITOR,
+    COMMAND_SKIP_SLOWLOG, COMMAND_SUBSCRIBER, COMMAND_UNQUEUED, COMMAND_WRITE, GATE_CLIENT_MEMORY, GATE_LOADING,
+    GATE_MEMORY, GATE_MISCONF, GATE_MONITORING, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
+    GATE_REPLY_OFF, GATE_SUBSCRIBER, GATE_TRACKING, GATE_TRANSACTION, GATE_UNAUTHENTICATED, GATE_USER, LONG_ARGUMENT,
+    QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk, Client, Command, CommandStatistics, Core, Database, Parser,
+    Request, Statistics, WaitList, Waiter,
 )
-from redislite._core.table cimport command_resolve, histogram_add
+from redislite._core.table cimport command_resolve, command_run, histogram_add
 from redislite._core.tracking cimport (
     Prefix, Tracker, prefix_text, tracker_of, tracking_command_done, tracking_forget_client, tracking_limit,
     tracking_options,
@@ -242,10 +243,7 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
     core.executing = client
     if outer == NULL:
         core.outermost = client
-    if command.handler != NULL:
-        command.handler(core, client)
-    else:
-        core.upcalls.run_python(core, client, command)
+    command_run(core, client, command)
     core.executing = outer
     if outer == NULL:
         core.outermost = NULL
@@ -286,7 +284,7 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
         core.upcalls.log_command(core, client, command, logged, <int64_t> (<double> elapsed * core.ns_per_tick / 1000),
                                  request_bytes, reply_pending(&client.reply) - output)
     if elapsed >= core.latency_ticks:
-        core.upcalls.latency_sample(core, b"fast-command" if command.flags & 1 << 13 else b"command",
+        core.upcalls.latency_sample(core, b"fast-command" if command.flags & COMMAND_FAST else b"command",
                                     <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
     if now - core.ticks_renewed > core.renew_ticks:
         renew_clock(core)

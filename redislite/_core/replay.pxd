@@ -48,7 +48,7 @@ cdef class Replay:
     cdef int _execute(self, ReplayRequest* request) noexcept nogil
     cdef bint _run(self, size_t until) noexcept nogil
     cdef void prepare(self, Client* client, ReplayRequest* request) noexcept nogil
-    cdef void _end(self, int state)
+    cdef int _end(self, int state) except -1
 
 
 cdef object replay_of(Core* core, object engine, object data, size_t start)

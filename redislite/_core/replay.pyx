@@ -9,7 +9,7 @@ from redislite._core.reply cimport ReplyMark, chunk_data, reply_mark, reply_roll
 from redislite._core.state cimport (
     CLIENT_DENY_BLOCKING, COMMAND_UNQUEUED, Argument, Client, Command, Core,
 )
-from redislite._core.table cimport command_resolve
+from redislite._core.table cimport command_resolve, command_run
 from redislite._core.transactions cimport transaction_queue
 
 cdef enum:                              # what _parse and _execute answer
@@ -60,10 +60,7 @@ cdef inline void call_handler(Core* core, Client* client, Command* command) noex
     cdef Client* outer = core.executing
     client.command = command
     core.executing = client
-    if command.handler != NULL:
-        command.handler(core, client)
-    else:
-        core.upcalls.run_python(core, client, command)
+    command_run(core, client, command)
     core.executing = outer
 
 
@@ -252,7 +249,7 @@ cdef class Replay:
             request.hash = dict_hash(&client.database.keys, key.data, key.length)
             dict_prefetch_bucket(&client.database.keys, request.hash)
 
-    cdef void _end(self, int state):
+    cdef int _end(self, int state) except -1:
         cdef Client* client = &self.connection.client
         if state == AT_END:
             self.at = self.size

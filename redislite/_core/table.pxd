@@ -4,12 +4,12 @@ Open addressing by a case-folded hash of the name; subcommands stand in it under
 row.py, once, at start-up.
 """
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.state cimport Argument, Command, CommandStatistics, Core
+from redislite._core.state cimport Argument, Client, Command, CommandStatistics, Core
 
 # The command with this name, in any letter case; NULL where there is none.
 cdef Command* command_find(Core* core, const char* name, size_t length) noexcept nogil
-# The command that a request means; arguments hold offsets from base (addresses, where base is NULL). The container itself where it is called without a subcommand or with one that is not
-# known.
+# The command that a request means; arguments hold offsets from base (addresses, where base is NULL). The container itself
+# where it is called without a subcommand or with one that is not known.
 cdef Command* command_resolve(Core* core, const Argument* arguments, int count, const char* base) noexcept nogil
 # Adds a command for a Row (row.py); its id is the number of commands so far. ValueError where the table is full.
 cdef int table_add(Core* core, object row) except -1
@@ -21,3 +21,11 @@ cdef void histogram_add(Core* core, CommandStatistics* statistics, uint64_t nano
 # Largest duration, in nanoseconds, that a bucket stands for.
 cdef uint64_t histogram_bound(int bucket) noexcept nogil
 cdef void statistics_reset(Core* core) noexcept nogil
+
+
+# Executes a command of either tier, and nothing around it.
+cdef inline void command_run(Core* core, Client* client, Command* command) noexcept nogil:
+    if command.handler != NULL:
+        command.handler(core, client)
+    else:
+        core.upcalls.run_python(core, client, command)
