@@ -5,6 +5,7 @@
 - ``release`` (default): optimized, no checks.
 - ``debug``: bounds checks, asserts, checked heap (every block remembers its size), no optimization.
 - ``sanitize``: debug plus AddressSanitizer and UndefinedBehaviorSanitizer; run Python with the two libraries preloaded.
+- ``fuzz``: sanitize, and what reads RDB data says which of its code is run; ``tests/coverage_map.c`` is preloaded, too.
 """
 
 import os
@@ -16,10 +17,13 @@ from setuptools import Extension, setup
 
 KIND = os.environ.get("REDISLITE_BUILD", "release")
 STRICT = os.environ.get("REDISLITE_STRICT") == "1"  # warnings are errors: what CI builds with
-CHECKED = KIND in ("debug", "sanitize")
+CHECKED = KIND != "release"
 
-if KIND not in ("release", "debug", "sanitize"):
-    sys.exit(f"REDISLITE_BUILD={KIND}: use release, debug or sanitize")
+if KIND not in ("release", "debug", "sanitize", "fuzz"):
+    sys.exit(f"REDISLITE_BUILD={KIND}: use release, debug, sanitize or fuzz")
+
+# What a mutation can lead to other code in: all that looks at bytes of an RDB file or payload.
+READERS = {"dump", "intset", "listpack", "lzf", "rdb_input", "rdb_read", "rdb_values", "ziplist"}
 
 DIRECTIVES = {
     "language_level": 3,
@@ -45,10 +49,11 @@ if KIND == "release":
 else:
     COMPILE += ["-O1", "-g", "-fno-omit-frame-pointer"]
     MACROS.append(("REDISLITE_CHECKED_HEAP", None))
-if KIND == "sanitize":
+if KIND in ("sanitize", "fuzz"):
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
     COMPILE += flags
     LINK += flags
+TRACED = ["-fsanitize-coverage=trace-pc"] if KIND == "fuzz" else []
 if STRICT:
     COMPILE.append("-Werror")
 
@@ -58,7 +63,7 @@ extensions = [
     Extension(
         f"redislite._core.{path.stem}",
         [str(path)],
-        extra_compile_args=COMPILE,
+        extra_compile_args=COMPILE + (TRACED if path.stem in READERS else []),
         extra_link_args=LINK,
         define_macros=MACROS,
         libraries=["m"],

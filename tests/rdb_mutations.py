@@ -1,6 +1,8 @@
 """Mutated RDB data: payloads for RESTORE, and whole files. Run as a program for as many as wanted, best sanitized:
 
-    tests/sanitize python tests/rdb_mutations.py --count 1000000
+    REDISLITE_BUILD=fuzz tests/sanitize python tests/rdb_mutations.py --count 1000000
+
+In that build mutations are guided: what runs code that nothing has run before is kept and mutated further.
 
 Each mutation must be refused with an error, or give a value that every command can work on; afterwards the memory that
 is in use must be what it was. A crash ends the program: what it was about stands in the file named by --trace.
@@ -9,6 +11,7 @@ is in use must be what it was. A crash ends the program: what it was about stand
 from __future__ import annotations
 
 import argparse
+import ctypes
 import random
 import struct
 import sys
@@ -179,6 +182,31 @@ class Target:
         assert used == self.used, f"{used - self.used} bytes are left behind"
 
 
+class Corpus:
+    """What is mutated: the samples and, in a fuzz build, whatever led to code that had not been run before."""
+
+    def __init__(self, samples: list[bytes]) -> None:
+        self.members = list(samples)
+        # Of tests/coverage_map.c, where that is preloaded.
+        self._take = getattr(ctypes.CDLL(None), "coverage_take", None)
+        self.learn(b"")
+
+    @property
+    def is_guided(self) -> bool:
+        return self._take is not None
+
+    def choose(self, source: random.Random) -> bytes:
+        """Half of the time one of the latest."""
+        if source.random() < 0.5:
+            return source.choice(self.members[-100:])
+        return source.choice(self.members)
+
+    def learn(self, data: bytes) -> None:
+        """The data was given to a target."""
+        if self._take is not None and self._take() and 0 < len(data) <= LARGEST:
+            self.members.append(data)
+
+
 def mutate_files(source: random.Random, count: int) -> tuple[int, int]:
     """Gives mutated files to fresh engines; answers how many were loaded and refused."""
     engine = Engine()
@@ -187,11 +215,12 @@ def mutate_files(source: random.Random, count: int) -> tuple[int, int]:
         if engine.inspect(0, name)["memory"] > 2000:  # type: ignore[index]
             engine.execute("DEL", name)
     data = saved(engine, aux={b"redis-ver": b"7.2.4"}, functions=[b"#!lua name=x"])
+    corpus = Corpus([data])
     loaded = refused = 0
     with tempfile.TemporaryFile() as file:
         target = Engine()
         for _ in range(count):
-            made = mutate(data, source, [data])
+            made = mutate(corpus.choose(source), source, corpus.members)
             file.seek(0)
             file.truncate()
             file.write(made)
@@ -202,6 +231,7 @@ def mutate_files(source: random.Random, count: int) -> tuple[int, int]:
                 loaded += 1
             except RdbError:
                 refused += 1
+            corpus.learn(made)
             target.flush(-1, False)
     return loaded, refused
 
@@ -215,18 +245,22 @@ def main(argv: list[str]) -> int:
     source = random.Random(options.seed)
     samples = payloads()
     targets = (Target(False, samples), Target(True, samples))
-    print(f"seed {options.seed}, {len(samples)} payloads", flush=True)
+    corpus = Corpus(samples)
+    guided = ", guided by coverage" if corpus.is_guided else ""
+    print(f"seed {options.seed}, {len(samples)} payloads{guided}", flush=True)
     for number in range(1, options.count + 1):
-        body = mutate(source.choice(samples), source, samples)
+        body = mutate(corpus.choose(source), source, corpus.members)
         if options.trace:
             options.trace.write_text(body.hex())
         targets[number & 1].give(body)
+        corpus.learn(body)
         if number % 1000 == 0:
             for target in targets:
                 target.check()
         if number % 10_000 == 0:
             accepted = sum(target.accepted for target in targets)
-            print(f"{number} mutations, {accepted} payloads accepted", flush=True)
+            found = len(corpus.members) - len(samples)
+            print(f"{number} mutations, {accepted} payloads accepted, {found} led to other code", flush=True)
     loaded, refused = mutate_files(source, options.count // 20)
     print(f"files: {loaded} loaded, {refused} refused")
     return 0
