@@ -118,12 +118,12 @@ cdef bint save_texts(RdbInput* input) noexcept nogil:
     cdef int i
     for i in range(RDB_TEXTS):
         text = &input.texts[i]
-        if text.in_buffer:
+        if text.in_buffer and text.length:
             if not own_block(input, text, text.length):
                 return 0
             memcpy(text.own, text.data, text.length)
             text.data = <char*> text.own
-            text.in_buffer = 0
+        text.in_buffer = 0
     return 1
 
 
