@@ -178,9 +178,8 @@ def describe(connection: Connection) -> str:
     """
     sizes = connection.statistics
     channels, patterns, sharded_channels = connection.subscription_counts
-    capacity = sizes["reply_capacity"]
     # The first buffer's worth of output counts as the fixed buffer, what goes beyond it as the list.
-    listed = max(0, capacity - _REPLY_BUFFER_MAX)
+    listed = max(0, sizes["reply_held"] - _REPLY_BUFFER_MAX)
     redirect = connection.tracking[1] if connection.tracking is not None else -1
     events = "rw" if connection.flags & CLIENT_WAITS_WRITABLE else "r"
     return (

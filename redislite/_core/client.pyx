@@ -1017,7 +1017,6 @@ cdef class Connection:
         cdef Client* client = &self.client
         cdef Chunk* chunk = client.reply.first
         cdef int chunks = 0
-        cdef size_t capacity = 0
         cdef size_t query = client.query_length
         cdef size_t query_capacity = client.query_capacity
         if client.parser != NULL:
@@ -1029,7 +1028,6 @@ cdef class Connection:
                 query_capacity += sds_capacity(client.parser.large)
         while chunk != NULL:
             chunks += 1
-            capacity += chunk.capacity
             chunk = chunk.next
         return {
             "query": query,
@@ -1040,7 +1038,7 @@ cdef class Connection:
             "reply_pending": reply_pending(&client.reply),
             "reply_peak": (reply_pending(&client.reply) if reply_peak_is_old(client.core, client)
                            else client.reply_peak),
-            "reply_capacity": capacity,
+            "reply_held": client.reply.held,
             "reply_chunks": chunks,
             "memory": client_memory(client),
             "input_bytes": client.input_bytes,

@@ -173,6 +173,23 @@ def test_output_buffer_memory_is_reported(server: ServerProcess) -> None:
     wait_until(waiting, "omem and tot-mem of the client that does not read")
 
 
+@pytest.mark.parametrize("size", [10, 1000, 100_000])
+def test_output_of_messages_is_reported(server: ServerProcess, size: int) -> None:
+    reader, publisher = server.connect(), server.connect()
+    reader("CLIENT", "SETNAME", "deaf")
+    reader("SUBSCRIBE", "channel")
+    batch = request("PUBLISH", "channel", "x" * size) * max(1, 1_000_000 // size // 10)
+
+    def waiting() -> bool:
+        publisher.send(batch)
+        for _ in range(max(1, 1_000_000 // size // 10)):
+            publisher.read()
+        found = server.client_with(name="deaf")
+        return bool(found) and int(found["omem"]) > 500_000 and int(found["oll"]) > 0
+
+    wait_until(waiting, "what the subscriber does not read shows as omem")
+
+
 def test_clients_that_vanish_mid_reply(server: ServerProcess) -> None:
     server.control("SET", "big", b"x" * 1_000_000)
     steady = server.connect()
