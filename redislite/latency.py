@@ -5,11 +5,12 @@ An event has at most SAMPLES samples, one per second: a longer one in the same s
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from redislite.config import Config
 
@@ -65,6 +66,15 @@ class LatencyMonitor:
         """Take in a sample if the monitor is on and it reaches the threshold."""
         if 0 < self.threshold_ms <= ms:
             self.add(event, ms)
+
+    @contextlib.contextmanager
+    def measured(self, event: str) -> Iterator[None]:
+        """Take in how long the body takes, if the monitor is on and it reaches the threshold."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add_if_long(event, int((time.monotonic() - begun) * 1000))
 
     def reset(self, names: Sequence[str] = ()) -> int:
         """Forget these events, or all; answers how many there were."""
@@ -130,6 +140,11 @@ class LatencyMonitor:
             advice.append(
                 "Keys are evicted under pressure. Raise maxmemory if there is room, write less at once, or set "
                 "lazyfree-lazy-eviction to yes."
+            )
+        if any(name.startswith("aof-") for name in names):
+            advice.append(
+                "The append-only file waits for its disk. Give it a disk of its own, sync less often (appendfsync "
+                "everysec), or not while a child writes (no-appendfsync-on-rewrite yes)."
             )
         if not advice:
             advice.append("LATENCY GRAPH <event> shows whether the spikes come in a rhythm.")

@@ -18,6 +18,7 @@ cdef struct AppendLog:
     int fd                      # -1: not open
     int policy                  # FSYNC_*
     bint paused                 # no fsync: a child writes, and no-appendfsync-on-rewrite is on
+    bint child_runs             # a child writes to the disk as well
     bint timestamps             # annotations of the time are written
     int64_t size                # bytes of the file
     int64_t offset              # bytes ever written, to all files; what was synced is counted in the same way

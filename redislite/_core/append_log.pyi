@@ -4,6 +4,7 @@ class AppendOnlyLog:
     delayed: int
     policy: str
     paused: bool
+    child_runs: bool
     timestamps: bool
     flush_sleep_us: int
 

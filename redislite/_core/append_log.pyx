@@ -1,10 +1,11 @@
 """The append-only file as the data plane writes it; the contract is in append_log.pxd."""
 from libc cimport errno
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as close_descriptor
+from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.propagate cimport propagate_taken, propagate_unit
 from redislite._core.state cimport PROPAGATE_AOF, Core, Feed
 
@@ -303,9 +304,11 @@ cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
 cdef int sync_now(Core* core, AppendLog* log) noexcept nogil:
     """0, or -1 where the policy is that nothing may be lost and the disk does not take it."""
     cdef char text[256]
-    cdef int error = 0
-    if append_fsync(log.fd) != 0 and errno.errno != errno.EINVAL:
-        error = errno.errno
+    cdef uint64_t begun = latency_begin(core)
+    cdef bint failed = append_fsync(log.fd) != 0
+    cdef int error = errno.errno if failed else 0
+    latency_end(core, "aof-fsync-always", begun)
+    if failed and error != errno.EINVAL:
         snprintf(text, sizeof(text), "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. "
                  "Exiting...", strerror(error))
         core.upcalls.log_line(core, 3, text)
@@ -358,6 +361,23 @@ cdef void drop_broken(Core* core, AppendLog* log) noexcept nogil:
     set_error(core, log, errno.ENOMEM, 0)
 
 
+cdef int write_measured(Core* core, AppendLog* log) noexcept nogil:
+    """The same, telling the latency monitor how long it took: as such, and by what else the disk had to do."""
+    cdef uint64_t begun = latency_begin(core)
+    cdef const char* beside = "aof-write-alone"
+    cdef int failed
+    if log.child_runs:
+        beside = "aof-write-active-child"
+    if append_syncer_busy(syncer_of(log)):
+        beside = "aof-write-pending-fsync"
+    if log.sleep_us:
+        usleep(<unsigned int> log.sleep_us)
+    failed = write_all(core, log)
+    latency_end(core, beside, begun)
+    latency_end(core, "aof-write", begun)
+    return failed
+
+
 cdef int append_log_flush(Core* core, bint force) noexcept nogil:
     cdef AppendLog* log = append_log(core)
     if core.executing != NULL and core.feed.unit_commands:
@@ -379,11 +399,9 @@ cdef int append_log_flush(Core* core, bint force) noexcept nogil:
         core.upcalls.log_line(core, 2, "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer "
                               "without waiting for fsync to complete, this may slow down Redis.")
     log.postponed_ms = 0
-    if log.sleep_us:
-        usleep(<unsigned int> log.sleep_us)
     if log.timestamps and not keep(core, log):
         log.stamped = 0
-    if write_all(core, log) != 0:
+    if write_measured(core, log) != 0:
         if log.policy == FSYNC_ALWAYS:
             core.upcalls.log_line(core, 3, "Can't recover from AOF write error when the AOF fsync policy is 'always'. "
                                   "Exiting...")
@@ -557,6 +575,15 @@ cdef class AppendOnlyLog:
     @paused.setter
     def paused(self, bint value) -> None:
         self._log().paused = value
+
+    @property
+    def child_runs(self) -> bool:
+        """Whether a child writes to the disk as well."""
+        return self._log().child_runs
+
+    @child_runs.setter
+    def child_runs(self, bint value) -> None:
+        self._log().child_runs = value
 
     @property
     def timestamps(self) -> bool:

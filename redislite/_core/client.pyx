@@ -13,6 +13,7 @@ from redislite._core.clock cimport clock_counter, clock_wall_us
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 from redislite._core.eviction cimport EVICTION_FAILED, evict_keys, eviction_is_due
 from redislite._core.keyspace cimport keyspace_find
+from redislite._core.latency cimport latency_sample_if_long
 from redislite._core.object cimport Entry, entry_type
 from redislite._core.output cimport (
     client_check_output, client_in_time, client_queue_write, client_write, output_is_limited, push_late, reply_peak_is_old,
@@ -283,9 +284,7 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
     if logged and not command.flags & COMMAND_SKIP_SLOWLOG:
         core.upcalls.log_command(core, client, command, logged, <int64_t> (<double> elapsed * core.ns_per_tick / 1000),
                                  request_bytes, reply_pending(&client.reply) - output)
-    if elapsed >= core.latency_ticks:
-        core.upcalls.latency_sample(core, b"fast-command" if command.flags & COMMAND_FAST else b"command",
-                                    <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
+    latency_sample_if_long(core, b"fast-command" if command.flags & COMMAND_FAST else b"command", elapsed)
     if now - core.ticks_renewed > core.renew_ticks:
         renew_clock(core)
     return 1

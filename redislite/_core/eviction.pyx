@@ -9,6 +9,7 @@ from redislite._core.dict cimport Dict, dict_find_hash, dict_hash, dict_random, 
 from redislite._core.keyspace cimport (
     access_frequency, idle_seconds, key_vanished, notify, release_discarded, release_entry, take_entry,
 )
+from redislite._core.latency cimport latency_begin, latency_end, latency_sample_if_long
 from redislite._core.object cimport Entry, entry_deadline, entry_key
 from redislite._core.propagate cimport propagate_deletion, propagate_unit
 from redislite._core.state cimport (
@@ -117,8 +118,7 @@ cdef bint fill_pool(Core* core) noexcept nogil:
 
 cdef int64_t evict(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil:
     """Removes a key for good; answers how many bytes that gave back, whatever telling others of it took."""
-    cdef uint64_t begun = clock_counter()
-    cdef uint64_t elapsed
+    cdef uint64_t begun = latency_begin(core)
     cdef bint lazy = core.settings.lazy_eviction != 0
     cdef size_t length
     cdef const char* key = entry_key(entry, &length)
@@ -134,9 +134,7 @@ cdef int64_t evict(Core* core, Database* database, Entry* entry, uint64_t hash) 
         propagate_unit(core)
     told = core.heap.used - told
     release_entry(core, entry, lazy)
-    elapsed = clock_counter() - begun
-    if elapsed >= core.latency_ticks:
-        core.upcalls.latency_sample(core, "eviction-del", <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
+    latency_end(core, "eviction-del", begun)
     return <int64_t> (used + told - core.heap.used)
 
 
@@ -240,8 +238,7 @@ cdef int evict_keys(Core* core) noexcept nogil:
     eviction_of(core).pending = state == EVICTION_RUNNING
     elapsed = clock_counter() - begun
     core.ticks += elapsed           # no part of the command's own time
-    if elapsed >= core.latency_ticks:
-        core.upcalls.latency_sample(core, "eviction-cycle", <int64_t> (<double> elapsed * core.ns_per_tick / 1000000))
+    latency_sample_if_long(core, "eviction-cycle", elapsed)
     return state
 
 

@@ -14,6 +14,7 @@ from redislite._core.hash_value cimport (
     HashValue, hash_expire, hash_first_expired, hash_length, hash_live_length, hash_next_deadline,
 )
 from redislite._core.keyspace cimport delete_key, expire_key, is_expired, key_changed, note_timed_fields, notify
+from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.object cimport Entry, entry_deadline, entry_encoding, entry_key, entry_pointer
 from redislite._core.propagate cimport propagate_begin, propagate_bytes, propagate_text, propagate_unit
 from redislite._core.state cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, NOTIFY_GENERIC, NOTIFY_HASH, Core, Database
@@ -147,6 +148,7 @@ cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     cdef int64_t accepted = ACCEPTED_PERCENT - effort
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t until = begun + budget_us * 1000
+    cdef uint64_t measured = latency_begin(core)
     cdef int64_t sampled_total = 0
     cdef int64_t expired_total = 0
     cdef int64_t mean
@@ -203,6 +205,7 @@ cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     field_expire_cycle(core, max(until, clock_monotonic_ns() + budget_us * 1000 // FIELDS_LEAST_SHARE))
     core.expire_database = (core.expire_database + 1) % core.databases_count
     core.statistics.expire_cycle_us += (clock_monotonic_ns() - begun) // 1000
+    latency_end(core, "expire-cycle", measured)
     if sampled_total:
         core.statistics.expired_stale_percent = (0.95 * core.statistics.expired_stale_percent
                                                  + 0.05 * 100.0 * expired_total / sampled_total)

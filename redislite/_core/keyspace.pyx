@@ -9,6 +9,7 @@ from redislite._core.dict cimport (
     dict_prefetch_entry, dict_release, dict_remove, dict_size,
 )
 from redislite._core.hash_value cimport HashValue, hash_expire, hash_length
+from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.object cimport (
     ACCESS_MASK, EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET,
@@ -134,6 +135,7 @@ cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size
 
 cdef void expire_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
     # The name may be the entry's own: the entry goes last.
+    cdef uint64_t begun = latency_begin(core)
     cdef Entry* entry = take_entry(core, database, key, length, hash)
     core.statistics.expired_keys += 1
     if core.propagation:
@@ -141,6 +143,7 @@ cdef void expire_key(Core* core, Database* database, const char* key, size_t len
     notify(core, database, NOTIFY_EXPIRED, "expired", key, length)
     key_vanished(core, database, key, length)
     release_entry(core, entry, core.settings.lazy_expire != 0)
+    latency_end(core, "expire-del", begun)
 
 
 cdef void announce_change(Core* core, Database* database, const char* key, size_t length, bint by_client) noexcept nogil:

@@ -131,7 +131,8 @@ class AppendOnlyFile:
 
     def _apply_pause(self) -> None:
         server = self._server
-        self.log.paused = server.config["no-appendfsync-on-rewrite"] and server.children.active is not None
+        self.log.child_runs = server.children.active is not None
+        self.log.paused = server.config["no-appendfsync-on-rewrite"] and self.log.child_runs
 
     def _switch(self, config: Config, _name: str) -> None:
         if config["appendonly"] and self.state == OFF:
@@ -627,11 +628,14 @@ class AppendOnlyFile:
         log = self._server.log
         manifest = self.manifest.copy()
         base = manifest.next_base(self._stem, self._rewriting_snapshot)
-        os.rename(self._temporary, self._path(base.name))
+        latency = self._server.latency
+        with latency.measured("aof-rename"):
+            os.rename(self._temporary, self._path(base.name))
         log.notice(f"Successfully renamed the temporary AOF base file {self._temporary} into {base.name}")
         if self.state == WAITING:
             one = manifest.next_incremental(self._stem)
-            os.rename(self._waiting_path, self._path(one.name))
+            with latency.measured("aof-rename"):
+                os.rename(self._waiting_path, self._path(one.name))
             log.notice(f"Successfully renamed the temporary AOF incr file {self._waiting_path} into {one.name}")
         manifest.retire_incremental(0 if self.state == OFF else 1)
         try:
@@ -643,7 +647,8 @@ class AppendOnlyFile:
             raise
         if self.state != OFF:
             self.state = ON
-            self._older_size = os.stat(self._path(base.name)).st_size
+            with latency.measured("aof-fstat"):
+                self._older_size = os.stat(self._path(base.name)).st_size
             self.base_size = self.size
             self.log.mend()
 

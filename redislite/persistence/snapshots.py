@@ -210,7 +210,8 @@ class Snapshots:
 
     def _failed(self, path: str, temporary: str, error: OSError | MemoryError) -> SnapshotError:
         """What is to be raised; the log has it already, and the temporary file is gone."""
-        remove(temporary)
+        with self._server.latency.measured("rdb-unlink-temp-file"):
+            remove(temporary)
         failure = SnapshotError(f"cannot save the data set to {path}: {explain(error)}")
         self._server.log.warning(str(failure))
         return failure

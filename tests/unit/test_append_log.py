@@ -252,3 +252,26 @@ def test_a_rewrite_makes_an_equal_data_set(tmp_path: Path) -> None:
                         facts_of.pop(field)
                 assert kept[0] == kept[1]
                 assert engine.execute("XINFO", "GROUPS", name) == copy.execute("XINFO", "GROUPS", name)
+
+
+def test_slow_writes_are_latency_events(tmp_path: Path) -> None:
+    engine = logging(tmp_path / "log")
+    events: dict[str, int] = {}
+    engine.on_latency = lambda event, ms: events.update({event: ms})
+
+    def write() -> set[str]:
+        events.clear()
+        engine.execute("SET", "a", 1)
+        engine.before_sleep()
+        return set(events)
+
+    engine.append_log.flush_sleep_us = 20_000
+    assert write() == set()
+    engine.set("latency_threshold_ms", 10)
+    assert write() == {"aof-write", "aof-write-alone"}
+    assert 20 <= events["aof-write"] < 5000
+    engine.append_log.child_runs = True
+    assert write() == {"aof-write", "aof-write-active-child"}
+    engine.append_log.flush_sleep_us = 0
+    engine.set("latency_threshold_ms", 5000)
+    assert write() == set()

@@ -815,3 +815,21 @@ def test_arity(engine: Engine, command: str, counts: list[int]) -> None:
     for count in counts:
         expected = f"ERR wrong number of arguments for '{command.lower()}' command"
         assert error(engine, command, *["1"] * count) == expected
+
+
+@pytest.mark.parametrize("command", [None, "GET"], ids=["cycle", "lookup"])
+def test_long_expiries_are_latency_events(engine: Engine, command: str | None) -> None:
+    events: list[str] = []
+    engine.on_latency = lambda event, ms: events.append(event)
+    engine.set("lazy_expire", 0)
+    engine.execute("SADD", "large", *(f"member:{number}" for number in range(300_000)))
+    engine.execute("PEXPIRE", "large", 1000)
+    engine.set("latency_threshold_ms", 1)
+    engine.clock_offset_ms += 1001
+    if command is None:
+        engine.cron(10_000)
+        assert events == ["expire-del", "expire-cycle"]
+    else:
+        assert engine.execute(command, "large") is None
+        assert events[0] == "expire-del"
+    assert engine.database_size(0) == 0

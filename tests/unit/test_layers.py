@@ -16,7 +16,7 @@ LAYERS = [
     | {"pointer_set"}
     | {"ziplist", "rdb_output", "rdb_input"},
     {"state"},
-    {"child"},
+    {"child", "latency"},
     {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},

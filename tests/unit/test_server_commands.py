@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -488,6 +489,22 @@ def test_graph_of_one_sample() -> None:
 )
 def test_age_labels(seconds: int, label: str) -> None:
     assert age_label(seconds) == label
+
+
+def test_measured_events_count_from_the_threshold_on(server: Server) -> None:
+    with server.latency.measured("aof-rename"):
+        time.sleep(0.002)
+    assert server.latency.events == {}
+    server.engine.execute("config", "set", "latency-monitor-threshold", "1")
+    with pytest.raises(OSError), server.latency.measured("aof-rename"):
+        time.sleep(0.002)
+        raise OSError
+    assert list(server.latency.events) == ["aof-rename"]
+    assert b"disk" in server.engine.execute("latency", "doctor")
+    server.engine.execute("config", "set", "latency-monitor-threshold", "100000")
+    with server.latency.measured("fork"):
+        pass
+    assert list(server.latency.events) == ["aof-rename"]
 
 
 def test_latency_commands(server: Server) -> None:
