@@ -83,6 +83,11 @@ cdef int dict_rehash(Dict* d, size_t homes) noexcept nogil
 # Starts shrinking where less than 1/8 of the slots are taken; 1 where it started. dict_remove does so by itself: call it
 # from cron for what was removed while paused.
 cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil
+# Starts growing where the table is fuller than it should be. dict_insert does so by itself: call it from cron for what was
+# inserted while it might not. 1 where it started.
+cdef int dict_grow_if_full(Dict* d) noexcept nogil
+# How many entries a table of this many buckets takes before it grows.
+cdef size_t dict_capacity(uint64_t buckets) noexcept nogil
 # Takes up to count entries out, in no order, giving each to the visitor; answers how many. Never rehashes. For releasing
 # a large dict bit by bit; no other call but dict_size and dict_release may follow a first dict_drain.
 cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil

@@ -737,6 +737,20 @@ cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil:
     return resize_start(d, buckets) == 0
 
 
+cdef int dict_grow_if_full(Dict* d) noexcept nogil:
+    cdef size_t total = dict_size(d)
+    if (
+        d.tables[0] == NULL or d.rehash_index >= 0 or not moving_is_free(d) or total <= soft_limit(d.masks[0])
+        or growth_must_wait(d, total)
+    ):
+        return 0
+    return resize_start(d, buckets_for(total)) == 0
+
+
+cdef size_t dict_capacity(uint64_t buckets) noexcept nogil:
+    return soft_limit(buckets - 1) if buckets else 0
+
+
 cdef size_t dict_table_bytes(const Dict* d) noexcept nogil:
     cdef size_t total = d.children * sizeof(Bucket)
     cdef int table

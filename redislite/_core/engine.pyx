@@ -22,8 +22,8 @@ from redislite._core.client_memory cimport (
 )
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
 from redislite._core.dict cimport (
-    Bucket, Dict, DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_rehash,
-    dict_shrink_if_sparse, dict_size, dict_table_bytes,
+    Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
+    dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
 )
 from redislite._core.eviction cimport (
     eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
@@ -135,6 +135,16 @@ NATIVE_MODULES = (
     transactions,
     pubsub,
 )
+
+
+cdef void resize_if_due(Dict* d) noexcept nogil:
+    """Begins what could not be done while a child ran, or a scan did."""
+    if not dict_grow_if_full(d):
+        dict_shrink_if_sparse(d)
+
+
+cdef inline uint64_t buckets_of(const Dict* d, int table) noexcept nogil:
+    return d.masks[table] + 1 if d.tables[table] != NULL else 0
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -535,13 +545,15 @@ cdef class Engine:
         heap_tick(core.heap, clock_monotonic_ns() // 1_000_000)
         if core.settings.active_expire:
             expire_cycle(core, budget_us)
+        for i in range(core.databases_count):
+            database = core.databases[i]
+            resize_if_due(&database.keys)
+            resize_if_due(&database.expires)
+            resize_if_due(&database.field_expires)
         if core.settings.active_rehashing:
             until = clock_monotonic_ns() + REHASH_TURN_US * 1000
             for i in range(core.databases_count):
                 database = core.databases[i]
-                dict_shrink_if_sparse(&database.keys)
-                dict_shrink_if_sparse(&database.expires)
-                dict_shrink_if_sparse(&database.field_expires)
                 while clock_monotonic_ns() < until and (
                         dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)
                         | dict_rehash(&database.field_expires, 100)):
@@ -682,7 +694,8 @@ cdef class Engine:
         return dict_size(&self.core.databases[number].keys)
 
     def database_statistics(self, int number) -> dict[str, int]:
-        """keys, expires, average_ttl_ms, table bytes and buckets of a database."""
+        """keys, expires, average_ttl_ms, table bytes and buckets of a database; how many entries a table takes before it grows
+        (capacity)."""
         cdef Database* database = self.core.databases[number]
         return {
             "keys": dict_size(&database.keys),
@@ -693,10 +706,14 @@ cdef class Engine:
             "expires_table_bytes": dict_table_bytes(&database.expires),
             "keys_rehashing": database.keys.rehash_index >= 0,
             "expires_rehashing": database.expires.rehash_index >= 0,
-            "keys_buckets": database.keys.masks[0] + 1 if database.keys.tables[0] != NULL else 0,
-            "keys_buckets_new": database.keys.masks[1] + 1 if database.keys.tables[1] != NULL else 0,
-            "expires_buckets": database.expires.masks[0] + 1 if database.expires.tables[0] != NULL else 0,
-            "expires_buckets_new": database.expires.masks[1] + 1 if database.expires.tables[1] != NULL else 0,
+            "keys_buckets": buckets_of(&database.keys, 0),
+            "keys_buckets_new": buckets_of(&database.keys, 1),
+            "keys_capacity": dict_capacity(buckets_of(&database.keys, 0)),
+            "keys_capacity_new": dict_capacity(buckets_of(&database.keys, 1)),
+            "expires_buckets": buckets_of(&database.expires, 0),
+            "expires_buckets_new": buckets_of(&database.expires, 1),
+            "expires_capacity": dict_capacity(buckets_of(&database.expires, 0)),
+            "expires_capacity_new": dict_capacity(buckets_of(&database.expires, 1)),
         }
 
     def flush(self, int number, bint lazy) -> int:

@@ -14,7 +14,7 @@ from redislite._core.alloc cimport (
     heap_trim, heap_zalloc, heap_zalloc_lines,
 )
 from redislite._core.dict cimport (
-    BUCKET_SLOTS, Bucket, Dict, DictIterator, dict_drain, dict_find, dict_hash, dict_init, dict_insert,
+    BUCKET_SLOTS, Bucket, Dict, DictIterator, dict_drain, dict_find, dict_grow_if_full, dict_hash, dict_init, dict_insert,
     dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_prefetch_bucket, dict_prefetch_entry, dict_random,
     dict_rehash, dict_release, dict_remove, dict_reserve, dict_sample, dict_scan, dict_shrink_if_sparse, dict_size,
     dict_table_bytes,
@@ -299,6 +299,9 @@ cdef class DictProbe:
 
     def shrink(self):
         return bool(dict_shrink_if_sparse(&self.d))
+
+    def grow(self):
+        return bool(dict_grow_if_full(&self.d))
 
     def reserve(self, size_t entries):
         if dict_reserve(&self.d, entries):

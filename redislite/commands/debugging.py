@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     Subcommand = Callable[[Server, Connection, list[bytes]], object]
 
-BUCKET_SLOTS = 7  # of the data plane's dict
 NO_SUCH_KEY = "ERR no such key"
 PROTOCOL_TYPES = "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 BIG_NUMBER = b"1234567999999999999999999999999999999"
@@ -386,11 +385,11 @@ def describe_table(tables: dict[str, int], kind: str, entries: int) -> str:
     text = "Hash table 0 stats (main hash table):\n"
     if not entries:
         return text + "No stats available for empty dictionaries\n"
-    text += f" table size: {tables[f'{kind}_buckets'] * BUCKET_SLOTS}\n number of elements: {entries}\n"
+    text += f" table size: {tables[f'{kind}_capacity']}\n number of elements: {entries}\n"
     if tables[f"{kind}_rehashing"]:
         text += (
             "Hash table 1 stats (rehashing target):\n"
-            f" table size: {tables[f'{kind}_buckets_new'] * BUCKET_SLOTS}\n number of elements: {entries}\n"
+            f" table size: {tables[f'{kind}_capacity_new']}\n number of elements: {entries}\n"
         )
     return text
 

@@ -189,6 +189,23 @@ def test_tables_keep_their_size_meanwhile(server: Server) -> None:
     wait_until(lambda: server.engine.cron(1000) or buckets() < before, "the tables shrink again")
 
 
+def test_tables_grow_when_it_has_ended(server: Server) -> None:
+    def buckets() -> int:
+        return server.engine.database_statistics(0)["keys_buckets"]
+
+    for number in range(1024):
+        server.engine.execute("set", f"key:{number}", "x")
+    wait_until(lambda: server.engine.cron(1000) or buckets() == 128, "the table has its size")
+    run(server.children, [], keys=FOR_EVER)
+    for number in range(1024, 1030):
+        server.engine.execute("set", f"key:{number}", "x")
+    server.engine.cron(1000)
+    assert buckets() == 128
+    server.children.kill()
+    server.children.wait()
+    wait_until(lambda: server.engine.cron(1000) or buckets() == 256, "the table has grown, though nothing was added")
+
+
 def test_resizing_that_was_forbidden_stays_so(server: Server) -> None:
     asked: list[bool] = []
     server.children.allow_resizing(False)

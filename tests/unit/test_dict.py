@@ -96,6 +96,11 @@ class DictMachine(RuleBasedStateMachine):
         assert self.probe.shrink() == (before < 0 <= self.probe.rehash_index)
 
     @rule()
+    def grow(self) -> None:
+        before = self.probe.rehash_index
+        assert self.probe.grow() == (before < 0 <= self.probe.rehash_index)
+
+    @rule()
     def scan(self) -> None:
         found = full_scan(self.probe)
         assert sorted(found) == sorted(self.model)
@@ -377,6 +382,25 @@ def test_migration_stands_still_under_no_resize() -> None:
     assert probe.rehash_index == at
     probe.set_no_resize(False)
     assert probe.rehash(1) and probe.rehash_index > at
+
+
+def test_held_back_dict_grows_when_told_to() -> None:
+    probe = DictProbe()
+    for key in keys_of(range(1024)):
+        probe.add(key)
+    while probe.rehash(1000):
+        pass
+    assert probe.buckets == (128, 0) and not probe.grow()
+    probe.set_no_resize(True)
+    probe.add(b"one more")
+    assert probe.buckets == (128, 0) and not probe.grow()
+    probe.set_no_resize(False)
+    assert probe.grow() and probe.buckets == (128, 256)
+    assert not probe.grow()
+    while probe.rehash(1000):
+        pass
+    probe.check(tight=True)
+    assert probe.buckets == (256, 0) and len(full_scan(probe)) == 1025
 
 
 def test_held_back_dict_does_not_shrink() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import wait_until
 
 from redislite import lolwut, version
 from redislite._core.reply_types import CommandError
@@ -583,6 +584,20 @@ def test_memory_advice_and_upkeep(server: Server) -> None:
     assert b"in use, against" in execute("memory", "doctor")
     assert execute("memory", "purge") == "OK"
     assert b"in use at most" in execute("memory", "malloc-stats")
+
+
+def test_sizes_in_htstats_are_what_a_table_takes(server: Server) -> None:
+    def sizes() -> list[int]:
+        return [int(size) for size in re.findall(rb"table size: (\d+)", server.engine.execute("debug", "htstats", "0"))]
+
+    server.engine.execute("debug", "populate", "1000")
+    wait_until(lambda: server.engine.cron(1000) or len(sizes()) == 1, "the table is whole")
+    (size,) = sizes()
+    server.engine.execute("debug", "populate", str(size))
+    assert sizes() == [size]
+    server.engine.execute("set", "one more", "")
+    server.engine.execute("set", "and one more", "")
+    wait_until(lambda: sizes()[-1] == 2 * size, "it grows")
 
 
 # MONITOR
