@@ -22,7 +22,7 @@ PROGRAM = "redislite-server"
 MASTER, REPLICA, CHILD = range(3)
 LOWEST_SCORE, HIGHEST_SCORE = -1000, 1000
 # Places in /proc/self/stat, counted behind the process's name.
-ARGUMENTS_START, ARGUMENTS_END = 45, 46
+ARGUMENTS_START, ARGUMENTS_END, ENVIRONMENT_START, ENVIRONMENT_END = 45, 46, 47, 48
 LONGEST_NAME = 15
 
 
@@ -154,10 +154,17 @@ def title_text(config: Config, title: str = PROGRAM, mode: str = "") -> str:
     return text.rstrip(" ")
 
 
+def _move_environment() -> None:
+    """Give each variable of the environment memory of its own: setting it copies it there."""
+    for name, value in list(os.environ.items()):
+        os.environ[name] = value
+
+
 def set_title(text: str, name: str = PROGRAM) -> bool:
     """Show text in the place of the command line, as far as there is room for it; true when it is shown.
 
-    The arguments' memory is written through /proc, where their place is told too: no foreign function is needed.
+    The arguments' memory is written through /proc, where their place is told too: no foreign function is needed. The
+    environment that the process was started with stands right behind; a title that needs its room gets it.
     """
     try:
         with open("/proc/self/comm", "wb") as file:
@@ -165,10 +172,15 @@ def set_title(text: str, name: str = PROGRAM) -> bool:
         with open("/proc/self/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
         start, end = int(fields[ARGUMENTS_START]), int(fields[ARGUMENTS_END])
-        room = end - start
-        if start <= 0 or room < 2:
+        if start <= 0 or end - start < 2:
             return False
-        title = text.encode("utf-8", "surrogateescape")[: room - 1]
+        title = text.encode("utf-8", "surrogateescape")
+        # The system shows more than the arguments' room only where the last byte of that is taken.
+        if len(title) >= end - start and int(fields[ENVIRONMENT_START]) == end:
+            _move_environment()
+            end = int(fields[ENVIRONMENT_END])
+        room = end - start
+        title = title[: room - 1]
         descriptor = os.open("/proc/self/mem", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.pwrite(descriptor, title.ljust(room, b"\0"), start)

@@ -166,6 +166,7 @@ class Server:
         self.supervisor: Supervisor | None = None
         self.oom_score: OomScore | None = None
         self._pid_file = ""
+        self._has_process = False
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
         self._next_collection = 0.0
         self._next_second = 0.0
@@ -203,6 +204,7 @@ class Server:
             ("maxclients", self._apply_maximum_clients),
             ("port", self._apply_address),
             ("bind", self._apply_address),
+            ("proc-title-template", self._apply_title),
         ):
             config.on_change(name, apply)
         self._apply_output_limits(config, "")
@@ -262,7 +264,10 @@ class Server:
             if name == "bind":
                 raise ConfigError("Failed to bind to specified addresses.") from error
             raise ConfigError("Unable to listen on this port. Check server logs.") from error
-        if self.config["set-proc-title"]:
+        self._apply_title(config, name)
+
+    def _apply_title(self, config: Config, _name: str) -> None:
+        if self._has_process and config["set-proc-title"]:
             set_title(title_text(config))
 
     # What the data plane calls
@@ -444,8 +449,8 @@ class Server:
         self._pid_file = pid_file_path(config)
         if self._pid_file and not write_pid_file(self._pid_file, self.log):
             self._pid_file = ""
-        if config["set-proc-title"]:
-            set_title(title_text(config))
+        self._has_process = True
+        self._apply_title(config, "")
 
 
 def descriptor_limit() -> int:

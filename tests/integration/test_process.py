@@ -86,6 +86,27 @@ def test_nobody_listens_when_connections_end(start_server: ServerPool) -> None:
     assert server.wait_exit() == 0
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/cmdline"), reason="this system has no such titles")
+def test_title_follows_its_template(start_server: ServerPool) -> None:
+    server = start_server()
+
+    def title() -> str:
+        return Path(f"/proc/{server.pid}/cmdline").read_text().rstrip("\0 ")
+
+    def configure(template: str) -> object:
+        return server.control("CONFIG", "SET", "proc-title-template", template)
+
+    if server.is_ours:
+        assert title() == f"redislite-server *:{server.port}"
+    long = "long " * 60
+    assert configure(f"TEST {{port}} {long}{{unixsocket}}") == OK
+    assert title() == f"TEST {server.port} {long}{server.unix_path}"
+    assert "template format is invalid or contains unknown variables" in str(configure("{nothing}"))
+    assert title().startswith("TEST ")
+    assert configure("short {port}") == OK
+    assert title() == f"short {server.port}"
+
+
 def test_shutdown_errors(server: ServerProcess, client: Connection) -> None:
     for options in (("NOSUCH",), ("SAVE", "NOSAVE"), ("NOSAVE", "ABORT"), ("ABORT", "NOW")):
         assert client("SHUTDOWN", *options) == SYNTAX

@@ -258,6 +258,24 @@ def test_title_is_shown() -> None:
     assert result.stdout == "redislite-server *:7000 redislite-serve\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/cmdline"), reason="the title is written through /proc")
+def test_long_titles_take_the_room_of_the_environment() -> None:
+    code = """
+import os
+from redislite.process import set_title
+shown = lambda: open('/proc/self/cmdline').read().rstrip('\\0')
+for title in ('x' * 1000, 'short', 'y' * 1500, 'z' * 10000):
+    assert set_title(title)
+    assert shown() == title or len(title) > 2000 and title.startswith(shown()) and len(shown()) >= 1500, shown()
+assert os.environ['LONG'] == 'v' * 2000
+# What the C library hands to others is intact too.
+assert os.system('test "$LONG" = ' + 'v' * 2000) == 0
+"""
+    code = f"{code}#{'c' * (800 - len(code))}"
+    environment = os.environ | {"LONG": "v" * 2000}
+    subprocess.run([sys.executable, "-c", code], timeout=DEADLINE, check=True, env=environment)
+
+
 @pytest.mark.skipif(not os.path.exists(process.OomScore.PATH), reason="there is no score to set on this system")
 def test_out_of_memory_score() -> None:
     code = """
