@@ -401,13 +401,13 @@ def memory_stats(server: Server, connection: Connection, args: list[bytes]) -> o
         "clients.slaves": figures.replicas,
         "clients.normal": figures.clients,
         "cluster.links": 0,
-        "aof.buffer": 0,
+        "aof.buffer": server.append_only.log.waiting,
         "lua.caches": 0,
         "functions.caches": 0,
     }
     for number in range(server.engine.databases_count):
         database = server.engine.database_statistics(number)
-        if database["keys"]:
+        if database["keys_table_bytes"]:
             reply[f"db.{number}"] = {
                 "overhead.hashtable.main": database["keys_table_bytes"],
                 "overhead.hashtable.expires": database["expires_table_bytes"],
@@ -522,7 +522,8 @@ def memory_malloc_stats(server: Server, connection: Connection, args: list[bytes
         ("pages of small blocks, kept blocks", memory["mapped"]),
         ("large blocks", memory["large"]),
     )
-    return Verbatim("txt", "Heap of the data set, bytes\n" + "".join(f"{name:<36}{size:>16}\n" for name, size in rows))
+    lines = "".join(f"{name:<36}{size:>16}\n" for name, size in rows)
+    return Verbatim("txt", f"Allocated for the data set, bytes\n{lines}")
 
 
 @command(

@@ -570,6 +570,13 @@ def test_memory_stats(server: Server) -> None:
     assert found[b"keys.count"] == 100
     assert found[b"db.2"][b"overhead.hashtable.main"] > 100 * 8
     assert b"db.0" not in found
+    server.engine.execute("select", "2")
+    for number in range(100):
+        server.engine.execute("del", f"key:{number}")
+    # An empty table is one that still takes memory.
+    server.engine.cron(1000)
+    left = server.engine.execute("memory", "stats")
+    assert left[b"keys.count"] == 0 and 0 < left[b"db.2"][b"overhead.hashtable.main"] < 400
     assert found[b"keys.bytes-per-key"] > 0
     assert 0 < found[b"peak.percentage"] <= 100
     assert found[b"total.allocated"] > found[b"startup.allocated"]
