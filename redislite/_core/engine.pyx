@@ -933,9 +933,9 @@ cdef class Engine:
         progress_step bytes, with all but the last few keys in their databases; what it raises ends the load. key_delay_us:
         pause after each key, for tests. aux: a dict that auxiliary fields are put into as they are read.
 
-        Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded), checked
-        (whether a checksum was compared), bytes (read, of the RDB data), rest (bytes read behind it), aux (dict of bytes)
-        and functions (code of libraries). RdbError where the data are wrong, OSError where they cannot be read,
+        Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded),
+        empty_names (of the first few of the latter), checked (whether a checksum was compared), bytes (read, of the RDB
+        data), rest (bytes read behind it), aux (dict of bytes) and functions (code of libraries). RdbError where the data are wrong, OSError where they cannot be read,
         MemoryError; the keys before the place are loaded then.
         """
         if deep is None:

@@ -16,7 +16,7 @@ from redislite._core.rdb_format cimport (
     RDB_MODULE_AUX, RDB_RESIZE, RDB_SELECT, RDB_SLOT_IMPORT, RDB_SLOT_INFO, RDB_VERSION_REDIS, RDB_VERSION_VALKEY,
 )
 from redislite._core.rdb_input cimport (
-    input_byte, input_bytes, input_checksum, input_fail, input_fail_number, input_left, input_length, input_need,
+    RdbText, input_byte, input_bytes, input_checksum, input_fail, input_fail_number, input_left, input_length, input_need,
     input_out_of_memory, input_skip_text, input_text, input_word,
 )
 from redislite._core.rdb_values cimport (
@@ -139,6 +139,16 @@ cdef inline void clear_prelude(Loader* loader) noexcept nogil:
     loader.prelude.frequency = -1
 
 
+cdef bint tell_sink(Loader* loader, int kind, const RdbText* name, const RdbText* value) noexcept nogil:
+    """Either text may be NULL, for an empty one."""
+    if loader.options.sink == NULL or loader.options.sink(
+            loader.options.sink_argument, kind, name.data if name != NULL else NULL, name.length if name != NULL else 0,
+            value.data if value != NULL else NULL, value.length if value != NULL else 0) == 0:
+        return 1
+    loader.input.stopped = 1
+    return input_fail(loader.input, b"stopped")
+
+
 cdef bint read_key(Loader* loader, int type) noexcept nogil:
     cdef int64_t deadline_ms = loader.prelude.deadline_ms
     cdef Entry* entry
@@ -150,7 +160,7 @@ cdef bint read_key(Loader* loader, int type) noexcept nogil:
     clear_prelude(loader)
     if read == RDB_VALUE_EMPTY:
         loader.result.empty += 1
-        return 1
+        return tell_sink(loader, RDB_SINK_EMPTY, &loader.input.texts[0], NULL)
     if read != RDB_VALUE_READ:
         return 0
     if is_expired(loader.core, deadline_ms) and not loader.options.keep_expired:
@@ -189,23 +199,13 @@ cdef bint read_resize(Loader* loader) noexcept nogil:
     return 1
 
 
-cdef bint tell_sink(Loader* loader, int kind) noexcept nogil:
-    cdef RdbInput* input = loader.input
-    if loader.options.sink == NULL or loader.options.sink(
-            loader.options.sink_argument, kind, input.texts[1].data, input.texts[1].length, input.texts[2].data,
-            input.texts[2].length) == 0:
-        return 1
-    input.stopped = 1
-    return input_fail(input, b"stopped")
-
-
 cdef bint read_aux(Loader* loader) noexcept nogil:
-    return input_text(loader.input, 1) and input_text(loader.input, 2) and tell_sink(loader, RDB_SINK_AUX)
+    return input_text(loader.input, 1) and input_text(loader.input, 2) and tell_sink(
+        loader, RDB_SINK_AUX, &loader.input.texts[1], &loader.input.texts[2])
 
 
 cdef bint read_function(Loader* loader) noexcept nogil:
-    loader.input.texts[1].length = 0
-    return input_text(loader.input, 2) and tell_sink(loader, RDB_SINK_FUNCTION)
+    return input_text(loader.input, 2) and tell_sink(loader, RDB_SINK_FUNCTION, NULL, &loader.input.texts[2])
 
 
 cdef bint refuse_module(Loader* loader) noexcept nogil:

@@ -1017,7 +1017,8 @@ cdef void combine(Core* core, Client* client, bint subtract, bint store) noexcep
         return
     # Without a result to store, some ways answer each member as they find it.
     if subtract:
-        direct = operands.items[0].length == 0 or singly_is_cheaper(&operands)
+        # A set alone is copied: it may have come in a payload whose members nobody has compared with each other.
+        direct = operands.items[0].length == 0 or (operands.count > 1 and singly_is_cheaper(&operands))
     else:
         direct = not store and operands.count <= UNION_BY_LOOKUP
     if store or not direct:

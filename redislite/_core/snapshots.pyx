@@ -13,7 +13,7 @@ from redislite._core.rdb_input cimport (
 )
 from redislite._core.rdb_output cimport RdbOutput, output_bytes, output_close, output_open, output_text, output_byte
 from redislite._core.rdb_format cimport RDB_FUNCTION
-from redislite._core.rdb_read cimport RDB_SINK_FUNCTION, RdbLoadOptions, RdbLoadResult, rdb_load
+from redislite._core.rdb_read cimport RDB_SINK_EMPTY, RDB_SINK_FUNCTION, RdbLoadOptions, RdbLoadResult, rdb_load
 from redislite._core.rdb_write cimport RdbSaveOptions, RdbSaveProgress, rdb_save, rdb_write_aux
 
 import os
@@ -139,10 +139,15 @@ cdef object snapshot_fork(Core* core, ChildReport report, int fd, dict options):
 
 # Loading
 
+cdef enum:
+    EMPTY_NAMES = 10                # of keys that were not loaded, to be told
+
+
 cdef class Sinks:
     """What a load tells Python on its way."""
     cdef dict aux
     cdef list functions
+    cdef list empty
     cdef object progress
     cdef object exception
 
@@ -152,6 +157,9 @@ cdef int take(void* argument, int kind, const char* name, size_t name_length, co
     cdef Sinks sinks = <Sinks> <PyObject*> argument
     if kind == RDB_SINK_FUNCTION:
         sinks.functions.append(value[:value_length])
+    elif kind == RDB_SINK_EMPTY:
+        if len(sinks.empty) < EMPTY_NAMES:
+            sinks.empty.append(name[:name_length])
     else:
         sinks.aux[name[:name_length]] = value[:value_length]
     return 0
@@ -185,6 +193,7 @@ cdef object snapshot_load(Core* core, int fd, dict options):
     cdef int failed
     sinks.aux = options["aux"]
     sinks.functions = []
+    sinks.empty = []
     sinks.progress = options["progress"]
     load_options.deep = options["deep"]
     load_options.keep_expired = options["keep_expired"]
@@ -215,6 +224,7 @@ cdef object snapshot_load(Core* core, int fd, dict options):
             "expires": result.expires,
             "expired": result.expired,
             "empty": result.empty,
+            "empty_names": sinks.empty,
             "checked": bool(result.summed),
             "bytes": input_offset(&input),
             "rest": (<char*> input.buffer)[input.position:input.filled],

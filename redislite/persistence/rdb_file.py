@@ -21,6 +21,11 @@ SYNC_BYTES = 4 << 20  # how much is written before it is handed to the disk, und
 class RdbFileError(Exception):
     """A file that cannot be read: which, where, and what is wrong."""
 
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        super().__init__(f"{path}, byte {offset}: {reason}")
+        self.offset = offset
+        self.reason = reason
+
 
 def auxiliary_fields(engine: Engine, aof_base: bool = False) -> dict[bytes, bytes]:
     """What a file tells about who wrote it."""
@@ -45,7 +50,7 @@ def read_file(
     try:
         result = engine.load_rdb(fd, progress=progress, **options)
     except RdbError as error:
-        raise RdbFileError(f"{path}, byte {error.offset}: {error.reason}") from error
+        raise RdbFileError(path, error.offset, error.reason) from error
     finally:
         os.close(fd)
     engine.function_libraries += result["functions"]

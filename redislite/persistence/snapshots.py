@@ -275,7 +275,8 @@ class Snapshots:
         except FileNotFoundError:
             return
         except RdbFileError as error:
-            raise LoadError(f"{error}. {REMEDY}") from error
+            server.log.warning(f"Internal error in RDB reading offset {error.offset} -> {error.reason}")
+            raise LoadError(f"{error}. {REMEDY}. Terminating server after rdb file reading failure.") from error
         except (OSError, MemoryError) as error:
             raise LoadError(f"cannot read {path}: {explain(error)}") from error
         self._note_loaded(result)
@@ -292,5 +293,8 @@ class Snapshots:
             log.notice(f"RDB age {max(0, int(self.clock()) - int(fields[b'ctime']))} seconds")
         if fields.get(b"used-mem", b"").isdigit():
             log.notice(f"RDB memory usage when created {int(fields[b'used-mem']) / (1 << 20):.2f} Mb")
+        for name in result["empty_names"]:
+            shown = repr(name.decode("utf-8", "backslashreplace"))[1:-1]  # a name may hold ends of lines
+            log.notice(f"rdbLoadObject skipping empty key: {shown}")
         empty = f", empty keys skipped: {result['empty']}" if result["empty"] else ""
         log.notice(f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}{empty}.")

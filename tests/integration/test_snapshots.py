@@ -466,6 +466,8 @@ def test_a_file_that_cannot_be_loaded(saving: ServerProcess) -> None:
         assert result.returncode == 1
         assert lines[-1].endswith("Fatal error loading the DB, check server logs. Exiting.")
         assert f"{path}" in lines[-2] and told in lines[-2] and "move it away to start empty" in lines[-2]
+        assert "Internal error in RDB reading offset" in lines[-3]
+        assert lines[-2].endswith("Terminating server after rdb file reading failure.")
         assert path.read_bytes() == broken
     path.write_bytes(whole)
     saving.restart()
@@ -477,3 +479,11 @@ def test_a_file_that_is_a_folder(saving: ServerProcess) -> None:
     saving.stop(signal.SIGKILL)
     result = run_program(str(saving.config_path), directory=saving.directory)
     assert result.returncode == 1 and b"dump.rdb: Is a directory (a folder has this name" in result.stdout
+
+
+def test_a_difference_has_each_member_once(start_server: ServerPool) -> None:
+    """Also where an unchecked payload has one twice."""
+    client = start_server(sanitize_dump_payload="no").connect()
+    twice = bytes.fromhex("14101000000003008161028162028161" "02ff0b00518f1950dcc3905d")
+    assert client("RESTORE", "key", 0, twice) == OK and client("SCARD", "key") == 3
+    assert sorted(client("SDIFF", "key")) == [b"a", b"b"]

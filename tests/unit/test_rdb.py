@@ -297,6 +297,7 @@ def test_opcodes_around_keys(engine: Engine) -> None:
     )  # fmt: skip
     result = load(engine, data)
     assert (result["keys"], result["expires"], result["expired"], result["empty"]) == (4, 2, 1, 1)
+    assert result["empty_names"] == [b"nothing"]
     assert result["aux"] == {b"name": b"value"} and result["functions"] == [b"code"]
     engine.execute("SELECT", 2)
     assert engine.execute("PEXPIRETIME", "ms") == engine.execute("PEXPIRETIME", "s") == FAR_MS
