@@ -72,6 +72,7 @@ CLIENT_TYPES = {
 }
 
 DEFAULT_USER = "default"
+HIDDEN = "*redacted*"  # in the place of users' data, where the log is to have none
 
 # A reply buffer grows to the one and shrinks to the other in the original; bytes.
 _REPLY_BUFFER_MAX = 16384
@@ -170,7 +171,7 @@ def _reply_buffer_size(peak: int) -> int:
     return size
 
 
-def describe(connection: Connection) -> str:
+def describe(connection: Connection, hide_user_data: bool = False) -> str:
     """The client's line in CLIENT LIST, without the line's end.
 
     Sizes are bytes, times seconds. Transactions, subscriptions and watched keys show what a client without
@@ -181,10 +182,12 @@ def describe(connection: Connection) -> str:
     # The first buffer's worth of output counts as the fixed buffer, what goes beyond it as the list.
     listed = max(0, sizes["reply_held"] - _REPLY_BUFFER_MAX)
     redirect = connection.tracking[1] if connection.tracking is not None else -1
+    name = HIDDEN if hide_user_data else connection.name or ""
+    user = HIDDEN if hide_user_data else connection.user or DEFAULT_USER
     events = "rw" if connection.flags & CLIENT_WAITS_WRITABLE else "r"
     return (
         f"id={connection.id} addr={connection.address or ''} laddr={connection.local_address or ''} "
-        f"fd={connection.fileno} name={connection.name or ''} age={age_of(connection)} idle={idle_of(connection)} "
+        f"fd={connection.fileno} name={name} age={age_of(connection)} idle={idle_of(connection)} "
         f"flags={describe_flags(connection)} capa={capabilities_of(connection)} db={connection.database} "
         f"sub={channels} psub={patterns} ssub={sharded_channels} "
         f"multi={connection.queued_commands} watch={connection.watched_keys} "
@@ -194,7 +197,7 @@ def describe(connection: Connection) -> str:
         f"obl={min(sizes['reply_pending'], _REPLY_BUFFER_MAX)} "
         f"oll={max(1, sizes['reply_chunks'] - 1) if listed else 0} omem={listed} "
         f"tot-mem={sizes['memory']} events={events} cmd={connection.last_command} "
-        f"user={connection.user or DEFAULT_USER} redir={redirect} resp={connection.protocol} "
+        f"user={user} redir={redirect} resp={connection.protocol} "
         f"lib-name={connection.library_name or ''} lib-ver={connection.library_version or ''} "
         f"tot-net-in={sizes['input_bytes']} tot-net-out={sizes['output_bytes']} tot-cmds={sizes['commands']}"
     )

@@ -1,4 +1,5 @@
-"""Takes secrets out of requests before somebody else sees them: MONITOR, the slow log and the command log.
+"""Takes secrets out of requests before somebody else sees them: MONITOR, the slow log and the command log; and makes
+what clients sent fit for a line of the log.
 
 Guarantee: passwords of AUTH, HELLO and MIGRATE, everything about users, and the values of directives that hold secrets
 never leave this function. The request itself stays as it is.
@@ -23,6 +24,15 @@ def redact(args: Sequence[bytes]) -> list[bytes]:
         if position < len(shown):
             shown[position] = REDACTED
     return shown
+
+
+def printable_sample(ends: bytes, length: int) -> str:
+    """What a client sent, quoted, in ASCII with dots for the rest: all, or both ends of it where there is more."""
+    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in ends)
+    if len(ends) == length:
+        return f"'{text}'"
+    half = len(ends) // 2
+    return f"'{text[:half]}' (... more {length - len(ends)} bytes ...) '{text[half:]}'"
 
 
 def _secret_positions(args: list[bytes]) -> Sequence[int]:

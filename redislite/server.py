@@ -34,7 +34,7 @@ from redislite.commands import (
 )
 from redislite.commands import server as server_commands
 from redislite.config import Config, ConfigError
-from redislite.connection import CLIENT_PUBSUB, CLIENT_UNIX
+from redislite.connection import CLIENT_PUBSUB, CLIENT_UNIX, HIDDEN, describe
 from redislite.info import Metrics
 from redislite.keyspace_events import event_classes
 from redislite.latency import LatencyMonitor
@@ -58,6 +58,7 @@ from redislite.process import (
     title_text,
     write_pid_file,
 )
+from redislite.redaction import printable_sample
 from redislite.shutdown import Ending
 from redislite.version import REDIS_VERSION
 
@@ -280,6 +281,7 @@ class Server:
         engine.on_monitored = self._feed_monitors
         engine.on_latency = self.latency.add
         engine.on_log = self._log_line
+        engine.on_client_log = self._log_client
         engine.on_blocked = self._time_out_later
         engine.on_exception = self._log_exception
         engine.on_denied = self.users.deny
@@ -326,6 +328,14 @@ class Server:
 
     def _log_line(self, level: int, text: str) -> None:
         (self.log.debug, self.log.verbose, self.log.notice, self.log.warning)[level](text)
+
+    def _log_client(self, client: Connection, level: int, text: str, ends: bytes, length: int) -> None:
+        if self.log.level > level:
+            return
+        hide = self.config["hide-user-data-from-log"]
+        before, _, behind = text.partition("{client}")
+        sent = HIDDEN if hide else printable_sample(ends, length)
+        self.log.write(level, before + describe(client, hide) + behind.replace("{data}", sent))
 
     def _log_exception(self, error: BaseException) -> None:
         import traceback

@@ -478,8 +478,8 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
         snprintf(text, sizeof(text), "ERR Protocol error: %s", parser.error)
         reply_error(&client.reply, text)
         client.flags |= CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR
-        snprintf(text, sizeof(text), "Protocol error (%s) from client", parser.error)
-        core.upcalls.log_line(core, 1, text)
+        snprintf(text, sizeof(text), "Protocol error (%s) from client: {client}. Query buffer: {data}", parser.error)
+        core.upcalls.log_client(core, client, 1, text, data + parser.position, length - parser.position)
     elif state == PARSE_NO_MEMORY and may_execute(client):
         reply_error(&client.reply, "OOM out of memory while reading the request")
         client.flags |= CLIENT_CLOSE_AFTER_REPLY
@@ -677,7 +677,8 @@ cdef int check_query_limit(Core* core, Client* client, Parser* parser) noexcept 
     if <int64_t> total > core.settings.query_buffer_limit or \
             (client.gate & GATE_UNAUTHENTICATED and total > UNAUTHENTICATED_QUERY_MAX):
         core.statistics.query_limit_disconnections += 1
-        core.upcalls.log_line(core, 3, b"Closing client that reached max query buffer length")
+        core.upcalls.log_client(core, client, 3, "Closing client that reached max query buffer length: {client} "
+                                "(qbuf initial bytes: {data})", client.query, client.query_length)
         return -1
     return 0
 

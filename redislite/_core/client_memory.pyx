@@ -1,6 +1,5 @@
 """What clients take; the contract is in client_memory.pxd."""
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdio cimport snprintf
 from redislite._core.alloc cimport heap_footprint, heap_free
 from redislite._core.output cimport CLASS_NORMAL, CLASS_PUBSUB, class_of
 from redislite._core.pubsub cimport subscriptions_memory
@@ -118,10 +117,7 @@ cdef size_t client_memory_limit(const Core* core) noexcept nogil:
 
 cdef void close_client(Core* core, Client* client) noexcept nogil:
     """Has a client closed, and gives back at once what it holds, unless its requests are being executed or it waits."""
-    cdef char text[128]
-    snprintf(text, sizeof(text), "Evicting client id=%llu: it takes %zu bytes", <unsigned long long> client.id,
-             client.counted)
-    core.upcalls.log_line(core, 2, text)
+    core.upcalls.log_client(core, client, 2, "Evicting client: {client}", NULL, 0)
     core.statistics.evicted_clients += 1
     client.flags |= CLIENT_CLOSE_NOW
     core.upcalls.close_soon(core, client)

@@ -23,6 +23,7 @@ class Engine:
     on_monitored: Callable[[Connection, list[bytes]], object]
     on_latency: Callable[[str, int], object]
     on_log: Callable[[int, str], object]
+    on_client_log: Callable[[Connection, int, str, bytes, int], object]
     on_blocked: Callable[[Connection, int], object]
     on_flushed: Callable[[], object]
     on_log_lost: Callable[[], object]

@@ -108,6 +108,7 @@ cdef enum:
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
     DEFAULT_SAMPLES = 5
+    SAMPLE_MAX = 128                # bytes that a client sent, where the log shows some
 
 # Both clocks at one moment, early: the longer ago, the better their ratio is known.
 cdef int64_t BEGUN_NS = clock_monotonic_ns()
@@ -225,6 +226,17 @@ cdef void log_line(Core* core, int level, const char* text) noexcept with gil:
         (<Engine> core.engine).on_exception(error)
 
 
+cdef void log_client(Core* core, Client* client, int level, const char* text, const char* data,
+                     size_t length) noexcept with gil:
+    cdef bytes ends = data[:length] if length <= SAMPLE_MAX \
+        else data[:SAMPLE_MAX // 2] + data[length - SAMPLE_MAX // 2:length]
+    try:
+        (<Engine> core.engine).on_client_log(<object> client.connection, level, text.decode("utf-8", "backslashreplace"),
+                                             ends, length)
+    except Exception as error:
+        (<Engine> core.engine).on_exception(error)
+
+
 cdef void flushed(Core* core) noexcept with gil:
     try:
         (<Engine> core.engine).on_flushed()
@@ -253,7 +265,9 @@ cdef class Engine:
     on_close(connection) when a connection is to be unregistered; on_writable(connection, watch);
     on_slow_command(connection, args, lengths, count, kinds, us, request_bytes, reply_bytes);
     on_blocked(connection, timeout_ms) when its time_out is to be called then; on_monitored(connection, args);
-    on_latency(event, ms); on_log(level, text); on_exception(error);
+    on_latency(event, ms); on_log(level, text); on_exception(error); on_client_log(connection, level, text, ends, length)
+    where {client} in the text stands for the client's description and {data} for length bytes that it sent, of which ends
+    has the first and the last 64, or all;
     on_denied(connection, row, reason, argument) where a user may not do that: DENIED_* of permissions.pxd, and what it is
     about (a key, say); answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost()
     where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed.
@@ -265,7 +279,7 @@ cdef class Engine:
     cdef readonly object table
     cdef public object control
     cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_blocked, on_exception
-    cdef public object on_denied
+    cdef public object on_denied, on_client_log
     cdef public object on_flushed, on_log_lost, on_log_error
     cdef bytes refusal
     cdef readonly list closing
@@ -297,6 +311,7 @@ cdef class Engine:
         core.upcalls.block_timer = block_timer
         core.upcalls.close_soon = close_soon
         core.upcalls.log_line = log_line
+        core.upcalls.log_client = log_client
         core.upcalls.key_invalidated = tracking_invalidate
         core.upcalls.remember_movable = remember_movable
         core.upcalls.flushed = flushed
@@ -309,7 +324,7 @@ cdef class Engine:
         self.function_libraries = []
         self.connections = {}
         self.on_close = self.on_writable = self.on_slow_command = self.on_monitored = _nothing
-        self.on_latency = self.on_log = self.on_blocked = self.on_flushed = _nothing
+        self.on_latency = self.on_log = self.on_client_log = self.on_blocked = self.on_flushed = _nothing
         self.on_log_lost = self.on_log_error = _nothing
         self.on_exception = _raise
         self.on_denied = _deny

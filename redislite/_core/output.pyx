@@ -1,7 +1,6 @@
 """Output of a client; the contract is in output.pxd."""
 from libc cimport errno
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdio cimport snprintf
 from redislite._core.reply cimport chunk_data, reply_join, reply_pending, reply_written
 from redislite._core.state cimport (
     CLIENT_CLOSE_NOW, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED,
@@ -46,7 +45,6 @@ cdef bint client_check_output(Core* core, Client* client) noexcept nogil:
     cdef int kind = class_of(client)
     cdef const int64_t* limits
     cdef bint over
-    cdef char text[128]
     if kind == CLASS_MASTER:
         return 0
     # Hard limit, soft limit and its seconds, one class after the other.
@@ -65,9 +63,9 @@ cdef bint client_check_output(Core* core, Client* client) noexcept nogil:
         over = 1
     if over and not client.flags & CLIENT_CLOSE_NOW:
         core.statistics.output_limit_disconnections += 1
-        snprintf(text, sizeof(text), "Client id=%llu closed for overcoming of output buffer limits.",
-                 <unsigned long long> client.id)
-        core.upcalls.log_line(core, 3, text)
+        core.upcalls.log_client(core, client, 3,
+                                "Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                                NULL, 0)
         client.flags |= CLIENT_CLOSE_NOW
         core.upcalls.close_soon(core, client)
     return over

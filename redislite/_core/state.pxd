@@ -496,6 +496,10 @@ cdef struct Upcalls:
     void (*flushed)(Core* core) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
     void (*log_line)(Core* core, int level, const char* text) noexcept nogil
+    # The same about a client: {client} in the text stands for what CLIENT LIST says of it, {data} behind that for a sample
+    # of length bytes that it sent.
+    void (*log_client)(Core* core, Client* client, int level, const char* text, const char* data,
+                       size_t length) noexcept nogil
 
 
 cdef enum:

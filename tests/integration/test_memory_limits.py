@@ -80,7 +80,7 @@ def test_clients_are_evicted_from_the_largest_down(start_server: ServerPool) -> 
         wait_until(lambda: not is_there(server, f"{MEBIBYTE}-1"), "the middle ones are gone")
         assert is_there(server, f"{128 << 10}-1")
         assert number_of(server, "stats", "evicted_clients") == 4
-        assert "Evicting client id=" in server.log()
+        assert "Evicting client: id=" in server.log()
 
 
 def test_a_client_that_is_not_to_be_evicted(start_server: ServerPool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from harness import OK, Connection, Failure, ServerProcess, wait_until
+import pytest
+from harness import OK, Connection, Failure, ServerPool, ServerProcess, wait_until
 
 
 def calls(server: ServerProcess, command: str) -> tuple[int, int, int]:
@@ -105,3 +106,33 @@ def test_who_waits_and_watches(server: ServerProcess, client: Connection) -> Non
     assert figures["total_blocking_keys"] == "3"
     assert figures["total_blocking_keys_on_nokey"] == "1"
     assert figures["clients_in_timeout_table"] == "1"
+
+
+def test_a_protocol_error_is_logged_with_its_client_and_what_it_sent(start_server: ServerPool) -> None:
+    server = start_server(loglevel="verbose")
+    connection = server.connect()
+    assert connection("CLIENT", "SETNAME", "speaker") == OK
+    connection.send(b"*2\r\n$4\r\nECHO\r\n$sec\x01ret{data}\r\n")
+    assert isinstance(connection.read(), Failure)
+    line = wait_until(lambda: [one for one in server.log().splitlines() if "Protocol error (" in one], "the line")[0]
+    assert "Protocol error (invalid bulk length) from client: id=" in line
+    assert " name=speaker " in line
+    assert line.endswith(": '$sec.ret{data}..'")
+    connection = server.connect()
+    connection.send(b"*2\r\n$4\r\nECHO\r\n$" + b"a" * 100 + b"b" * 100 + b"\r\n")
+    assert isinstance(connection.read(), Failure)
+    shown = f"'${'a' * 63}' (... more 75 bytes ...) '{'b' * 62}..'"
+    wait_until(lambda: shown in server.log(), "both ends are shown")
+
+
+@pytest.mark.ours("hide-user-data-from-log, which later versions have")
+def test_user_data_can_be_kept_from_the_log(start_server: ServerPool) -> None:
+    server = start_server(loglevel="verbose", hide_user_data_from_log="yes")
+    connection = server.connect()
+    assert connection("CLIENT", "SETNAME", "speaker") == OK
+    connection.send(b"*2\r\n$4\r\nECHO\r\n$secret\r\n")
+    assert isinstance(connection.read(), Failure)
+    line = wait_until(lambda: [one for one in server.log().splitlines() if "Protocol error (" in one], "the line")[0]
+    assert " name=*redacted* " in line
+    assert " user=*redacted* " in line
+    assert line.endswith("Query buffer: *redacted*")
