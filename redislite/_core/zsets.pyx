@@ -188,6 +188,7 @@ cdef void zrem_command(Core* core, Client* client) noexcept nogil:
     cdef Entry** slot = lookup_write(core, client, 1)
     cdef SortedSetValue value
     cdef int64_t removed = 0
+    cdef bint is_empty = 0
     cdef int i
     if slot == NULL:
         reply_integer(&client.reply, 0)
@@ -198,14 +199,15 @@ cdef void zrem_command(Core* core, Client* client) noexcept nogil:
     for i in range(2, client.argc):
         if sorted_set_remove(core, &value, client.argv[i].data, client.argv[i].length):
             removed += 1
-            if sorted_set_length(&value) == 0:
+            is_empty = sorted_set_length(&value) == 0
+            if is_empty:
                 break
     sorted_set_save(slot[0], &value)
     if removed:
-        if sorted_set_length(&value) == 0:
+        if is_empty:
             remove_key(core, client, 1)
         sorted_set_changed(core, client, 1, removed, "zrem")
-        if sorted_set_length(&value) == 0:
+        if is_empty:
             notify_deleted(core, client, 1)
     reply_integer(&client.reply, removed)
 
