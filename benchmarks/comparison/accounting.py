@@ -43,6 +43,16 @@ class Usage:
     system: float
     waited: float
 
+    @property
+    def user_share(self) -> float:
+        """The part of the processor time that was spent in user code, by the ticks."""
+        return self.user / max(self.user + self.system, 1e-9)
+
+    @property
+    def waited_share(self) -> float:
+        """The time without a processor, per processor time."""
+        return self.waited / max(self.processor, 1e-9)
+
     def since(self, earlier: Usage) -> Usage:
         return Usage(
             self.processor - earlier.processor,

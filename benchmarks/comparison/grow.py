@@ -12,10 +12,14 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from .errors import ComparisonError
+from .mode import Bench, Mode
+from .options import option, seconds, whole_number
 from .progress import Progress
-from .report import Metric, Report, Row
-from .servers import Server, Spec
+from .report import Metric, Row
+from .servers import Server
 from .wire import numbered, send_all
 
 METRICS = [
@@ -29,8 +33,22 @@ INTERVAL = 0.001  # seconds between pings
 _STEP = 50_000  # keys between two signs of progress
 
 
-class GrowError(Exception):
+class GrowError(ComparisonError):
     """The filling client failed or took too long."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How far a server grows, and how it is filled."""
+
+    keys: int = option(8_000_000, whole_number(10_000, 100_000_000))
+    pipeline: int = option(100, whole_number(1, 10_000), "SETs per pipeline")
+    rounds: int = option(3, whole_number(1, 20))
+    timeout: float = option(300.0, seconds, "seconds one server may take to fill")
+
+    @property
+    def title(self) -> str:
+        return f"A server growing to {self.keys:,} keys by pipelined SETs"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
@@ -73,17 +91,16 @@ def _real_time(enabled: bool) -> bool:
     return True
 
 
-def measure_one(
-    server: Server, keys: int, pipeline: int, timeout: float, progress: Progress
-) -> tuple[list[float], float, float, bool]:
-    """Grow one fresh server to `keys` keys; return (waits, seconds it took, processor seconds, real-time priority).
+def measure_one(server: Server, settings: Settings, progress: Progress) -> tuple[list[float], float, float, bool]:
+    """Grow one fresh server; return (waits, seconds it took, processor seconds, real-time priority).
 
-    Raises GrowError when that fails, or takes longer than `timeout` seconds.
+    Raises GrowError when that fails, or takes longer than the settings' timeout.
     """
+    keys = settings.keys
     context = multiprocessing.get_context("fork")
     filled = context.Value(ctypes.c_longlong, 0, lock=False)
     failed = context.Value(ctypes.c_longlong, 0, lock=False)
-    child = context.Process(target=_fill, args=(server.port, keys, pipeline, filled, failed), daemon=True)
+    child = context.Process(target=_fill, args=(server.port, keys, settings.pipeline, filled, failed), daemon=True)
     waits: list[float] = []
     reported = 0
     with server.connect() as connection:
@@ -103,8 +120,8 @@ def measure_one(
                     raise GrowError(f"{server.name} closed the connection")
                 now = time.perf_counter()
                 waits.append(now - sent)
-                if now - began > timeout:
-                    raise GrowError(f"{server.name}: {filled.value:,} of {keys:,} keys after {timeout:.0f} s")
+                if now - began > settings.timeout:
+                    raise GrowError(f"{server.name}: {filled.value:,} of {keys:,} keys after {now - began:.0f} s")
                 done = int(filled.value)
                 if done - reported >= _STEP:
                     progress.step(done - reported)
@@ -126,24 +143,16 @@ def measure_one(
     return waits, took, processor, real_time
 
 
-def measure(
-    report: Report,
-    specs: Sequence[Spec],
-    *,
-    keys: int,
-    pipeline: int,
-    rounds: int,
-    timeout: float,
-    port: int,
-    core: int,
-) -> None:
+def measure(bench: Bench, settings: Settings) -> None:
     """Grow every server once per round, taking turns, each time in a process of its own."""
+    report, keys = bench.report, settings.keys
+    report.settings["SETs per pipeline"] = str(settings.pipeline)
     row = Row(f"growing to {keys:,} keys")
-    with Progress(keys * len(specs) * rounds, "grow") as progress:
-        for _ in range(rounds):
-            for spec in specs:
-                with Server(spec, port, core) as server:
-                    waits, took, processor, real_time = measure_one(server, keys, pipeline, timeout, progress)
+    with Progress(keys * len(bench.specs) * settings.rounds, "grow") as progress:
+        for _ in range(settings.rounds):
+            for spec in bench.specs:
+                with bench.start(spec) as server:
+                    waits, took, processor, real_time = measure_one(server, settings, progress)
                 if not real_time:
                     report.note("no real-time priority here: waits include those of the pinging client for its core")
                 ordered = with_missed(waits, INTERVAL)
@@ -152,3 +161,6 @@ def measure(
                 report.add("p50_ms", row, spec.name, percentile(ordered, 0.5) * 1e3)
                 report.add("sets_per_second", row, spec.name, keys / took)
                 report.add("processor_us", row, spec.name, processor / keys * 1e6)
+
+
+MODE = Mode("grow", "longest pause while growing to millions of keys", METRICS, Settings, measure)

@@ -10,12 +10,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from .load import LoadGenerator, Test
+from . import machine
+from .errors import ComparisonError
+from .load import DEPTHS_HELP, STRINGS, TESTS_HELP, Test, pick_tests
+from .mode import Bench, Mode
+from .options import option, telling, whole_number, whole_numbers
 from .progress import Progress
-from .report import Metric, Report, Row
-from .servers import Server, Spec
-from .speed import Settings, prepare, requests_needed, round_requests, run_once
+from .report import Metric, Report, Row, absolute_failures
+from .servers import Server
+from .speed import LoadSettings, prepare, requests_needed, round_requests, run_once
 from .wire import Connection
 
 METRICS = [
@@ -30,8 +35,32 @@ METRICS = [
 _CHANGE_SECONDS = 30.0
 
 
-class IdleError(Exception):
+class IdleError(ComparisonError):
     """The server did not take or did not drop the connections."""
+
+
+@dataclass(frozen=True)
+class Settings(LoadSettings):
+    """The load of the active clients, and how many idle connections stand beside them."""
+
+    tests: Sequence[Test] = option("set,get", telling(pick_tests), TESTS_HELP)
+    depths: tuple[int, ...] = option("1,16", whole_numbers, DEPTHS_HELP)
+    rounds: int = option(3, whole_number(1, 100))
+    connections: int = option(10_000, whole_number(1, 25_000))
+
+    @property
+    def title(self) -> str:
+        return f"{self.connections:,} idle connections"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What must be left of the throughput."""
+
+    least_kept: float | None = option(None, float, "with --check: smallest share of throughput kept, such as 0.9")
+
+    def failures(self, report: Report) -> list[str]:
+        return absolute_failures(report, "kept", least=self.least_kept)
 
 
 def _wait_for_clients(control: Connection, server: Server, least: int, most: int) -> None:
@@ -63,26 +92,21 @@ def idle_connections(server: Server, count: int) -> Iterator[None]:
         _wait_for_clients(control, server, 1, 20)
 
 
-def measure(
-    report: Report,
-    specs: Sequence[Spec],
-    load: LoadGenerator,
-    tests: Sequence[Test],
-    *,
-    count: int,
-    settings: Settings,
-    ports: Sequence[int],
-    core: int,
-) -> None:
-    """In every round each server in turn: measured alone, then beside `count` idle connections."""
+def measure(bench: Bench, settings: Settings) -> None:
+    """In every round each server in turn: measured alone, then beside the idle connections."""
+    report, specs, tests, count = bench.report, bench.specs, settings.tests, settings.connections
+    if any(test.dataset is not STRINGS for test in tests):
+        raise ValueError("idle takes tests on string keys only, such as set,get")
+    machine.allow_connections(count)
+    load = settings.generator(bench)
     cells = [(test, depth) for test in tests for depth in settings.depths]
     steps = len(specs) * (settings.rounds * len(cells) * 2 + len(cells) + 1)
     needed: dict[tuple[str, int], int] = {}
     with contextlib.ExitStack() as stack, Progress(steps, "idle") as progress:
         servers = []
-        for spec, port in zip(specs, ports, strict=True):
+        for spec in specs:
             progress.note(f"{spec.name}: starting, memory per connection")
-            server = stack.enter_context(Server(spec, port, core, ["--maxclients", str(count + 200)]))
+            server = stack.enter_context(bench.start(spec, ["--maxclients", str(count + 200)]))
             # The first connections touch code and buffers that later ones share.
             with idle_connections(server, min(count, 100)):
                 pass
@@ -115,7 +139,7 @@ def measure(
                     alone[test.name, depth] = run.load.throughput
                     row = Row(test.name, depth)
                     report.add("alone", row, server.name, run.load.throughput)
-                    report.add("processor_alone_us", row, server.name, run.processor / run.requests * 1e6)
+                    report.add("processor_alone_us", row, server.name, run.used.processor / run.requests * 1e6)
                     progress.step()
                 with idle_connections(server, count):
                     for test, depth in cells:
@@ -123,9 +147,12 @@ def measure(
                         run = run_once(server, load, test, depth, needed[test.name, depth], settings)
                         row = Row(test.name, depth)
                         report.add("beside", row, server.name, run.load.throughput)
-                        report.add("processor_beside_us", row, server.name, run.processor / run.requests * 1e6)
+                        report.add("processor_beside_us", row, server.name, run.used.processor / run.requests * 1e6)
                         report.add("kept", row, server.name, run.load.throughput / alone[test.name, depth])
                         for complaint in run.complaints:
                             report.note(f"{row.label} {server.name}: {complaint}")
                         progress.step()
                 server.pause()
+
+
+MODE = Mode("idle", "what idle connections cost", METRICS, Settings, measure, Bounds)

@@ -14,12 +14,14 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .errors import ComparisonError
+from .options import pick
 from .wire import Connection, numbered, send_all
 
 VALUE = "xxx"  # three bytes, the generators' default
 
 
-class LoadError(Exception):
+class LoadError(ComparisonError):
     """The load generator is missing, failed, or printed what is not understood."""
 
 
@@ -236,17 +238,11 @@ TESTS: dict[str, Test] = {
 DEFAULT_TESTS = ("ping_inline", "ping", "set", "get", "mset", "incr")
 
 
+TEST_SETS = {"default": DEFAULT_TESTS, "types": [name for name in TESTS if name not in (*DEFAULT_TESTS, "multi")]}
+TESTS_HELP = f"default, types, all, or of: {','.join(TESTS)} (default: %(default)s)"
+DEPTHS_HELP = "requests per pipeline (default: %(default)s)"
+
+
 def pick_tests(names: str) -> list[Test]:
     """Turn `ping,set,get`, `default`, `types` or `all` into tests; raises ValueError for an unknown name."""
-    if names == "default":
-        return [TESTS[name] for name in DEFAULT_TESTS]
-    if names == "all":
-        return list(TESTS.values())
-    if names == "types":
-        return [test for name, test in TESTS.items() if name not in (*DEFAULT_TESTS, "multi")]
-    chosen = []
-    for name in names.lower().split(","):
-        if name.strip() not in TESTS:
-            raise ValueError(f"no test named {name.strip()!r}; there are: {', '.join(TESTS)}")
-        chosen.append(TESTS[name.strip()])
-    return chosen
+    return pick("test", names, TESTS, TEST_SETS)

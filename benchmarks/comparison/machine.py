@@ -56,6 +56,13 @@ def raise_open_file_limit(wanted: int) -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def allow_connections(count: int) -> None:
+    """Let this process hold so many connections; raises OSError where the limit of open files forbids it."""
+    files = raise_open_file_limit(count + 1000)
+    if files < count + 100:
+        raise OSError(f"{count:,} connections need more open files than the {files:,} allowed")
+
+
 def describe(cores: Cores) -> dict[str, str]:
     """Return facts that a reader of the numbers needs; nothing that names a user or a path."""
     model = platform.processor() or platform.machine()

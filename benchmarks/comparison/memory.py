@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .mode import Bench, Mode
+from .options import option, pick, telling, whole_number
 from .progress import Progress
-from .report import Metric, Report, Row
-from .servers import Server, Spec
+from .report import Metric, Row
+from .servers import Server
 from .wire import numbered, send_all
 
 METRICS = [
@@ -71,14 +73,22 @@ STRING_SHAPES = ("string", "ttl", "string100", "integer")
 
 def pick_shapes(names: str) -> list[Shape]:
     """Turn `all`, `strings` or a comma-separated list into shapes; raises ValueError for an unknown name."""
-    if names == "all":
-        return list(SHAPES.values())
-    if names == "strings":
-        return [SHAPES[name] for name in STRING_SHAPES]
-    unknown = [name for name in names.split(",") if name not in SHAPES]
-    if unknown:
-        raise ValueError(f"no shape named {unknown[0]!r}; there are: {', '.join(SHAPES)}")
-    return [SHAPES[name] for name in names.split(",")]
+    return pick("shape", names, SHAPES, {"strings": STRING_SHAPES})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which shapes, and how many entries of each."""
+
+    shapes: Sequence[Shape] = option(
+        "all", telling(pick_shapes), f"all, strings, or of: {','.join(SHAPES)} (default: all)"
+    )
+    keys: int = option(300_000, whole_number(10_000, 1_000_000), "keys or elements per shape")
+    rounds: int = option(1, whole_number(1, 20))
+
+    @property
+    def title(self) -> str:
+        return f"Memory of {self.keys:,} keys or elements"
 
 
 def measure_shape(server: Server, shape: Shape, count: int) -> tuple[float, float]:
@@ -94,17 +104,18 @@ def measure_shape(server: Server, shape: Shape, count: int) -> tuple[float, floa
     return (used_after - used_before) / count, (resident_after - resident_before) / count
 
 
-def measure(
-    report: Report, specs: Sequence[Spec], shapes: Sequence[Shape], count: int, port: int, core: int, rounds: int
-) -> None:
+def measure(bench: Bench, settings: Settings) -> None:
     """Measure every shape on every server, taking turns, each time in a process of its own."""
-    with Progress(len(shapes) * len(specs) * rounds, "memory") as progress:
-        for _ in range(rounds):
-            for shape in shapes:
-                for spec in specs:
+    with Progress(len(settings.shapes) * len(bench.specs) * settings.rounds, "memory") as progress:
+        for _ in range(settings.rounds):
+            for shape in settings.shapes:
+                for spec in bench.specs:
                     progress.note(f"{shape.name} {spec.name}")
-                    with Server(spec, port, core) as server:
-                        used, resident = measure_shape(server, shape, count)
-                    report.add("used_bytes", Row(shape.name), spec.name, used)
-                    report.add("resident_bytes", Row(shape.name), spec.name, resident)
+                    with bench.start(spec) as server:
+                        used, resident = measure_shape(server, shape, settings.keys)
+                    bench.report.add("used_bytes", Row(shape.name), spec.name, used)
+                    bench.report.add("resident_bytes", Row(shape.name), spec.name, resident)
                     progress.step()
+
+
+MODE = Mode("memory", "bytes per key and per element", METRICS, Settings, measure)

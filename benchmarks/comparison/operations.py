@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .mode import Bench, Mode
+from .options import option, pick, seconds, telling, whole_number
 from .progress import Progress
 from .report import Metric, Report, Row
-from .servers import Server, Spec
+from .servers import Server
 from .wire import Argument, Connection, ServerError, encode, numbered, send_all
 
 METRICS = [
@@ -39,14 +41,14 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Operation:
-    """A command that is measured, and what is sent before each of its repetitions.
+    """A command that is measured, and those that are sent before each of its repetitions; no argument has spaces.
 
     One that leaves work behind is over when the server has come to rest.
     """
 
     name: str
-    command: tuple[Argument, ...]
-    anew: tuple[tuple[Argument, ...], ...] = ()
+    command: str
+    anew: tuple[str, ...] = ()
     leaves_work: bool = False
 
 
@@ -59,193 +61,201 @@ class Group:
     operations: Callable[[Sizes], list[Operation]]
 
 
-def commands(*every: Sequence[Argument]) -> Batches:
-    """These commands, one by one."""
-    for one in every:
-        yield encode(*one), 1
+def command(*arguments: Argument) -> Batches:
+    """One command."""
+    yield encode(*arguments), 1
 
 
-def words(name: str, text: str) -> Operation:
-    """An operation whose arguments have no spaces."""
-    return Operation(name, tuple(text.split()))
+def filled(head: str, item: str, count: int, first: int = 0) -> Batches:
+    """Commands that add `count` numbered items to a collection, from number `first` on."""
+    yield from numbered(head.split(), item.split(), count, first=first, items=50, batch=20)
+
+
+def copied(key: str) -> tuple[str, ...]:
+    """For an operation that changes `copy`: what makes that one anew."""
+    return (f"COPY {key} copy REPLACE",)
+
+
+def of_the_whole(key: str, what: str) -> list[Operation]:
+    """What is done to a whole value, whatever its type."""
+    return [
+        Operation(f"del of a {what}", "DEL copy", copied(key), leaves_work=True),
+        Operation(f"copy of a {what}", f"COPY {key} copy REPLACE"),
+    ]
 
 
 def _load_sets(sizes: Sizes) -> Batches:
     count = sizes.elements
-    # The second set shares half of its members with the first.
-    for key, first in (("one", 0), ("two", count // 2)):
-        yield from numbered(["SADD", f"text:{key}"], ["member:%012d"], count, first=first, items=50, batch=20)
-    yield from commands(["CONFIG", "SET", "set-max-intset-entries", count])
-    for key, first in (("one", count), ("two", count + count // 2)):
+    # The second set of a pair shares half of its members with the first.
+    pair = (("one", 0), ("two", count // 2))
+    for key, first in pair:
+        yield from filled(f"SADD text:{key}", "member:%012d", count, first)
+    yield from command("CONFIG", "SET", "set-max-intset-entries", count)
+    for key, first in pair:
         # In batches from behind, as numbers of one width, each member would move all that follow it.
-        yield from numbered(["SADD", f"whole:{key}"], ["%08d"], count, first=10_000_000 + first, items=50, batch=20)
-    yield from commands(["CONFIG", "SET", "set-max-intset-entries", 512])
-    for key, first in (("one", count), ("two", count + count // 2)):
-        yield from numbered(["SADD", f"table:{key}"], ["%08d"], count, first=10_000_000 + first, items=50, batch=20)
-    yield from numbered(["SADD", "few"], ["member:%012d"], 100, items=100)
+        yield from filled(f"SADD whole:{key}", "%08d", count, 10_000_000 + first)
+    yield from command("CONFIG", "SET", "set-max-intset-entries", 512)
+    for key, first in pair:
+        yield from filled(f"SADD table:{key}", "%08d", count, 10_000_000 + first)
+    yield from filled("SADD few", "member:%012d", 100)
     for key, first in (("one", 0), ("two", 64)):
-        yield from numbered(["SADD", f"small:{key}"], ["member:%06d"], 128, first=first, items=128)
+        yield from filled(f"SADD small:{key}", "member:%06d", 128, first)
 
 
 def _set_operations(sizes: Sizes) -> list[Operation]:
     found = []
     for kind, title in (("text", "texts"), ("whole", "an intset"), ("table", "numbers in a table")):
         pair = f"{kind}:one {kind}:two"
-        found += [words(f"{name.lower()} {title}", f"{name} {pair}") for name in ("SINTER", "SUNION", "SDIFF")]
+        for name in ("SINTER", "SUNION", "SDIFF"):
+            found.append(Operation(f"{name.lower()} {title}", f"{name} {pair}"))
+        for name in ("SINTERSTORE", "SUNIONSTORE", "SDIFFSTORE"):
+            found.append(Operation(f"{name.lower()} {title}", f"{name} target {pair}"))
         found += [
-            words(f"{name.lower()} {title}", f"{name} target {pair}")
-            for name in ("SINTERSTORE", "SUNIONSTORE", "SDIFFSTORE")
-        ]
-        found += [
-            words(f"sintercard {title}", f"SINTERCARD 2 {pair}"),
-            words(f"smembers {title}", f"SMEMBERS {kind}:one"),
-            words(f"srandmember of {title}, half", f"SRANDMEMBER {kind}:one {sizes.elements // 2}"),
+            Operation(f"sintercard {title}", f"SINTERCARD 2 {pair}"),
+            Operation(f"smembers {title}", f"SMEMBERS {kind}:one"),
+            Operation(f"srandmember of {title}, half", f"SRANDMEMBER {kind}:one {sizes.elements // 2}"),
         ]
     return [
         *found,
-        words("sinter of few and many", "SINTER few text:one text:two"),
-        words("sdiff of few and many", "SDIFF few text:two"),
-        words("sunion of two small sets", "SUNION small:one small:two"),
-        words("sinter of two small sets", "SINTER small:one small:two"),
-        words("sunionstore of two small sets", "SUNIONSTORE target small:one small:two"),
-        Operation("del of a set", ("DEL", "copy"), (("COPY", "text:one", "copy", "REPLACE"),), leaves_work=True),
-        words("copy of a set", "COPY text:one copy REPLACE"),
+        Operation("sinter of few and many", "SINTER few text:one text:two"),
+        Operation("sdiff of few and many", "SDIFF few text:two"),
+        Operation("sunion of two small sets", "SUNION small:one small:two"),
+        Operation("sinter of two small sets", "SINTER small:one small:two"),
+        Operation("sunionstore of two small sets", "SUNIONSTORE target small:one small:two"),
+        *of_the_whole("text:one", "set"),
     ]
 
 
 def _load_sorted_sets(sizes: Sizes) -> Batches:
     count = sizes.elements
-    for key, first in (("one", 0), ("two", count // 2)):
-        yield from numbered(["ZADD", key], ["1%07d", "member:%012d"], count, first=first, items=50, batch=20)
-    yield from numbered(["ZADD", "big"], ["1%07d", "member:%012d"], 10 * count, items=50, batch=20)
-    yield from numbered(["ZADD", "lexical"], ["0", "member:%012d"], count, items=50, batch=20)
+    yield from filled("ZADD one", "1%07d member:%012d", count)
+    yield from filled("ZADD two", "1%07d member:%012d", count, count // 2)
+    yield from filled("ZADD big", "1%07d member:%012d", 10 * count)
+    yield from filled("ZADD lexical", "0 member:%012d", count)
 
 
 def _sorted_set_operations(sizes: Sizes) -> list[Operation]:
     count = sizes.elements
     middle = f"{10_000_000 + 4 * count} {10_000_000 + 5 * count - 1}"
     ranks = f"{4 * count} {5 * count - 1}"
-    copy = (("COPY", "one", "copy", "REPLACE"),)
+    copy = copied("one")
     return [
-        words("zunionstore", "ZUNIONSTORE target 2 one two"),
-        words("zinterstore", "ZINTERSTORE target 2 one two"),
-        words("zdiffstore", "ZDIFFSTORE target 2 one two"),
-        words("zunion", "ZUNION 2 one two WITHSCORES"),
-        words("zinter", "ZINTER 2 one two"),
-        words("zintercard", "ZINTERCARD 2 one two"),
-        words("zrangebyscore, a tenth", f"ZRANGEBYSCORE big {middle}"),
-        words("zrangebyscore, a tenth, with scores", f"ZRANGEBYSCORE big {middle} WITHSCORES"),
-        words("zrange, a tenth", f"ZRANGE big {ranks}"),
-        words("zrange, a tenth, with scores", f"ZRANGE big {ranks} WITHSCORES"),
-        words("zrevrange, a tenth", f"ZREVRANGE big {ranks}"),
-        words("zrange by member", f"ZRANGE lexical [member:0 (member:{count // 2:012d} BYLEX"),
-        words("zrangestore", f"ZRANGESTORE target big {ranks}"),
-        words("zrange of ten far behind", f"ZRANGE big {9 * count} {9 * count + 9}"),
-        words("zcount", f"ZCOUNT big {middle}"),
-        Operation("zremrangebyscore, half", ("ZREMRANGEBYSCORE", "copy", "-inf", 10_000_000 + count // 2), copy),
-        Operation("zremrangebyrank, half", ("ZREMRANGEBYRANK", "copy", 0, count // 2), copy),
-        Operation("zpopmin, half", ("ZPOPMIN", "copy", count // 2), copy),
-        Operation("del of a sorted set", ("DEL", "copy"), copy, leaves_work=True),
-        words("copy of a sorted set", "COPY one copy REPLACE"),
+        Operation("zunionstore", "ZUNIONSTORE target 2 one two"),
+        Operation("zinterstore", "ZINTERSTORE target 2 one two"),
+        Operation("zdiffstore", "ZDIFFSTORE target 2 one two"),
+        Operation("zunion", "ZUNION 2 one two WITHSCORES"),
+        Operation("zinter", "ZINTER 2 one two"),
+        Operation("zintercard", "ZINTERCARD 2 one two"),
+        Operation("zrangebyscore, a tenth", f"ZRANGEBYSCORE big {middle}"),
+        Operation("zrangebyscore, a tenth, with scores", f"ZRANGEBYSCORE big {middle} WITHSCORES"),
+        Operation("zrange, a tenth", f"ZRANGE big {ranks}"),
+        Operation("zrange, a tenth, with scores", f"ZRANGE big {ranks} WITHSCORES"),
+        Operation("zrevrange, a tenth", f"ZREVRANGE big {ranks}"),
+        Operation("zrange by member", f"ZRANGE lexical [member:0 (member:{count // 2:012d} BYLEX"),
+        Operation("zrangestore", f"ZRANGESTORE target big {ranks}"),
+        Operation("zrange of ten far behind", f"ZRANGE big {9 * count} {9 * count + 9}"),
+        Operation("zcount", f"ZCOUNT big {middle}"),
+        Operation("zremrangebyscore, half", f"ZREMRANGEBYSCORE copy -inf {10_000_000 + count // 2}", copy),
+        Operation("zremrangebyrank, half", f"ZREMRANGEBYRANK copy 0 {count // 2}", copy),
+        Operation("zpopmin, half", f"ZPOPMIN copy {count // 2}", copy),
+        *of_the_whole("one", "sorted set"),
     ]
 
 
 def _load_lists(sizes: Sizes) -> Batches:
     count = sizes.elements
-    yield from numbered(["RPUSH", "list"], ["element:%012d"], count, items=50, batch=20)
+    yield from filled("RPUSH list", "element:%012d", count)
     shuffled = random.Random(1).sample(range(count), count)
     for key, text in (("numbers", "%d"), ("texts", "element:%06d")):
         for start in range(0, count, 1000):
-            yield encode("RPUSH", key, *(text % number for number in shuffled[start : start + 1000])), 1
+            yield from command("RPUSH", key, *(text % number for number in shuffled[start : start + 1000]))
     for start in range(0, count, 1000):
         pairs = [text for number in range(start, min(start + 1000, count)) for text in (f"weight:{number}", -number)]
-        yield encode("MSET", *pairs), 1
+        yield from command("MSET", *pairs)
 
 
 def _list_operations(sizes: Sizes) -> list[Operation]:
     count = sizes.elements
-    copy = (("COPY", "list", "copy", "REPLACE"),)
+    copy = copied("list")
     return [
-        words("lrange of all", "LRANGE list 0 -1"),
-        words("lindex in the middle", f"LINDEX list {count // 2}"),
-        words("lpos of the last", f"LPOS list element:{count - 1:012d}"),
-        words("sort of numbers", "SORT numbers"),
-        words("sort of texts", "SORT texts ALPHA"),
-        words("sort by keys", "SORT numbers BY weight:*"),
-        words("sort, the first ten", "SORT numbers LIMIT 0 10"),
-        words("sort with get", "SORT numbers BY nosort GET weight:*"),
-        words("sort and store", "SORT numbers STORE target"),
-        Operation("ltrim to a half", ("LTRIM", "copy", count // 4, -count // 4), copy),
-        Operation("lrem of one", ("LREM", "copy", 0, f"element:{count // 2:012d}"), copy),
-        Operation("lpop of half", ("LPOP", "copy", count // 2), copy),
-        Operation("del of a list", ("DEL", "copy"), copy, leaves_work=True),
-        words("copy of a list", "COPY list copy REPLACE"),
-        words("keys of all", "KEYS *"),
-        words("keys of a tenth", "KEYS weight:1*"),
+        Operation("lrange of all", "LRANGE list 0 -1"),
+        Operation("lindex in the middle", f"LINDEX list {count // 2}"),
+        Operation("lpos of the last", f"LPOS list element:{count - 1:012d}"),
+        Operation("sort of numbers", "SORT numbers"),
+        Operation("sort of texts", "SORT texts ALPHA"),
+        Operation("sort by keys", "SORT numbers BY weight:*"),
+        Operation("sort, the first ten", "SORT numbers LIMIT 0 10"),
+        Operation("sort with get", "SORT numbers BY nosort GET weight:*"),
+        Operation("sort and store", "SORT numbers STORE target"),
+        Operation("ltrim to a half", f"LTRIM copy {count // 4} {-count // 4}", copy),
+        Operation("lrem of one", f"LREM copy 0 element:{count // 2:012d}", copy),
+        Operation("lpop of half", f"LPOP copy {count // 2}", copy),
+        *of_the_whole("list", "list"),
+        Operation("keys of all", "KEYS *"),
+        Operation("keys of a tenth", "KEYS weight:1*"),
     ]
 
 
 def _load_hashes(sizes: Sizes) -> Batches:
-    yield from numbered(["HSET", "hash"], ["field:%012d", "value:%06d"], sizes.elements, items=50, batch=20)
+    yield from filled("HSET hash", "field:%012d value:%06d", sizes.elements)
 
 
 def _hash_operations(sizes: Sizes) -> list[Operation]:
-    some = [f"field:{number:012d}" for number in range(0, sizes.elements, max(sizes.elements // 1000, 1))]
+    count = sizes.elements
+    some = " ".join(f"field:{number:012d}" for number in range(0, count, max(count // 1000, 1)))
     return [
-        words("hgetall", "HGETALL hash"),
-        words("hkeys", "HKEYS hash"),
-        words("hvals", "HVALS hash"),
-        Operation("hmget of a thousand", ("HMGET", "hash", *some)),
-        words("hrandfield of half", f"HRANDFIELD hash {sizes.elements // 2}"),
-        words("hrandfield of half, repeated", f"HRANDFIELD hash -{sizes.elements // 2}"),
-        words("hscan of a thousand", "HSCAN hash 0 COUNT 1000"),
-        Operation("del of a hash", ("DEL", "copy"), (("COPY", "hash", "copy", "REPLACE"),), leaves_work=True),
-        words("copy of a hash", "COPY hash copy REPLACE"),
+        Operation("hgetall", "HGETALL hash"),
+        Operation("hkeys", "HKEYS hash"),
+        Operation("hvals", "HVALS hash"),
+        Operation("hmget of a thousand", f"HMGET hash {some}"),
+        Operation("hrandfield of half", f"HRANDFIELD hash {count // 2}"),
+        Operation("hrandfield of half, repeated", f"HRANDFIELD hash -{count // 2}"),
+        Operation("hscan of a thousand", "HSCAN hash 0 COUNT 1000"),
+        *of_the_whole("hash", "hash"),
     ]
 
 
 def _load_bitmaps(sizes: Sizes) -> Batches:
     chance = random.Random(1)
     for key in ("one", "two", "three"):
-        yield encode("SET", f"bits:{key}", chance.randbytes(sizes.bitmap)), 1
-    yield from commands(["SET", "bits:zero", bytes(sizes.bitmap)], ["SET", "bits:set", b"\xff" * sizes.bitmap])
+        yield from command("SET", f"bits:{key}", chance.randbytes(sizes.bitmap))
+    yield from command("SET", "bits:zero", bytes(sizes.bitmap))
+    yield from command("SET", "bits:set", b"\xff" * sizes.bitmap)
 
 
 def _bitmap_operations(sizes: Sizes) -> list[Operation]:
     found = [
-        words("bitcount", "BITCOUNT bits:one"),
-        words("bitcount of a range of bits", f"BITCOUNT bits:one 3 {8 * sizes.bitmap - 5} BIT"),
-        words("bitpos of a set bit", "BITPOS bits:zero 1"),
-        words("bitpos of a clear bit", "BITPOS bits:set 0"),
+        Operation("bitcount", "BITCOUNT bits:one"),
+        Operation("bitcount of a range of bits", f"BITCOUNT bits:one 3 {8 * sizes.bitmap - 5} BIT"),
+        Operation("bitpos of a set bit", "BITPOS bits:zero 1"),
+        Operation("bitpos of a clear bit", "BITPOS bits:set 0"),
     ]
-    for operation in ("AND", "OR", "XOR", "NOT"):
-        keys = "bits:one" if operation == "NOT" else "bits:one bits:two"
-        found.append(words(f"bitop {operation.lower()}", f"BITOP {operation} target {keys}"))
-        found.append(
-            Operation(
-                f"bitop {operation.lower()}, missing target",
-                ("BITOP", operation, "new", *keys.split()),
-                (("DEL", "new"),),
-            )
-        )
-    found.append(words("bitop or of three", "BITOP OR target bits:one bits:two bits:three"))
+    for name, keys in (
+        ("AND", "bits:one bits:two"),
+        ("OR", "bits:one bits:two"),
+        ("XOR", "bits:one bits:two"),
+        ("NOT", "bits:one"),
+    ):
+        title = f"bitop {name.lower()}"
+        found.append(Operation(title, f"BITOP {name} target {keys}"))
+        found.append(Operation(f"{title}, missing target", f"BITOP {name} new {keys}", ("DEL new",)))
+    found.append(Operation("bitop or of three", "BITOP OR target bits:one bits:two bits:three"))
     return found
 
 
 def _load_logs(sizes: Sizes) -> Batches:
     for number, key in enumerate(("one", "two", "three")):
-        first = number * sizes.elements
-        yield from numbered(["PFADD", f"log:{key}"], ["visitor:%012d"], sizes.elements, first=first, items=50, batch=20)
-        yield from numbered(["PFADD", f"sparse:{key}"], ["visitor:%012d"], 200, first=200 * number, items=50)
+        yield from filled(f"PFADD log:{key}", "visitor:%012d", sizes.elements, number * sizes.elements)
+        yield from filled(f"PFADD sparse:{key}", "visitor:%012d", 200, number * 200)
 
 
 def _log_operations(sizes: Sizes) -> list[Operation]:
     return [
-        words("pfcount of two", "PFCOUNT log:one log:two"),
-        Operation("pfcount of one", ("PFCOUNT", "log:one"), (("PFADD", "log:one", "a"), ("PFMERGE", "log:one"))),
-        words("pfcount of two sparse", "PFCOUNT sparse:one sparse:two"),
-        words("pfmerge of three", "PFMERGE log:target log:one log:two log:three"),
-        words("pfmerge of three sparse", "PFMERGE sparse:target sparse:one sparse:two sparse:three"),
+        Operation("pfcount of two", "PFCOUNT log:one log:two"),
+        Operation("pfcount of one", "PFCOUNT log:one", ("PFADD log:one a", "PFMERGE log:one")),
+        Operation("pfcount of two sparse", "PFCOUNT sparse:one sparse:two"),
+        Operation("pfmerge of three", "PFMERGE log:target log:one log:two log:three"),
+        Operation("pfmerge of three sparse", "PFMERGE sparse:target sparse:one sparse:two sparse:three"),
     ]
 
 
@@ -255,42 +265,38 @@ def _load_points(sizes: Sizes) -> Batches:
         points: list[Argument] = []
         for number in range(start, min(start + 500, sizes.elements)):
             points += [f"{chance.uniform(5, 15):.6f}", f"{chance.uniform(45, 55):.6f}", f"point:{number}"]
-        yield encode("GEOADD", "points", *points), 1
+        yield from command("GEOADD", "points", *points)
 
 
 def _point_operations(sizes: Sizes) -> list[Operation]:
     search = "GEOSEARCH points FROMLONLAT 10 50"
     return [
-        words("geosearch within 10 km", f"{search} BYRADIUS 10 km"),
-        words("geosearch within 100 km", f"{search} BYRADIUS 100 km"),
-        words("geosearch within 1000 km", f"{search} BYRADIUS 1000 km"),
-        words("geosearch within 100 km, sorted", f"{search} BYRADIUS 100 km ASC WITHDIST WITHCOORD"),
-        words("geosearch within 1000 km, the nearest ten", f"{search} BYRADIUS 1000 km ASC COUNT 10"),
-        words("geosearch in 20 km by 20 km", f"{search} BYBOX 20 20 km"),
-        words("geosearch in 800 km by 800 km", f"{search} BYBOX 800 800 km"),
-        words("geosearchstore", "GEOSEARCHSTORE target points FROMLONLAT 10 50 BYRADIUS 300 km"),
+        Operation("geosearch within 10 km", f"{search} BYRADIUS 10 km"),
+        Operation("geosearch within 100 km", f"{search} BYRADIUS 100 km"),
+        Operation("geosearch within 1000 km", f"{search} BYRADIUS 1000 km"),
+        Operation("geosearch within 100 km, sorted", f"{search} BYRADIUS 100 km ASC WITHDIST WITHCOORD"),
+        Operation("geosearch within 1000 km, the nearest ten", f"{search} BYRADIUS 1000 km ASC COUNT 10"),
+        Operation("geosearch in 20 km by 20 km", f"{search} BYBOX 20 20 km"),
+        Operation("geosearch in 800 km by 800 km", f"{search} BYBOX 800 800 km"),
+        Operation("geosearchstore", "GEOSEARCHSTORE target points FROMLONLAT 10 50 BYRADIUS 300 km"),
     ]
 
 
 def _load_streams(sizes: Sizes) -> Batches:
     yield from numbered(["XADD", "stream"], ["1%09d-0", "name", "value:%012d"], sizes.elements)
-    yield from commands(["XGROUP", "CREATE", "stream", "readers", "0"])
+    yield from command("XGROUP", "CREATE", "stream", "readers", "0")
 
 
 def _stream_operations(sizes: Sizes) -> list[Operation]:
     half = sizes.elements // 2
+    new_group = ("XGROUP DESTROY stream readers", "XGROUP CREATE stream readers 0")
     return [
-        words("xrange of all", "XRANGE stream - +"),
-        words("xrevrange of all", "XREVRANGE stream + -"),
-        words("xread of half", f"XREAD COUNT {half} STREAMS stream 0"),
-        Operation(
-            "xreadgroup of half",
-            ("XREADGROUP", "GROUP", "readers", "reader", "COUNT", half, "STREAMS", "stream", ">"),
-            (("XGROUP", "DESTROY", "stream", "readers"), ("XGROUP", "CREATE", "stream", "readers", "0")),
-        ),
-        Operation("xtrim to half", ("XTRIM", "copy", "MAXLEN", half), (("COPY", "stream", "copy", "REPLACE"),)),
-        Operation("del of a stream", ("DEL", "copy"), (("COPY", "stream", "copy", "REPLACE"),), leaves_work=True),
-        words("copy of a stream", "COPY stream copy REPLACE"),
+        Operation("xrange of all", "XRANGE stream - +"),
+        Operation("xrevrange of all", "XREVRANGE stream + -"),
+        Operation("xread of half", f"XREAD COUNT {half} STREAMS stream 0"),
+        Operation("xreadgroup of half", f"XREADGROUP GROUP readers reader COUNT {half} STREAMS stream >", new_group),
+        Operation("xtrim to half", f"XTRIM copy MAXLEN {half}", copied("stream")),
+        *of_the_whole("stream", "stream"),
     ]
 
 
@@ -311,12 +317,28 @@ GROUPS: dict[str, Group] = {
 
 def pick_groups(names: str) -> list[Group]:
     """Turn `all` or a comma-separated list into groups; raises ValueError for an unknown name."""
-    if names == "all":
-        return list(GROUPS.values())
-    unknown = [name for name in names.split(",") if name not in GROUPS]
-    if unknown:
-        raise ValueError(f"no group named {unknown[0]!r}; there are: {', '.join(GROUPS)}")
-    return [GROUPS[name] for name in names.split(",")]
+    return pick("group", names, GROUPS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which groups, and how large their values are."""
+
+    groups: Sequence[Group] = option(
+        "all", telling(pick_groups), f"all, or of: {','.join(GROUPS)} (default: all)", metavar="NAMES"
+    )
+    elements: int = option(100_000, whole_number(1_000, 1_000_000), "in a collection")
+    megabytes: int = option(64, whole_number(1, 512), "in a bitmap")
+    rounds: int = option(5, whole_number(1, 100))
+    least_processor: float = option(0.05, seconds, "seconds of processor time per round")
+
+    @property
+    def title(self) -> str:
+        return f"Operations on {self.elements:,} elements, or {self.megabytes} MiB"
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(self.elements, self.megabytes << 20)
 
 
 def exchange(connection: Connection, request: bytes) -> None:
@@ -350,16 +372,17 @@ def rest(server: Server) -> None:
 
 def seconds_of(server: Server, connection: Connection, operation: Operation, repetitions: int) -> float:
     """Return the processor seconds of all repetitions together."""
-    request = encode(*operation.command)
+    request = encode(*operation.command.split())
+    anew = [encode(*text.split()) for text in operation.anew]
     total = 0.0
-    if not operation.anew:
+    if not anew:
         began = server.usage()
         for _ in range(repetitions):
             exchange(connection, request)
         return server.usage().since(began).processor
     for _ in range(repetitions):
-        for words_before in operation.anew:
-            exchange(connection, encode(*words_before))
+        for before in anew:
+            exchange(connection, before)
         began = server.usage()
         exchange(connection, request)
         if operation.leaves_work:
@@ -373,40 +396,30 @@ def repetitions_needed(seconds: Sequence[float], least: float) -> int:
     return min(max(1, math.ceil(least / max(min(seconds), 1e-9))), _MOST_REPETITIONS)
 
 
-def measure(
-    report: Report,
-    specs: Sequence[Spec],
-    groups: Sequence[Group],
-    *,
-    sizes: Sizes,
-    rounds: int,
-    least: float,
-    ports: Sequence[int],
-    core: int,
-) -> None:
+def measure(bench: Bench, settings: Settings) -> None:
     """Measure every operation on every server, group by group, in new processes for each group."""
-    total = sum(len(group.operations(sizes)) for group in groups) * (rounds + 1)
+    sizes = settings.sizes
+    total = sum(len(group.operations(sizes)) for group in settings.groups) * (settings.rounds + 1)
     with Progress(total, "operations") as progress:
-        for group in groups:
+        for group in settings.groups:
             with contextlib.ExitStack() as stack:
                 servers = []
-                for spec, port in zip(specs, ports, strict=True):
+                for spec in bench.specs:
                     progress.note(f"{spec.name}: loading {group.name}")
-                    server = stack.enter_context(Server(spec, port, core))
-                    send_all(port, group.load(sizes))
-                    connection = stack.enter_context(Connection(port, timeout=120.0))
+                    server = stack.enter_context(bench.start(spec))
+                    send_all(server.port, group.load(sizes))
+                    connection = stack.enter_context(Connection(server.port, timeout=120.0))
                     server.pause()
                     servers.append((server, connection))
                 for operation in group.operations(sizes):
-                    _take_turns(report, servers, operation, rounds, least, progress)
+                    _take_turns(bench.report, servers, operation, settings, progress)
 
 
 def _take_turns(
     report: Report,
     servers: Sequence[tuple[Server, Connection]],
     operation: Operation,
-    rounds: int,
-    least: float,
+    settings: Settings,
     progress: Progress,
 ) -> None:
     """All rounds of one operation. The first repetitions warm up and tell how many are needed."""
@@ -425,11 +438,14 @@ def _take_turns(
     progress.step()
     if not known:
         return
-    repetitions = repetitions_needed(first, least)
-    for _ in range(rounds):
+    repetitions = repetitions_needed(first, settings.least_processor)
+    for _ in range(settings.rounds):
         for server, connection in known:
             with server.running():
                 each = seconds_of(server, connection, operation, repetitions) / repetitions
             report.add("processor_ms", row, server.name, each * 1e3)
             report.add("repetitions", row, server.name, repetitions)
         progress.step()
+
+
+MODE = Mode("operations", "processor time of single commands over large values", METRICS, Settings, measure)

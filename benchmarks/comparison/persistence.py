@@ -9,15 +9,19 @@ which says in its log how long that took.
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from .mode import Bench, Mode
+from .options import option, whole_number
 from .progress import Progress
-from .report import Metric, Report, Row
+from .report import Metric, Row
 from .servers import Server, Spec, StartError
 from .wire import Connection, encode, numbered, send_all
 
@@ -34,6 +38,19 @@ METRICS = [
 ]
 _BATCH = 100  # SETs between two looks at the clock
 _KEY = "%012d"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How large the data set is, and how fast a client writes beside BGSAVE."""
+
+    keys: int = option(1_000_000, whole_number(600, 100_000_000))
+    rate: int = option(20_000, whole_number(100, 1_000_000), "writes a second beside BGSAVE")
+    rounds: int = option(3, whole_number(1, 20))
+
+    @property
+    def title(self) -> str:
+        return f"Snapshots of {self.keys:,} mixed keys"
 
 
 def data(keys: int) -> Iterator[tuple[bytes, int]]:
@@ -67,8 +84,6 @@ class Writer(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        import random
-
         choose = random.Random(1).randrange
         with Connection(self._port) as connection:
             began = time.perf_counter()
@@ -108,16 +123,17 @@ def _background(server: Server, keys: int, rate: int) -> tuple[float, float, flo
         return took, child_seconds() - before, fork, int(facts["rdb_last_cow_size"]) / 1e6
 
 
-def measure_one(spec: Spec, keys: int, rate: int, port: int, core: int, progress: Progress) -> dict[str, float]:
+def measure_one(bench: Bench, spec: Spec, settings: Settings, progress: Progress) -> dict[str, float]:
     """All figures of one server, by the names of the metrics. Raises StartError."""
+    keys = settings.keys
     folder, inside = folder_for(spec)
     options = ["--dir", inside, "--dbfilename", "dump.rdb"]
     try:
-        with Server(spec, port, core, options) as server:
+        with bench.start(spec, options) as server:
             progress.note(f"{spec.name}: filling")
-            send_all(port, data(keys))
+            send_all(server.port, data(keys))
             progress.note(f"{spec.name}: SAVE")
-            with Connection(port, timeout=600.0) as connection:
+            with Connection(server.port, timeout=600.0) as connection:
                 used = server.usage()
                 began = time.perf_counter()
                 connection.call("SAVE")
@@ -126,11 +142,11 @@ def measure_one(spec: Spec, keys: int, rate: int, port: int, core: int, progress
             figures["file_mb"] = os.stat(os.path.join(folder, "dump.rdb")).st_size / 1e6
             progress.note(f"{spec.name}: BGSAVE")
             names = ("bgsave_s", "child_processor_s", "fork_ms", "copied_mb")
-            figures.update(zip(names, _background(server, keys, rate), strict=True))
+            figures.update(zip(names, _background(server, keys, settings.rate), strict=True))
             with server.connect() as connection:
                 connection.call("CONFIG", "SET", "save", "")
         progress.note(f"{spec.name}: loading")
-        with Server(spec, port, core, options) as server:
+        with bench.start(spec, options) as server:
             figures["load_processor_s"] = server.usage().processor
             with server.connect() as connection:
                 if connection.integer("DBSIZE") != keys // 6 * 6:
@@ -144,14 +160,16 @@ def measure_one(spec: Spec, keys: int, rate: int, port: int, core: int, progress
     return figures
 
 
-def measure(
-    report: Report, specs: Sequence[Spec], *, keys: int, rate: int, rounds: int, port: int, core: int
-) -> None:
+def measure(bench: Bench, settings: Settings) -> None:
     """Measure every server once per round, taking turns, each time in processes of its own."""
-    row = Row(f"{keys:,} keys")
-    with Progress(len(specs) * rounds, "persistence") as progress:
-        for _ in range(rounds):
-            for spec in specs:
-                for name, value in measure_one(spec, keys, rate, port, core, progress).items():
-                    report.add(name, row, spec.name, value)
+    bench.report.settings["writes beside BGSAVE"] = f"{settings.rate:,} a second"
+    row = Row(f"{settings.keys:,} keys")
+    with Progress(len(bench.specs) * settings.rounds, "persistence") as progress:
+        for _ in range(settings.rounds):
+            for spec in bench.specs:
+                for name, value in measure_one(bench, spec, settings, progress).items():
+                    bench.report.add(name, row, spec.name, value)
                 progress.step()
+
+
+MODE = Mode("persistence", "saving and loading snapshots", METRICS, Settings, measure)

@@ -12,29 +12,31 @@ import math
 import os
 import select
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from . import machine
+from .errors import ComparisonError
+from .mode import Bench, Mode
+from .options import option, seconds, whole_number, whole_numbers
 from .progress import Progress
 from .report import Metric, Report, Row
-from .servers import Server, Spec
-from .speed import note_disturbance
+from .servers import Server
+from .speed import USER, WAITED, note_disturbance
 from .wire import Connection, encode
 
-PROCESSOR = Metric("processor_us", "Processor time per delivery", "µs", 3, checked=True, charted=True)
 METRICS = [
-    PROCESSOR,
-    Metric("user_us", "Of which user code (the kernel's estimate, from ticks)", "µs", 3),
+    Metric("processor_us", "Processor time per delivery", "µs", 3, checked=True, charted=True),
+    USER,
     Metric("deliveries", "Deliveries per second of processor time", "deliveries/s", 0),
     Metric("throughput", "Deliveries per second", "deliveries/s", 0),
-    Metric("waited_share", "Time the server waited for its core, per processor time", "", 3, shown=False),
+    WAITED,
 ]
 CHANNEL = "channel:benchmark"
 _WARM_UP = 5  # pipelines
 _PATIENCE = 30.0  # seconds without any delivery
 
 
-class PublishError(Exception):
+class PublishError(ComparisonError):
     """Messages did not arrive."""
 
 
@@ -42,12 +44,16 @@ class PublishError(Exception):
 class Settings:
     """Sizes of a run: how many subscribers, how long the messages are (bytes), how many go in a pipeline."""
 
-    rounds: int
-    depths: tuple[int, ...]
-    sizes: tuple[int, ...]
-    subscribers: int
-    protocol: int
-    least_processor: float
+    subscribers: int = option(1000, whole_number(1, 20_000))
+    sizes: tuple[int, ...] = option("64,4000", whole_numbers, "bytes of a message (default: 64,4000)")
+    depths: tuple[int, ...] = option("1,16", whole_numbers, "messages per pipeline (default: 1,16)")
+    protocol: int = option(2, int, "of the subscribers (default: 2)", choices=(2, 3))
+    rounds: int = option(5, whole_number(1, 100))
+    least_processor: float = option(0.4, seconds, "seconds wanted per reading (default: 0.4)")
+
+    @property
+    def title(self) -> str:
+        return f"Messages to {self.subscribers:,} subscribers"
 
 
 class Audience:
@@ -104,19 +110,19 @@ class Audience:
         return pipelines * depth * len(self._subscribers)
 
 
-def measure(
-    report: Report, specs: Sequence[Spec], *, settings: Settings, ports: Sequence[int], core: int
-) -> None:
+def measure(bench: Bench, settings: Settings) -> None:
     """In every round new processes, which take turns: all sizes at all depths, to all subscribers."""
+    machine.allow_connections(settings.subscribers * len(bench.specs))
+    bench.report.settings["protocol"] = f"RESP{settings.protocol}"
     cells = [(size, depth) for size in settings.sizes for depth in settings.depths]
     pipelines: dict[tuple[int, int], int] = {}
-    with Progress((settings.rounds + 1) * len(cells) * len(specs), "publish") as progress:
+    with Progress((settings.rounds + 1) * len(cells) * len(bench.specs), "publish") as progress:
         for turn in range(-1, settings.rounds):
             with contextlib.ExitStack() as stack:
                 audiences = []
-                for spec, port in zip(specs, ports, strict=True):
+                for spec in bench.specs:
                     options = ["--maxclients", str(settings.subscribers + 100)]
-                    server = stack.enter_context(Server(spec, port, core, options))
+                    server = stack.enter_context(bench.start(spec, options))
                     audience = stack.enter_context(Audience(server, settings.subscribers, settings.protocol))
                     audiences.append((server, audience))
                     server.pause()
@@ -127,9 +133,9 @@ def measure(
                     for server, audience in audiences:
                         progress.note(f"{row.label} {server.name}")
                         with server.running():
-                            _run(report, server, audience, row, size, pipelines, settings, counted=turn >= 0)
+                            _run(bench.report, server, audience, row, size, pipelines, settings, counted=turn >= 0)
                         progress.step()
-    note_disturbance(report)
+    note_disturbance(bench.report)
 
 
 def _run(
@@ -156,7 +162,10 @@ def _run(
         pipelines[size, row.depth] = max(pipelines.get((size, row.depth), 20), needed)
         return
     report.add("processor_us", row, server.name, each * 1e6)
-    report.add("user_us", row, server.name, each * 1e6 * used.user / max(used.user + used.system, 1e-9))
+    report.add("user_us", row, server.name, each * 1e6 * used.user_share)
     report.add("deliveries", row, server.name, 1 / each)
     report.add("throughput", row, server.name, deliveries / seconds)
-    report.add("waited_share", row, server.name, used.waited / max(used.processor, 1e-9))
+    report.add("waited_share", row, server.name, used.waited_share)
+
+
+MODE = Mode("publish", "what a delivery to a subscriber costs", METRICS, Settings, measure)

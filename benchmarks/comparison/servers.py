@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import accounting
+from .errors import ComparisonError
 from .wire import Connection, ServerError
 
 START_SECONDS = 20.0
@@ -29,7 +30,7 @@ _PR_SET_PDEATHSIG = 1
 _FIRST_PORT = 16400  # below the range from which the kernel takes the ports of outgoing connections
 
 
-class StartError(Exception):
+class StartError(ComparisonError):
     """A server did not start; the text holds the end of its log."""
 
 

