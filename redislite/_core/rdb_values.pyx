@@ -282,12 +282,18 @@ cdef int read_quicklist(Core* core, RdbInput* input, int type, Collection* made)
     return RDB_VALUE_EMPTY if nodes == 0 else RDB_VALUE_FAILED
 
 
+cdef inline bint is_added(RdbInput* input, int added, const char* twice) noexcept nogil:
+    """After an insertion that answers 1 (added), 0 (it was there) or -1 (memory is out): fails unless it was added."""
+    if added < 0:
+        return input_out_of_memory(input)
+    return added == 1 or input_fail(input, twice)
+
+
 # Sets
 
 cdef int read_plain_set(Core* core, RdbInput* input, Collection* made) noexcept nogil:
     cdef SetValue value
     cdef uint64_t count
-    cdef int added
     value.block = NULL
     if not input_count(input, &count, 1):
         return RDB_VALUE_FAILED
@@ -299,12 +305,8 @@ cdef int read_plain_set(Core* core, RdbInput* input, Collection* made) noexcept 
             value.block = NULL
             input_out_of_memory(input)
             break
-        added = set_add(core, &value, input.texts[TEXT].data, input.texts[TEXT].length)
-        if added < 0:
-            input_out_of_memory(input)
-            break
-        if added == 0:
-            input_fail(input, b"the same set member twice")
+        if not is_added(input, set_add(core, &value, input.texts[TEXT].data, input.texts[TEXT].length),
+                        b"the same set member twice"):
             break
         count -= 1
     made.encoding = value.encoding
@@ -436,12 +438,10 @@ cdef int read_packed_sorted_set(Core* core, RdbInput* input, int type, bint deep
 
 # Hashes
 
-cdef bint put_field(Core* core, RdbInput* input, HashValue* hash, int64_t deadline_ms) noexcept nogil:
-    cdef int put = hash_put(core, hash, input.texts[FIELD].data, input.texts[FIELD].length, input.texts[TEXT].data,
-                            input.texts[TEXT].length, deadline_ms)
-    if put == 1:
-        return 1
-    return input_out_of_memory(input) if put < 0 else input_fail(input, b"the same hash field twice")
+cdef bint put_field(Core* core, RdbInput* input, HashValue* hash, const char* field, size_t field_length,
+                    const char* value, size_t value_length, int64_t deadline_ms) noexcept nogil:
+    return is_added(input, hash_put(core, hash, field, field_length, value, value_length, deadline_ms),
+                    b"the same hash field twice")
 
 
 cdef int settle_hash(Core* core, RdbInput* input, HashValue* hash, bint read, Collection* made) noexcept nogil:
@@ -509,7 +509,9 @@ cdef int read_plain_hash(Core* core, RdbInput* input, int type, const RdbValueOp
             break
         if valkey and not read_deadline(input, type, 1, 0, &deadline_ms):
             break
-        if not is_over(core, options, deadline_ms) and not put_field(core, input, &hash, deadline_ms):
+        if not is_over(core, options, deadline_ms) and not put_field(
+                core, input, &hash, input.texts[FIELD].data, input.texts[FIELD].length, input.texts[TEXT].data,
+                input.texts[TEXT].length, deadline_ms):
             break
         count -= 1
     return settle_hash(core, input, &hash, count == 0, made)
@@ -580,7 +582,7 @@ cdef int read_packed_timed_hash(Core* core, RdbInput* input, int type, const Rdb
     cdef uint8_t* entry
     cdef char* field
     cdef char* value
-    cdef int result, put
+    cdef int result
     if type == RDB_HASH_LISTPACK_TIMED and not input_word(input, &earliest):
         return RDB_VALUE_FAILED
     pack = read_pack(input, b"Hash listpack integrity check failed")
@@ -605,12 +607,7 @@ cdef int read_packed_timed_hash(Core* core, RdbInput* input, int type, const Rdb
             break
         if is_over(core, options, deadline_ms):
             continue
-        put = hash_put(core, &hash, field, field_length, value, value_length, deadline_ms)
-        if put < 0:
-            input_out_of_memory(input)
-            break
-        if put != 1:
-            input_fail(input, b"the same hash field twice")
+        if not put_field(core, input, &hash, field, field_length, value, value_length, deadline_ms):
             break
     listpack_free(core.heap, pack)
     return settle_hash(core, input, &hash, not input.failed, made)

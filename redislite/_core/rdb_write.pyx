@@ -18,7 +18,7 @@ from redislite._core.object cimport (
 )
 from redislite._core.prefixed cimport prefixed_read
 from redislite._core.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, node_pack
-from redislite._core.rax cimport RAX_FIRST, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop
+from redislite._core.rax cimport RAX_FIRST, Rax, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop
 from redislite._core.rdb_format cimport (
     RDB_AUX, RDB_END, RDB_EXPIRE_MS, RDB_FREQ, RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_TIMED, RDB_HASH_TIMED_VALKEY,
     RDB_HEADER, RDB_IDLE, RDB_LIST_QUICKLIST_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_RESIZE, RDB_SELECT, RDB_SET,
@@ -181,83 +181,71 @@ cdef void write_id(RdbOutput* output, const StreamId* id) noexcept nogil:
     output_length(output, id.seq)
 
 
-cdef void end_walk(RdbOutput* output, RaxIterator* it) noexcept nogil:
-    """Where the walk broke off, what was written does not fit the count before it."""
+# Writes what stands under one key of a tree.
+ctypedef void (*WriteKey)(RdbOutput* output, RaxIterator* it) noexcept nogil
+
+
+cdef void write_tree(RdbOutput* output, Rax* tree, WriteKey write) noexcept nogil:
+    """How many keys there are, and each of them."""
+    cdef RaxIterator it
+    cdef bint more
+    output_length(output, rax_size(tree))
+    rax_start(&it, tree)
+    more = rax_seek(&it, RAX_FIRST, NULL, 0)
+    while more:
+        write(output, &it)
+        more = rax_next(&it)
     if it.failed:
+        # What was written does not fit the number before it.
         output_fail(output, ENOMEM)
-    rax_stop(it)
+    rax_stop(&it)
 
 
-cdef void write_pending(RdbOutput* output, RaxIterator* it, const Pending* pending) noexcept nogil:
+cdef void write_raw_id(RdbOutput* output, RaxIterator* it) noexcept nogil:
     output_bytes(output, it.key, STREAM_KEY)
+
+
+cdef void write_pending(RdbOutput* output, RaxIterator* it) noexcept nogil:
+    cdef Pending* pending = <Pending*> it.value
+    write_raw_id(output, it)
     output_word(output, <uint64_t> pending.delivered_ms)
     output_length(output, pending.deliveries)
 
 
-cdef void write_consumer(RdbOutput* output, Consumer* consumer) noexcept nogil:
-    cdef RaxIterator it
+cdef void write_consumer(RdbOutput* output, RaxIterator* it) noexcept nogil:
+    cdef Consumer* consumer = <Consumer*> it.value
     cdef size_t length
     cdef char* name = consumer_name(consumer, &length)
-    cdef bint more
     output_text(output, name, length)
     output_word(output, <uint64_t> consumer.seen_ms)
     output_word(output, <uint64_t> consumer.active_ms)
-    output_length(output, rax_size(&consumer.pending))
-    rax_start(&it, &consumer.pending)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        output_bytes(output, it.key, STREAM_KEY)
-        more = rax_next(&it)
-    end_walk(output, &it)
+    write_tree(output, &consumer.pending, write_raw_id)
 
 
-cdef void write_group(RdbOutput* output, Group* group) noexcept nogil:
-    cdef RaxIterator it
+cdef void write_group(RdbOutput* output, RaxIterator* it) noexcept nogil:
+    cdef Group* group = <Group*> it.value
     cdef size_t length
     cdef char* name = group_name(group, &length)
-    cdef bint more
     output_text(output, name, length)
     write_id(output, &group.last_id)
     output_length(output, <uint64_t> group.entries_read)
-    output_length(output, rax_size(&group.pending))
-    rax_start(&it, &group.pending)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        write_pending(output, &it, <Pending*> it.value)
-        more = rax_next(&it)
-    end_walk(output, &it)
-    output_length(output, rax_size(&group.consumers))
-    rax_start(&it, &group.consumers)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        write_consumer(output, <Consumer*> it.value)
-        more = rax_next(&it)
-    end_walk(output, &it)
+    write_tree(output, &group.pending, write_pending)
+    write_tree(output, &group.consumers, write_consumer)
+
+
+cdef void write_node(RdbOutput* output, RaxIterator* it) noexcept nogil:
+    output_blob(output, it.key, STREAM_KEY)
+    write_pack(output, it.value)
 
 
 cdef void write_stream(RdbOutput* output, Stream* stream) noexcept nogil:
-    cdef RaxIterator it
-    cdef bint more
-    output_length(output, rax_size(&stream.entries))
-    rax_start(&it, &stream.entries)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        output_blob(output, it.key, STREAM_KEY)
-        write_pack(output, it.value)
-        more = rax_next(&it)
-    end_walk(output, &it)
+    write_tree(output, &stream.entries, write_node)
     output_length(output, stream.length)
     write_id(output, &stream.last_id)
     write_id(output, &stream.first_id)
     write_id(output, &stream.max_deleted_id)
     output_length(output, stream.entries_added)
-    output_length(output, rax_size(&stream.groups))
-    rax_start(&it, &stream.groups)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        write_group(output, <Group*> it.value)
-        more = rax_next(&it)
-    end_walk(output, &it)
+    write_tree(output, &stream.groups, write_group)
 
 
 cdef void rdb_write_value(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil:

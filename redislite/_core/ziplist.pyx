@@ -1,5 +1,5 @@
 """Ziplists and zipmaps made into listpacks; the contract and the formats are in ziplist.pxd."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from redislite._core.listpack cimport (
     listpack_append, listpack_append_integer, listpack_free, listpack_new,
 )
@@ -18,20 +18,16 @@ cdef struct Piece:
     int64_t integer
 
 
-cdef inline uint32_t little(const uint8_t* place, int bytes) noexcept nogil:
-    cdef uint32_t value = 0
-    cdef int i
-    for i in range(bytes):
-        value |= <uint32_t> place[i] << (8 * i)
-    return value
-
-
-cdef inline int64_t signed_little(const uint8_t* place, int bytes) noexcept nogil:
+cdef inline uint64_t little(const uint8_t* place, int bytes) noexcept nogil:
     cdef uint64_t value = 0
     cdef int i
     for i in range(bytes):
         value |= <uint64_t> place[i] << (8 * i)
-    return <int64_t> (value << (64 - 8 * bytes)) >> (64 - 8 * bytes)
+    return value
+
+
+cdef inline int64_t signed_little(const uint8_t* place, int bytes) noexcept nogil:
+    return <int64_t> (little(place, bytes) << (64 - 8 * bytes)) >> (64 - 8 * bytes)
 
 
 cdef listpack append(Heap* heap, listpack pack, const Piece* piece, bint* starved) noexcept nogil:
