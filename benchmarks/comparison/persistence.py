@@ -1,9 +1,10 @@
-"""Snapshots of a large data set: SAVE, BGSAVE beside writing clients, loading, and the size of the file.
+"""A large data set on disk: SAVE, BGSAVE beside writing clients, the append-only file, loading, and the sizes of files.
 
 The data are of six kinds in equal numbers: plain strings, strings with a time to live, small hashes, lists, sets and
 sorted sets. BGSAVE is measured while a client overwrites strings at a fixed rate, which costs a copy of each page that
 the child still shares; what was copied is what the server itself reports. The file is then loaded by a new process,
-which says in its log how long that took.
+which says in its log how long that took. That one writes the data set as an append-only file of commands, with no
+snapshot in front, which is loaded in turn.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ METRICS = [
     Metric("load_s", "Loading", "s", 3, checked=True, charted=True),
     Metric("load_processor_s", "Processor time to the first PONG of the server that loads", "s", 3, checked=True),
     Metric("file_mb", "Size of the file", "MB", 2, checked=True),
+    Metric("aof_rewrite_s", "Writing the append-only file", "s", 2),
+    Metric("aof_load_s", "Loading the append-only file", "s", 3, checked=True, charted=True),
+    Metric("aof_load_processor_s", "Processor time to the first PONG, from the append-only file", "s", 3, checked=True),
+    Metric("aof_mb", "Size of the append-only file", "MB", 2),
 ]
 _BATCH = 100  # SETs between two looks at the clock
 _KEY = "%012d"
@@ -123,6 +128,35 @@ def _background(server: Server, keys: int, rate: int) -> tuple[float, float, flo
         return took, child_seconds() - before, fork, int(facts["rdb_last_cow_size"]) / 1e6
 
 
+def _loaded(server: Server, settings: Settings, source: str) -> tuple[float, float]:
+    """What loading took: processor seconds until now, and seconds as the log has it."""
+    processor = server.usage().processor
+    with server.connect() as connection:
+        if connection.integer("DBSIZE") != settings.keys // 6 * 6:
+            raise StartError(f"{server.name} did not load everything: {server.log_end()}")
+    told = re.findall(rf"DB loaded from {source}: ([\d.]+) seconds", server.log_end())
+    if not told:
+        raise StartError(f"{server.name} does not say how long loading took: {server.log_end()}")
+    return processor, float(told[-1])
+
+
+def _switch_to_log(server: Server) -> float:
+    """Have the server write an append-only file of commands; seconds until it is there."""
+    with server.connect() as connection:
+        connection.call("CONFIG", "SET", "aof-use-rdb-preamble", "no")
+        connection.call("CONFIG", "SET", "save", "")
+        began = time.perf_counter()
+        connection.call("CONFIG", "SET", "appendonly", "yes")
+        while True:
+            facts = connection.info("persistence")
+            if facts["aof_rewrite_in_progress"] == facts["aof_rewrite_scheduled"] == "0":
+                break
+            time.sleep(0.01)
+        if facts["aof_last_bgrewrite_status"] != "ok":
+            raise StartError(f"{server.name}: writing the append-only file failed: {server.log_end()}")
+        return time.perf_counter() - began
+
+
 def measure_one(bench: Bench, spec: Spec, settings: Settings, progress: Progress) -> dict[str, float]:
     """All figures of one server, by the names of the metrics. Raises StartError."""
     keys = settings.keys
@@ -147,14 +181,16 @@ def measure_one(bench: Bench, spec: Spec, settings: Settings, progress: Progress
                 connection.call("CONFIG", "SET", "save", "")
         progress.note(f"{spec.name}: loading")
         with bench.start(spec, options) as server:
-            figures["load_processor_s"] = server.usage().processor
-            with server.connect() as connection:
-                if connection.integer("DBSIZE") != keys // 6 * 6:
-                    raise StartError(f"{spec.name} did not load everything: {server.log_end()}")
-            told = re.findall(r"DB loaded from disk: ([\d.]+) seconds", server.log_end())
-            if not told:
-                raise StartError(f"{spec.name} does not say how long loading took: {server.log_end()}")
-            figures["load_s"] = float(told[-1])
+            processor, took = _loaded(server, settings, "disk")
+            figures.update(load_processor_s=processor, load_s=took)
+            progress.note(f"{spec.name}: writing the append-only file")
+            figures["aof_rewrite_s"] = _switch_to_log(server)
+        log = os.path.join(folder, "appendonlydir")
+        figures["aof_mb"] = sum(entry.stat().st_size for entry in os.scandir(log)) / 1e6
+        progress.note(f"{spec.name}: loading the append-only file")
+        with bench.start(spec, [*options, "--appendonly", "yes"]) as server:
+            processor, took = _loaded(server, settings, "append only file")
+            figures.update(aof_load_processor_s=processor, aof_load_s=took)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return figures
@@ -172,4 +208,4 @@ def measure(bench: Bench, settings: Settings) -> None:
                 progress.step()
 
 
-MODE = Mode("persistence", "saving and loading snapshots", METRICS, Settings, measure)
+MODE = Mode("persistence", "saving and loading: snapshots and the append-only file", METRICS, Settings, measure)
