@@ -44,8 +44,6 @@ METRICS = [
     WAITED,
 ]
 _WAITED_SHARE = 0.05  # a server that waits longer for its core than this, per processor time, shared it
-
-
 _RUN_SECONDS = 60.0  # a run that takes longer has failed
 
 
