@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -430,7 +431,9 @@ class TestShortRun:
 
     @pytest.fixture
     def servers_of_the_run(self) -> list[str]:
-        return ["--ours", "redis-server", "--peer", "real=redis-server", "--no-discovery", "--first-port", "18250"]
+        # Two runs of the tests on one machine must not take each other's servers for their own.
+        port = 17_000 + os.getpid() % 700 * 20
+        return ["--ours", "redis-server", "--peer", "real=redis-server", "--no-discovery", "--first-port", str(port)]
 
     def test_speed(self, servers_of_the_run: list[str], tmp_path: Path) -> None:
         output = tmp_path / "run.json"
