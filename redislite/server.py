@@ -44,6 +44,7 @@ from redislite.loop import READABLE, WRITABLE, Loop
 from redislite.pause import PauseState
 from redislite.persistence.append_only import AppendOnlyFile
 from redislite.persistence.child import ChildRunner
+from redislite.persistence.files import remove_left
 from redislite.persistence.loading import Loading, LoadingStopped
 from redislite.persistence.refusal import WriteRefusal
 from redislite.persistence.snapshots import LoadError, Snapshots
@@ -385,6 +386,8 @@ class Server:
         meanwhile. Raises ListenError, LoadError, and LoadingStopped where it was told to end before that was done."""
         self.listeners.start()
         self.loop.call_later(1.0 / self.config["hz"], self._cron)
+        for path in remove_left(self.config["dir"]) + remove_left(self.append_only.folder):
+            self.log.notice(f"Removed {path}, which a server that is gone has left unfinished")
         if not self.append_only.load():
             self.snapshots.load()
         self.engine.dirty = 0

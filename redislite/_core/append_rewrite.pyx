@@ -384,7 +384,7 @@ cdef int rewrite_task(Core* core, void* argument, ChildPage* page) noexcept nogi
 cdef object rewrite_fork(Core* core, ChildReport report, RewriteTask* task):
     cdef int child
     with nogil:
-        child = child_fork(core, rewrite_task, task, report.page, "redis-aof-rewri", task.fd)
+        child = child_fork(core, rewrite_task, task, report.page, "redis-aof-rewri", task.fd, NULL)
     if child < 0:
         raise OSError(-child, os.strerror(-child))
     return child

@@ -6,7 +6,8 @@ the server to stop, and is ended by SIGUSR1. What it has to tell stands in a pag
 shares with the server (ChildPage), which is kept up to date while it runs.
 
     child_fork ─┬─ server: the process's number
-                └─ child: signals, name ─▶ task ─▶ measures what was copied ─▶ _exit(0, or 1 with an errno in the page)
+                └─ child: signals, name ─▶ task ─▶ measures what was copied ─▶ _exit(0, or 1 with an errno in the page),
+                                                                               or becomes another program
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.state cimport Core
@@ -28,10 +29,11 @@ ctypedef int (*ChildTask)(Core* core, void* argument, ChildPage* page) noexcept 
 
 
 # Forks, and runs the task in the child. Answers the child's number, or minus an errno where there is none. title: what
-# the process is called, 15 characters at most. kept_fd: the descriptor that it needs; -1: none. The argument must stand
-# until the call returns.
+# the process is called, 15 characters at most. kept_fd: the descriptor that it needs; -1: none. then: NULL, or what the
+# process goes on as once its task went well: the path of a program and all its arguments, NULL behind the last; it finds
+# the kept descriptor open. The argument and `then` must stand until the call returns.
 cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page, const char* title,
-                    int kept_fd) noexcept nogil
+                    int kept_fd, char** then) noexcept nogil
 
 
 # The page as Python sees it; the memory lives as long as this does.

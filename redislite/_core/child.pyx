@@ -9,6 +9,7 @@ from redislite._core.state cimport Core
 
 cdef extern from *:
     """
+    #include <errno.h>
     #include <fcntl.h>
     #include <limits.h>
     #include <pthread.h>
@@ -62,6 +63,14 @@ cdef extern from *:
     #endif
     }
 
+    /* Answers only where that fails: an errno. */
+    static int child_become(char **program, int kept) {
+        if (kept >= 0 && fcntl(kept, F_SETFD, 0) != 0)
+            return errno;
+        execv(program[0], program);
+        return errno;
+    }
+
     /* Bytes of this process's memory that no other process shares; -1 where the system does not tell. */
     static long long child_private_bytes(void) {
         static const char word[] = "Private_Dirty:";
@@ -108,6 +117,7 @@ cdef extern from *:
     int child_disable_huge_pages() noexcept nogil
     void child_close_others(int kept) noexcept nogil
     void child_settle(const char* title) noexcept nogil
+    int child_become(char** program, int kept) noexcept nogil
     int64_t child_private_bytes() noexcept nogil
     int child_start_thread(void* (*function)(void*) noexcept nogil, void* argument) noexcept nogil
 
@@ -141,7 +151,7 @@ cdef void* keep_measuring(void* argument) noexcept nogil:
 
 
 cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page, const char* title,
-                    int kept_fd) noexcept nogil:
+                    int kept_fd, char** then) noexcept nogil:
     cdef int parent = getpid()
     cdef int child = fork()
     if child != 0:
@@ -156,6 +166,8 @@ cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page,
     child_start_thread(keep_measuring, page)
     page.error = task(core, argument, page)
     measure(page)
+    if page.error == 0 and then != NULL:
+        page.error = child_become(then, kept_fd)
     _exit(1 if page.error else 0)
     return 0
 

@@ -102,6 +102,7 @@ class Engine:
         sync_bytes: int = 0,
         key_delay_us: int = 0,
         fsync: bool = True,
+        then: Sequence[bytes] = (),
     ) -> int: ...
     def load_rdb(
         self,

@@ -917,10 +917,10 @@ cdef class Engine:
                  int64_t key_delay_us=0) -> dict[str, int]:
         """Writes all databases to a descriptor in the RDB format, from where it stands, and answers keys and bytes.
 
-        aux: auxiliary fields, bytes to bytes. functions: code of libraries, bytes each (None:
-        function_libraries). checksum: False
-        writes 0 in its place. sync_bytes: how often the file is handed to the disk meanwhile (0: never; the fsync at the
-        end is the caller's). key_delay_us: pause after each key, for tests. OSError where writing fails, MemoryError.
+        aux: auxiliary fields, bytes to bytes. functions: code of libraries, bytes each (None: function_libraries).
+        checksum: False writes 0 in its place. sync_bytes: how often the file is handed to the disk meanwhile (0: never;
+        the fsync at the end is the caller's). key_delay_us: pause after each key, for tests. OSError where writing fails,
+        MemoryError.
         """
         return snapshot_save(&self.core, fd, {
             "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
@@ -928,13 +928,16 @@ cdef class Engine:
         })
 
     def fork_save_rdb(self, ChildReport report, int fd, *, aux=None, functions=None, bint checksum=True,
-                      uint64_t sync_bytes=0, int64_t key_delay_us=0, bint fsync=True) -> int:
+                      uint64_t sync_bytes=0, int64_t key_delay_us=0, bint fsync=True, then=()) -> int:
         """The same in a child process, which sees the data as it is now, and does the fsync too. Answers its number; how
-        far it is stands in the report. For ChildRunner (persistence/child.py). OSError where the fork fails, MemoryError.
+        far it is stands in the report. For ChildRunner (persistence/child.py). then: words of a command line, bytes, the
+        first of which is a path: what the child becomes once it has written; it finds the descriptor open. OSError where
+        the fork fails, MemoryError.
         """
         return snapshot_fork(&self.core, report, fd, {
-            "aux": aux or {}, "functions": self.function_libraries if functions is None else functions, "checksum": checksum, "sync_bytes": sync_bytes,
-            "key_delay_us": key_delay_us, "fsync": fsync,
+            "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
+            "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us, "fsync": fsync,
+            "then": list(then),
         })
 
     def load_rdb(self, int fd, *, size=None, bint checksum=True, deep=None, bint keep_expired=False, bint replace=False,

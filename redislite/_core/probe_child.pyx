@@ -13,6 +13,10 @@ cdef extern from *:
     int usleep(unsigned int microseconds) noexcept nogil
 
 
+cdef enum:
+    PROGRAM_WORDS = 8
+
+
 cdef struct Job:
     int result
     int64_t keys                # that it counts, a millisecond each
@@ -33,16 +37,25 @@ cdef int work(Core* core, void* argument, ChildPage* page) noexcept nogil:
     return job.result
 
 
-def fork_child(ChildReport report, int result=0, int64_t keys=0, size_t touched=0, int kept=-1) -> int:
+def fork_child(ChildReport report, int result=0, int64_t keys=0, size_t touched=0, int kept=-1, then=()) -> int:
     """Forks a child that keeps this descriptor, writes to this much memory of its own, counts to `keys`, and ends with
-    this errno."""
+    this errno, or becomes the program `then`."""
+    cdef char* words[PROGRAM_WORDS]
     cdef Job job
+    cdef bytes word
     cdef int child
+    cdef int i = 0
+    if len(then) >= PROGRAM_WORDS:
+        raise ValueError(then)
+    for word in then:
+        words[i] = word
+        i += 1
+    words[i] = NULL
     job.result = result
     job.keys = keys
     job.touched = touched
     with nogil:
-        child = child_fork(NULL, work, &job, report.page, "probe", kept)
+        child = child_fork(NULL, work, &job, report.page, "probe", kept, words if words[0] != NULL else NULL)
     if child < 0:
         raise OSError(-child, "fork")
     return child

@@ -35,6 +35,10 @@ class RdbError(Exception):
         self.offset = offset
 
 
+cdef enum:
+    PROGRAM_WORDS = 16              # of what a child becomes, with the NULL behind them
+
+
 # What a child is to write.
 cdef struct ForkedSave:
     int fd
@@ -123,15 +127,25 @@ cdef int save_in_child(Core* core, void* argument, ChildPage* page) noexcept nog
 
 cdef object snapshot_fork(Core* core, ChildReport report, int fd, dict options):
     cdef bytes head = head_of(options)
+    cdef list program = options["then"]
+    cdef char* words[PROGRAM_WORDS]
     cdef ForkedSave job
+    cdef bytes word
     cdef int child
+    cdef int i = 0
     job.fd = fd
     job.checksum = options["checksum"]
     job.sync_bytes = options["sync_bytes"]
     job.synchronize = options["fsync"]
     prepare(&job.options, head, options)
+    if len(program) >= PROGRAM_WORDS:
+        raise ValueError(f"{len(program)} words of a command line")
+    for word in program:
+        words[i] = word
+        i += 1
+    words[i] = NULL
     with nogil:
-        child = child_fork(core, save_in_child, &job, report.page, "redis-rdb-save", fd)
+        child = child_fork(core, save_in_child, &job, report.page, "redis-rdb-save", fd, words if words[0] != NULL else NULL)
     if child < 0:
         raise OSError(-child, os.strerror(-child))
     return child

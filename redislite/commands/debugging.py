@@ -28,7 +28,7 @@ from redislite.commands.server import parse_integer_argument
 from redislite.config import ConfigError
 from redislite.config_directives import parse_integer, parse_memory
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
-from redislite.persistence.rdb_file import RdbFileError, read_file
+from redislite.persistence.rdb_file import DataFileError
 from redislite.persistence.snapshots import LoadError, SnapshotError
 
 TYPE_CHECKING = False
@@ -246,29 +246,33 @@ def _parse_size(value: bytes) -> int:
 
 
 @subcommand(
-    "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    "RELOAD [MERGE] [NOFLUSH] [NOSAVE] [FROM <name>]",
     "Save the data set and load it again. MERGE: keys that are in the file replace those there are; NOFLUSH: without "
-    "emptying the data set before; NOSAVE: without saving.",
+    "emptying the data set before; NOSAVE: without saving; FROM: without saving, from a copy that SAVE TO has written.",
     0,
     sys.maxsize,
 )
 def _reload(server: Server, connection: Connection, args: list[bytes]) -> object:
     words = {word.lower() for word in args}
+    name = ""
+    if len(args) > 1 and args[-2].lower() == b"from":
+        words = {word.lower() for word in args[:-2]} | {b"nosave"}
+        name = os.fsdecode(args[-1])
     if words - {b"merge", b"noflush", b"nosave"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     config, engine = server.config, server.engine
-    path = server.snapshots.path
-    if b"nosave" not in words:
-        try:
+    try:
+        path = server.snapshots.copy_path(name) if name else server.snapshots.path
+        if b"nosave" not in words:
             server.snapshots.save()
-        except SnapshotError as error:
-            raise CommandError(f"ERR {error}") from error
+    except SnapshotError as error:
+        raise CommandError(f"ERR {error}") from error
     if b"noflush" not in words:
         engine.flush(-1, False)
         engine.function_libraries.clear()
     try:
-        read_file(engine, path, replace=b"merge" in words, checksum=config["rdbchecksum"])
-    except (RdbFileError, OSError, MemoryError) as error:
+        server.snapshots.read(path, replace=b"merge" in words, checksum=config["rdbchecksum"])
+    except (DataFileError, OSError, MemoryError) as error:
         server.log.warning(f"Error loading the RDB file: {error}")
         raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from error
     engine.dirty = 0

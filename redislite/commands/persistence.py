@@ -1,6 +1,11 @@
-"""Commands about what outlives the process: SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF."""
+"""Commands about what outlives the process: SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF.
+
+SAVE TO and BGSAVE TO are redislite's own: they write a copy of the data set, in the form that its name tells.
+"""
 
 from __future__ import annotations
+
+import os
 
 from redislite._core.reply_types import OK, SYNTAX_ERROR, CommandError, SimpleString
 from redislite._core.row import command
@@ -17,22 +22,30 @@ IN_PROGRESS = "ERR Background save already in progress"
 
 @command(
     "save",
-    1,
+    -1,
     "no_async_loading admin noscript no_multi",
     group="server",
     since="1.0.0",
+    syntax="[TO name:string@8.0.0]",
     summary="Writes a snapshot of all databases while every client waits.",
     complexity="O(N) for N keys in all databases",
 )
 def save(server: Server, connection: Connection, args: list[bytes]) -> object:
-    """SAVE."""
+    """SAVE [TO name]."""
+    if len(args) > 1 and not (len(args) == 3 and args[1].lower() == b"to"):
+        raise CommandError("ERR wrong number of arguments for 'save' command")
     try:
-        server.snapshots.save()
+        server.snapshots.save(_copy_name(args))
     except Busy:
         raise CommandError(IN_PROGRESS) from None
     except SnapshotError as error:
         raise CommandError(f"ERR {error}") from None
     return OK
+
+
+def _copy_name(args: list[bytes]) -> str:
+    """What stands behind TO; empty where nothing does."""
+    return os.fsdecode(args[2]) if len(args) == 3 else ""
 
 
 @command(
@@ -41,14 +54,14 @@ def save(server: Server, connection: Connection, args: list[bytes]) -> object:
     "no_async_loading admin noscript",
     group="server",
     since="1.0.0",
-    syntax="[operation:(SCHEDULE@3.2.2 | CANCEL@8.1.0)]",
+    syntax="[operation:(SCHEDULE@3.2.2 | CANCEL@8.1.0 | TO name:string@8.0.0)]",
     summary="Writes a snapshot of all databases in the background.",
     complexity="O(1)",
 )
 def bgsave(server: Server, connection: Connection, args: list[bytes]) -> object:
-    """BGSAVE [SCHEDULE|CANCEL]: within a transaction it is scheduled, so that no fork happens amid its commands."""
-    word = args[1].lower() if len(args) == 2 else b""
-    if len(args) > 1 and word not in (b"schedule", b"cancel"):
+    """BGSAVE [SCHEDULE|CANCEL|TO name]: within a transaction it is scheduled: no fork happens amid its commands."""
+    word = args[1].lower() if len(args) > 1 else b""
+    if len(args) > 1 and (word, len(args)) not in ((b"schedule", 2), (b"cancel", 2), (b"to", 3)):
         raise CommandError(SYNTAX_ERROR)
     snapshots = server.snapshots
     if word == b"cancel":
@@ -56,10 +69,12 @@ def bgsave(server: Server, connection: Connection, args: list[bytes]) -> object:
     if snapshots.is_running:
         raise CommandError(IN_PROGRESS)
     if connection.flags & CLIENT_IN_EXEC or (word == b"schedule" and server.children.active is not None):
+        if word == b"to":
+            raise CommandError("ERR BGSAVE TO cannot stand in a transaction")
         snapshots.scheduled = True
         return SimpleString("Background saving scheduled")
     try:
-        snapshots.start()
+        snapshots.start(_copy_name(args))
     except Busy as busy:
         raise CommandError(
             f"ERR Another child process is active ({busy.kind.upper()}?): can't BGSAVE right now. Use BGSAVE SCHEDULE "

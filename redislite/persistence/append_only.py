@@ -9,7 +9,8 @@ it was at the last rewrite, and files of the commands since.
                       └ a child that writes a new base ──┘ becomes history and goes
 
 Guarantees: the manifest is replaced whole, and names only files that are there; a rewrite that fails leaves everything
-as it was, but for one more file of commands; files are deleted only after a manifest without them is on the disk.
+as it was, but for one more file of commands; files are deleted only after a manifest is on the disk that has them as
+history, and are named by it until they are gone, so that a crash leaves none that nobody knows.
 """
 
 from __future__ import annotations
@@ -93,6 +94,10 @@ class AppendOnlyFile:
     @property
     def _manifest_path(self) -> str:
         return self._path(f"{self._stem}.manifest")
+
+    @property
+    def _temporary_manifest_path(self) -> str:
+        return self._path(f"temp-{self._stem}.manifest")
 
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -233,7 +238,7 @@ class AppendOnlyFile:
     def _write_manifest(self, manifest: Manifest) -> None:
         """Put it on the disk, and take it over. OSError."""
         path = self._manifest_path
-        temporary = self._path(f"temp-{self._stem}.manifest")
+        temporary = self._temporary_manifest_path
         fd = create(temporary)
         try:
             content = manifest.text()
@@ -256,13 +261,17 @@ class AppendOnlyFile:
         manifest = self.manifest.copy()
         paths = [self._path(one.name) for one in manifest.history]
         manifest.history = []
+        removed = []
         try:
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):
+                    removed.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                    os.unlink(path)
             self._write_manifest(manifest)
         except OSError as error:
             self._server.log.warning(f"Cannot remove history from the AOF manifest: {explain(error)}")
-            return
-        # A large file takes a while to go.
-        threading.Thread(target=_remove_all, args=(paths,), daemon=True).start()
+        # A large file takes a while to go, which it does when nobody has it open any more.
+        threading.Thread(target=_close_all, args=(removed,), daemon=True).start()
 
     # Start
 
@@ -274,6 +283,8 @@ class AppendOnlyFile:
         if not server.config["appendonly"]:
             return False
         begun = time.monotonic()
+        for left in (self._waiting_path, self._temporary_manifest_path):
+            remove(left)
         try:
             self._upgrade()
             self._delete_history()
@@ -314,13 +325,15 @@ class AppendOnlyFile:
             base = manifest.next_base(self._stem, server.config["aof-use-rdb-preamble"])
             self._write_first_base(base)
             server.log.notice(f"Creating AOF base file {base.name} on server start")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         if manifest.incremental:
             name = manifest.incremental[-1].name
             server.log.notice(f"Opening AOF incr file {name} on server start")
         else:
             name = manifest.next_incremental(self._stem).name
             server.log.notice(f"Creating AOF incr file {name} on server start")
-        fd = os.open(self._path(name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags |= os.O_TRUNC  # what a crash has left of that name is named by no manifest
+        fd = os.open(self._path(name), flags, 0o644)
         try:
             if manifest != self.manifest:
                 self._write_manifest(manifest)
@@ -731,9 +744,9 @@ def _ignore(_loaded: int) -> None:
     """Loads without serving anybody."""
 
 
-def _remove_all(paths: list[str]) -> None:
-    for path in paths:
-        remove(path)
+def _close_all(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
 
 
 def _sync_and_close(fd: int) -> None:

@@ -34,13 +34,13 @@ class Outcome:
 
     exit_code: 0 where its task went well; -1 where a signal ended it. signal: that signal's number, or 0. cancelled:
     the server, or whoever sent SIGUSR1, wanted it to end, so its work has no use even if it came to an end. error:
-    errno of what failed, or 0. seconds: how long it lived.
+    errno of what failed, or 0; a program that the child became tells it as its exit code. seconds: how long it lived.
     """
 
     def __init__(self, status: int, error: int, cancelled: bool, seconds: float) -> None:
         self.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         self.exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
-        self.error = error
+        self.error = error or (self.exit_code if self.exit_code > 1 else 0)
         self.cancelled = cancelled or self.signal == signal.SIGUSR1
         self.seconds = seconds
 

@@ -1,28 +1,34 @@
 """The whole data set as JSON Lines: readable, diffable, binary-safe, versioned. docs/json-format.md is for users.
 
-    {"format": "redislite", "version": 1, "redis_version": "7.2.4", "created_ms": ...}
+    {"format": "redislite", "version": 2, "redis_version": "7.2.4", "created_ms": ...}
+    {"function": "#!lua name=library\\n..."}
     {"db": 0, "key": "greeting", "type": "string", "value": "hello"}
     {"db": 0, "key": "session", "type": "hash", "value": {"user": "7"}, "expires_ms": 1795254426910}
     ...
     {"end": true, "keys": 2}
 
-One line, one key, in order; so are the members of what has no order of its own, and equal data gives equal lines.
-Bytes that are not UTF-8 are written as {"base64": "..."}; the last line tells that nothing was cut off.
+Libraries of functions first, then one line for each key, in order; so are the members of what has no order of its own,
+and equal data gives equal lines. Bytes that are not UTF-8 are written as {"base64": "..."}; the last line tells that
+nothing was cut off.
 
 Guarantees: what `write_dump` writes, `load_dump` restores, whatever bytes keys and values are made of; loading reads
 every version up to VERSION; a line that is not as described stops the loading with a JsonDumpError that says which line
 and what is wrong with it, and nothing of that key has been stored.
 
 Values are read and stored through commands, so this module knows no structure of the data plane. What commands cannot
-set is not kept: when keys were last used, and when consumers of a stream's group were last seen.
+set is not kept: when keys were last used, and when consumers of a stream's group were last seen. Reading and storing
+leave their traces (statistics, notifications), so the engine is to be one that nobody else uses.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import gzip
 import json
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -34,16 +40,16 @@ if TYPE_CHECKING:
     from redislite._core.engine import Engine
 
 FORMAT = "redislite"
-VERSION = 1
+VERSION = 2  # 1 had no functions
 BATCH = 1000  # elements that one command reads or stores
 _ID_MAX = 2**64 - 1
 
 
 class JsonDumpError(ValueError):
-    """A dump that cannot be loaded; the text says where it is wrong and how. line: its number, from 1."""
+    """A dump that cannot be loaded; the text says where it is wrong and how. line: its number, from 1; 0: no line."""
 
     def __init__(self, line: int, what: str) -> None:
-        super().__init__(f"line {line}: {what}")
+        super().__init__(f"line {line}: {what}" if line else what)
         self.line = line
 
 
@@ -228,6 +234,8 @@ def write_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object
     written = 0
     header = {"format": FORMAT, "version": VERSION, "redis_version": REDIS_VERSION, "created_ms": engine.now_ms}
     file.write(_line(header))
+    for code in engine.function_libraries:
+        file.write(_line({"function": _text(code)}))
     try:
         for number in range(engine.databases_count):
             if not engine.database_size(number):
@@ -437,7 +445,7 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
     progress: called with the number of lines read so far, about every thousand. Raises JsonDumpError, with all lines
     before the wrong one stored, and OSError. The engine's selected database (of ``Engine.execute``) is 0 afterwards.
     """
-    number = stored = told = 0
+    number = keys = stored = 0
     ended = False
     try:
         for number, line in enumerate(file, 1):
@@ -450,9 +458,13 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
                 if "end" in fields:
                     told = _integer(_object(fields, "the last line", "end keys")["keys"], "keys")
                     ended = True
-                    if told != number - 2:
-                        raise _Wrong(f"the dump says that it has {told} keys, and has {number - 2}")
+                    if told != keys:
+                        raise _Wrong(f"the dump says that it has {told} keys, and has {keys}")
+                elif "function" in fields:
+                    code = _object(fields, "a library of functions", "function")["function"]
+                    engine.function_libraries.append(_bytes(code, "a library of functions"))
                 else:
+                    keys += 1
                     stored += _store_key(engine, fields)
             if progress is not None and number % BATCH == 0:
                 progress(number)
@@ -464,3 +476,50 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
     finally:
         engine.execute("SELECT", 0)
     return stored
+
+
+# Files
+
+
+def _is_packed(path: str) -> bool:
+    return path.lower().endswith(".gz")
+
+
+class _Counted:
+    """A file that is read line by line, and tells how many bytes of it were."""
+
+    def __init__(self, raw: IO[bytes], lines: IO[bytes], tell: Callable[[int], object], step: int) -> None:
+        self._raw = raw
+        self._lines = lines
+        self._tell = tell
+        self._step = step
+
+    def __iter__(self) -> Iterator[bytes]:
+        told = 0
+        for line in self._lines:
+            yield line
+            position = self._raw.tell()
+            if position - told >= self._step:
+                told = position
+                self._tell(position)
+
+
+def load_file(engine: Engine, path: str, tell: Callable[[int], object], step: int = 0) -> int:
+    """`load_dump` from a file, packed if its name says so. tell: called with the bytes read so far, after each step."""
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open(path, "rb"))
+        lines = stack.enter_context(gzip.open(raw)) if _is_packed(path) else raw
+        try:
+            return load_dump(engine, _Counted(raw, lines, tell, step))  # type: ignore[arg-type]
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise JsonDumpError(0, f"the packed file cannot be read: {error}") from error
+
+
+def write_file(engine: Engine, fd: int, path: str, tell: Callable[[int], object] | None = None) -> None:
+    """`write_dump` to a descriptor of a file that is to have this name."""
+    with open(fd, "wb", closefd=False) as raw:
+        if not _is_packed(path):
+            write_dump(engine, raw, tell)
+            return
+        with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as lines:
+            write_dump(engine, lines, tell)  # type: ignore[arg-type]

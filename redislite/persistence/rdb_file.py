@@ -10,16 +10,26 @@ from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from redislite._core.engine import Engine
 
+MAGICS = (b"REDIS", b"VALKEY")  # what a file begins with
+MAGIC_BYTES = 6
 SYNC_BYTES = 4 << 20  # how much is written before it is handed to the disk, under rdb-save-incremental-fsync
 
 
-class RdbFileError(Exception):
+def begins_as_snapshot(head: bytes) -> bool:
+    """Whether what begins like this is RDB data: MAGIC_BYTES are enough to tell."""
+    return head.startswith(MAGICS)
+
+
+class DataFileError(Exception):
     """A file that cannot be read: which, where, and what is wrong."""
+
+
+class RdbFileError(DataFileError):
+    """The same, of an RDB file. offset: in bytes."""
 
     def __init__(self, path: str, offset: int, reason: str) -> None:
         super().__init__(f"{path}, byte {offset}: {reason}")
@@ -38,20 +48,24 @@ def auxiliary_fields(engine: Engine, aof_base: bool = False) -> dict[bytes, byte
     }
 
 
-def read_file(
-    engine: Engine, path: str, *, progress: Callable[[int], object] | None = None, **options: Any
-) -> dict[str, Any]:
-    """Read a file into the databases; `options` and the answer are those of `Engine.load_rdb`. Its libraries of
-    functions come behind those that the engine holds.
+def read_descriptor(engine: Engine, fd: int, path: str, **options: Any) -> dict[str, Any]:
+    """Read RDB data into the databases, from where the descriptor stands; `options` and the answer are those of
+    `Engine.load_rdb`, path is for errors. Its libraries of functions come behind those that the engine holds.
 
     RdbFileError, OSError, MemoryError; the keys before the place of an error are loaded then.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        result = engine.load_rdb(fd, progress=progress, **options)
+        result = engine.load_rdb(fd, **options)
     except RdbError as error:
         raise RdbFileError(path, error.offset, error.reason) from error
-    finally:
-        os.close(fd)
     engine.function_libraries += result["functions"]
     return result
+
+
+def read_file(engine: Engine, path: str, **options: Any) -> dict[str, Any]:
+    """The same from a file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_descriptor(engine, fd, path, **options)
+    finally:
+        os.close(fd)

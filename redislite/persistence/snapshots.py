@@ -3,10 +3,11 @@
 SAVE writes in the server's process, everything else in a child (`child.py`). A snapshot is written into a temporary
 file beside the old one and takes its place when it is whole and on the disk, so that a crash leaves the one or the
 other; the server's own process does that, so a child that was cancelled never replaces anything. What a file holds and
-how it is written is the business of `rdb_file.py` and the data plane.
+how it is written is the business of `rdb_file.py` and the data plane, or of `json_snapshot.py` where the file's name
+tells that it is JSON.
 
 Guarantees: a snapshot that fails leaves the old file as it was and no temporary one; `dirty` counts the changes that
-the last successful snapshot does not have.
+the last successful snapshot does not have; a copy that is written elsewhere changes none of these figures.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import os
 import threading
 import time
 
-from redislite.persistence.files import create, explain, publish, remove, sync_folder
-from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields, read_file
+from redislite.persistence.files import create, explain, is_json, publish, remove, sync_folder
+from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
 
 TYPE_CHECKING = False
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from redislite.config import Config
-    from redislite.persistence.child import Outcome
+    from redislite.persistence.child import Child, Outcome
     from redislite.server import Server
 
 REMEDY = (
     "The file is as it was: look at it with redislite-check-rdb, put an older snapshot in its place, or move it away "
     "to start empty"
 )
+JSON_REMEDY = "The file is as it was: mend it, put an older snapshot in its place, or move it away to start empty"
+COPY_SUFFIXES = (".rdb", ".json", ".json.gz")
 RETRY_SECONDS = 5  # after a failure, before the next attempt that nobody asked for
 KIND = "rdb"  # of the child
 MISCONFIGURED = (
@@ -53,7 +56,8 @@ class LoadError(Exception):
 
 def temporary_path(path: str, writer: str) -> str:
     """What a snapshot is called while it is written."""
-    return os.path.join(os.path.dirname(path), f"temp-{writer}.rdb")
+    suffix = ".rdb" if not is_json(path) else ".json.gz" if path.lower().endswith(".gz") else ".json"
+    return os.path.join(os.path.dirname(path), f"temp-{writer}{suffix}")
 
 
 class Busy(SnapshotError):
@@ -89,6 +93,13 @@ class Snapshots:
         # As CONFIG GET shows it: absolute, also where the configuration named it relative to where the server started.
         return os.path.join(self._server.config.show("dir"), self._server.config["dbfilename"])
 
+    def copy_path(self, name: str) -> str:
+        """Where a copy with this name is. SnapshotError where it cannot have this name: a client may choose it, and is
+        to overwrite nothing that is no data file."""
+        if "/" in name or not name.endswith(COPY_SUFFIXES):
+            raise SnapshotError(f"a copy is a file in `dir` whose name ends in {', '.join(COPY_SUFFIXES)}")
+        return os.path.join(self._server.config.show("dir"), name)
+
     @property
     def is_running(self) -> bool:
         """Whether a child writes one."""
@@ -103,64 +114,103 @@ class Snapshots:
 
     # Writing
 
-    def save(self) -> None:
-        """Write a snapshot, here and now. Busy while a child writes one; SnapshotError."""
+    def save(self, copy: str = "") -> None:
+        """Write a snapshot, here and now, or a copy with this name. Busy while a child writes one; SnapshotError."""
         if self.is_running:
             raise Busy(KIND)
-        self._save()
+        self._save(copy)
 
-    def _save(self) -> None:
+    def _save(self, copy: str = "") -> None:
         server = self._server
-        path = self.path
+        path = self.copy_path(copy) if copy else self.path
         self.saves += 1
         self.temporary = temporary_path(path, str(os.getpid()))
         try:
             fd = create(self.temporary)
             try:
-                server.engine.save_rdb(fd, **self._options())
+                self._write(fd, path)
                 os.fsync(fd)
             finally:
                 os.close(fd)
-            publish(self.temporary, path, server.config["snapshot-keep"])
+            publish(self.temporary, path, 0 if copy else server.config["snapshot-keep"])
             sync_folder(path)
         except (OSError, MemoryError) as error:
             raise self._failed(path, self.temporary, error) from error
         finally:
             self.temporary = ""
         server.log.notice("DB saved on disk")
-        server.engine.dirty = 0
-        self._finished(True)
+        if not copy:
+            server.engine.dirty = 0
+            self._finished(True)
 
-    def start(self) -> None:
-        """Have a child write a snapshot. Busy while any child is at work; SnapshotError."""
+    def _write(self, fd: int, path: str) -> None:
+        """Write what a file of this name is to hold to a descriptor. OSError, MemoryError."""
+        engine = self._server.engine
+        if not is_json(path):
+            engine.save_rdb(fd, **self._options())
+            return
+        from redislite.persistence.json_snapshot import between, write_json
+
+        with between(path) as file:
+            engine.save_rdb(file.fileno(), **self._options())
+            write_json(file.fileno(), fd, path, engine.databases_count)
+
+    def start(self, copy: str = "") -> None:
+        """Have a child write a snapshot, or a copy with this name. Busy while any child is at work; SnapshotError."""
         server = self._server
         if server.children.active is not None:
             raise Busy(server.children.active.kind)
-        path = self.path
+        path = self.copy_path(copy) if copy else self.path
         self.saves += 1
-        self.last_attempt = int(self.clock())
         self._dirty_at_fork = server.engine.dirty
-        # In the end its name has the child's number, which nobody knows yet.
         temporary = temporary_path(path, f"{os.getpid()}-{self.saves}")
+        if not copy:
+            self.last_attempt = int(self.clock())
         try:
-            fd = create(temporary)
-            try:
-                options = self._options()
-                child = server.children.start(
-                    KIND,
-                    lambda report: server.engine.fork_save_rdb(report, fd, **options),
-                    lambda outcome: self._done(outcome, path, temporary_path(path, str(child.pid))),
-                    server.config["bgsave-cpulist"],
-                )
-            finally:
-                os.close(fd)
-            os.rename(temporary, temporary_path(path, str(child.pid)))
+            child = self._fork_json(path, temporary, copy) if is_json(path) else self._fork(path, temporary, copy)
         except (OSError, MemoryError) as error:
             self.cancel()
-            self._finished(False)
+            if not copy:
+                self._finished(False)
             raise self._failed(path, temporary, error) from error
-        self.scheduled = False
+        if not copy:
+            self.scheduled = False
         server.log.notice(f"Background saving started by pid {child.pid}")
+
+    def _fork(self, path: str, temporary: str, copy: str) -> Child:
+        """Have a child write RDB. In the end the file's name has its number, which nobody knows before. OSError,
+        MemoryError."""
+        server = self._server
+        options = self._options()
+        fd = create(temporary)
+        try:
+            child = server.children.start(
+                KIND,
+                lambda report: server.engine.fork_save_rdb(report, fd, **options),
+                lambda outcome: self._done(outcome, path, temporary_path(path, str(child.pid)), copy),
+                server.config["bgsave-cpulist"],
+            )
+        finally:
+            os.close(fd)
+        os.rename(temporary, temporary_path(path, str(child.pid)))
+        return child
+
+    def _fork_json(self, path: str, temporary: str, copy: str) -> Child:
+        """Have a child write RDB to a file without a name, and then become what makes JSON of it. OSError,
+        MemoryError."""
+        from redislite.persistence.json_snapshot import between, command_line
+
+        server = self._server
+        engine = server.engine
+        with between(path) as file:
+            fd = file.fileno()
+            options = self._options() | {"fsync": False, "then": command_line(fd, temporary, engine.databases_count)}
+            return server.children.start(
+                KIND,
+                lambda report: engine.fork_save_rdb(report, fd, **options),
+                lambda outcome: self._done(outcome, path, temporary, copy),
+                server.config["bgsave-cpulist"],
+            )
 
     def cancel(self) -> bool:
         """End the child that writes a snapshot; false where there is none."""
@@ -176,31 +226,33 @@ class Snapshots:
             "key_delay_us": config["rdb-key-save-delay"],
         }
 
-    def _done(self, outcome: Outcome, path: str, temporary: str) -> None:
+    def _done(self, outcome: Outcome, path: str, temporary: str, copy: str) -> None:
         """The child has ended: its file takes its place, or goes."""
         server = self._server
         self.last_seconds = int(outcome.seconds)
         if outcome.signal or outcome.cancelled:
             remove(temporary)
             server.log.warning(f"Background saving {outcome.describe()}")
-            if not outcome.cancelled:
+            if not outcome.cancelled and not copy:
                 self._finished(False)
             return
         try:
             if not outcome.succeeded:
                 raise OSError(outcome.error, outcome.describe())
-            publish(temporary, path, server.config["snapshot-keep"])
+            publish(temporary, path, 0 if copy else server.config["snapshot-keep"])
         except OSError as error:
             self._failed(path, temporary, error)
             server.log.warning("Background saving error")
-            self._finished(False)
+            if not copy:
+                self._finished(False)
             return
         # The disk may take its time with this; the loop need not.
         threading.Thread(target=self._sync_folder, args=(path,), daemon=True).start()
         server.log.notice("DB saved on disk")
         server.log.notice("Background saving terminated with success")
-        server.engine.dirty = max(0, server.engine.dirty - self._dirty_at_fork)
-        self._finished(True)
+        if not copy:
+            server.engine.dirty = max(0, server.engine.dirty - self._dirty_at_fork)
+            self._finished(True)
 
     def _sync_folder(self, path: str) -> None:
         try:
@@ -263,8 +315,7 @@ class Snapshots:
         begun = time.monotonic()
         try:
             with server.loading.of(path, os.stat(path).st_size) as loading:
-                result = read_file(
-                    server.engine,
+                result = self.read(
                     path,
                     progress=loading.progress,
                     aux=loading.fields,
@@ -277,10 +328,22 @@ class Snapshots:
         except RdbFileError as error:
             server.log.warning(f"Internal error in RDB reading offset {error.offset} -> {error.reason}")
             raise LoadError(f"{error}. {REMEDY}. Terminating server after rdb file reading failure.") from error
+        except DataFileError as error:
+            raise LoadError(f"{error}. {JSON_REMEDY}") from error
         except (OSError, MemoryError) as error:
             raise LoadError(f"cannot read {path}: {explain(error)}") from error
         self._note_loaded(result)
         server.log.notice(f"DB loaded from disk: {time.monotonic() - begun:.3f} seconds")
+
+    def read(self, path: str, **options: Any) -> dict[str, Any]:
+        """Read a file of either form into the databases; options and answer are those of `Engine.load_rdb`.
+        DataFileError, OSError, MemoryError."""
+        engine = self._server.engine
+        if not is_json(path):
+            return read_file(engine, path, **options)
+        from redislite.persistence.json_snapshot import read_json
+
+        return read_json(engine, path, **options)
 
     def _note_loaded(self, result: dict[str, Any]) -> None:
         log = self._server.log

@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gzip
 import heapq
 import mmap
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
 
 from redislite._core.child import ChildReport
 from redislite._core.engine import Engine
 from redislite.persistence import files, manifest
-from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump
+from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, read_file
 
 PROGRAM = "redislite-dump"
@@ -78,32 +76,11 @@ def kind_of(path: str) -> str:
     name = path.lower()
     if name.endswith((".aof", ".manifest")):
         return "aof"
-    if name.endswith((".json", ".json.gz", ".jsonl", ".jsonl.gz")):
+    if files.is_json(path):
         return "json"
     if name.endswith(".rdb"):
         return "rdb"
     raise DumpError(f"{path}: the name does not tell what kind of file this is; say --from or --to")
-
-
-class _Counted:
-    """A file that is read line by line, and tells how many bytes of it were."""
-
-    def __init__(self, raw: IO[bytes], lines: IO[bytes], tell: Callable[[int], None]) -> None:
-        self._raw = raw
-        self._lines = lines
-        self._tell = tell
-
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._lines:
-            yield line
-            self._tell(self._raw.tell())
-
-
-def _load_json(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
-    with contextlib.ExitStack() as stack:
-        raw = stack.enter_context(open(path, "rb"))
-        lines = stack.enter_context(gzip.open(raw)) if path.lower().endswith(".gz") else raw
-        load_dump(engine, _Counted(raw, lines, tell))  # type: ignore[arg-type]
 
 
 def _load_commands(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
@@ -145,7 +122,7 @@ def load(path: str, kind: str, databases: int) -> Engine:
             size = os.path.getsize(part)
             with progress_bar(f"reading {os.path.basename(part)}", size, "B", size >= PROGRESS_FROM) as tell:
                 if kind == "json":
-                    _load_json(engine, part, tell)
+                    load_file(engine, part, tell)
                 elif kind == "rdb":
                     read_file(engine, part, progress=tell)
                 else:
@@ -156,8 +133,6 @@ def load(path: str, kind: str, databases: int) -> Engine:
         raise DumpError(f"{path}: {error}") from None
     except RdbFileError as error:
         raise DumpError(str(error)) from None
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise DumpError(f"{path}: {error}") from None
     except OSError as error:
         raise DumpError(f"{error.filename or path}: {error.strerror or error}") from None
     except MemoryError:
@@ -168,15 +143,6 @@ def load(path: str, kind: str, databases: int) -> Engine:
 def key_count(engine: Engine) -> int:
     """Keys in all databases."""
     return sum(engine.database_size(number) for number in range(engine.databases_count))
-
-
-def _write_json(engine: Engine, fd: int, packed: bool, tell: Callable[[int], None]) -> None:
-    with open(fd, "wb", closefd=False) as raw:
-        if not packed:
-            write_dump(engine, raw, tell)
-            return
-        with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as lines:
-            write_dump(engine, lines, tell)  # type: ignore[arg-type]
 
 
 def _write_commands(engine: Engine, fd: int) -> None:
@@ -195,7 +161,7 @@ def save(engine: Engine, path: str, kind: str) -> None:
         try:
             with progress_bar(f"writing {os.path.basename(path)}", count, "keys", count >= 100_000) as tell:
                 if kind == "json":
-                    _write_json(engine, fd, path.lower().endswith(".gz"), tell)
+                    write_file(engine, fd, path, tell)
                 elif kind == "rdb":
                     engine.save_rdb(fd, aux=auxiliary_fields(engine), functions=engine.function_libraries)
                 else:

@@ -200,6 +200,37 @@ MANIFEST = f"{FOLDER}/appendonly.aof.manifest"
 ONE_FILE = b"file appendonly.aof.1.incr.aof seq 1 type i\n"
 
 
+def test_what_a_crash_leaves_of_files_is_cleaned_up(start_server: ServerPool) -> None:
+    server = start_server(**ON)
+    server.control("SET", "key", "v")
+    rewrite(server)
+    wait_until(lambda: len(manifest(server)) == 2, "history to go")
+    folder = server.directory / FOLDER
+    before = {path.name for path in folder.iterdir()}
+    server.stop(signal.SIGKILL)
+    # As if it had been killed amid the deletion of history, and before a rewrite for a log that was switched on.
+    with (folder / "appendonly.aof.manifest").open("a") as file:
+        file.write("file appendonly.aof.9.base.rdb seq 9 type h\nfile appendonly.aof.8.incr.aof seq 8 type h\n")
+    for name in ("appendonly.aof.8.incr.aof", "temp-appendonly.aof.incr", "temp-appendonly.aof.manifest"):
+        (folder / name).write_bytes(b"x")
+    server.crash()
+    assert server.control("GET", "key") == b"v"
+    assert {path.name for path in folder.iterdir()} == before and len(manifest(server)) == 2
+
+
+def test_a_file_that_no_manifest_names_is_written_over(start_server: ServerPool) -> None:
+    """A rename before the manifest: the one half of a log's first rewrite."""
+    server = start_server(**ON)
+    server.stop(signal.SIGKILL)
+    folder = server.directory / FOLDER
+    (folder / "appendonly.aof.manifest").unlink()
+    (folder / "appendonly.aof.1.incr.aof").write_bytes(request("SET", "never", "loaded"))
+    server.crash()
+    server.control("SET", "key", "v")
+    server.crash()
+    assert server.control("KEYS", "*") == [b"key"]
+
+
 def test_a_cut_file_is_loaded_up_to_the_cut(start_server: ServerPool) -> None:
     whole = request("SET", "a", 1)
     server = start_with(start_server, {INCREMENTAL: whole + request("SET", "b", 2)[:-1], MANIFEST: ONE_FILE})

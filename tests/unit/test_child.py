@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -58,6 +59,25 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_child_that_becomes_another_program(children: ChildRunner, tmp_path: Path) -> None:
+    outcomes: list[Outcome] = []
+    with (tmp_path / "file").open("wb") as file:
+        kept = file.fileno()
+
+        def become(*words: str, result: int = 0) -> None:
+            then = [word.encode() for word in words]
+            children.start("rdb", lambda report: fork_child(report, result, kept=kept, then=then), outcomes.append)
+            children.wait()
+
+        become(sys.executable, "-c", f"import os; os.write({kept}, b'written'); os._exit({errno.ENOSPC})")
+        become("/bin/sh", "-c", "exit 0")
+        become("/bin/sh", "-c", "exit 0", result=errno.EIO)
+        become("/no/such/program")
+    assert (tmp_path / "file").read_bytes() == b"written"
+    assert [outcome.succeeded for outcome in outcomes] == [False, True, False, False]
+    assert [outcome.error for outcome in outcomes] == [errno.ENOSPC, 0, errno.EIO, errno.ENOENT]
 
 
 def test_a_child_that_ends_well(children: ChildRunner) -> None:

@@ -43,7 +43,7 @@ def test_it_is_readable() -> None:
     engine.execute("SELECT", 3)
     engine.execute("SET", "other", b"\xff\x00", "PXAT", 4102444800000)
     lines = dump(engine).decode().splitlines()
-    assert json.loads(lines[0])["version"] == 1
+    assert json.loads(lines[0])["version"] == 2
     assert lines[1:] == [
         '{"db": 0, "key": "greeting", "type": "string", "value": "hällo"}',
         '{"db": 0, "key": "hash", "type": "hash", "value": {"f": "v"}}',
@@ -53,6 +53,22 @@ def test_it_is_readable() -> None:
         '{"db": 3, "key": "other", "type": "string", "value": {"base64": "/wA="}, "expires_ms": 4102444800000}',
         '{"end": true, "keys": 6}',
     ]
+
+
+def test_libraries_of_functions() -> None:
+    engine = Engine()
+    engine.function_libraries += [b"#!lua name=one\nreturn 1", b"#!lua name=two\n\xff"]
+    engine.execute("SET", "function", "a key like any other")
+    data = dump(engine)
+    assert data.splitlines()[1] == b'{"function": "#!lua name=one\\nreturn 1"}'
+    again = load(data)
+    assert again.function_libraries == engine.function_libraries and again.database_size(0) == 1
+    same_again(engine)
+
+
+def test_an_earlier_version_is_read() -> None:
+    data = dump(load(HEADER + STRING + b'{"end": true, "keys": 1}\n')).splitlines()
+    assert json.loads(data[1]) == json.loads(STRING) and json.loads(data[-1])["keys"] == 1
 
 
 BYTES = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode), st.integers().map(lambda n: b"%d" % n))
@@ -144,7 +160,7 @@ def line_with(**changes: object) -> bytes:
         (b"REDIS0011", 1, "not JSON"),
         (b"[]\n", 1, "is to be an object"),
         (b'{"format": "other", "version": 1}\n', 1, "begins with"),
-        (b'{"format": "redislite", "version": 2}\n', 1, "newer"),
+        (b'{"format": "redislite", "version": 3}\n', 1, "newer"),
         (b'{"format": "redislite", "version": "1"}\n', 1, "whole number"),
         (HEADER, 2, "cut off"),
         (HEADER + STRING, 3, "cut off"),
