@@ -24,6 +24,7 @@ from redislite.config_directives import (
     Directive,
     quoted,
 )
+from redislite.persistence.files import replace
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
@@ -448,7 +449,7 @@ class Config:
                 old = as_text(file.read())
         except FileNotFoundError:
             old = ""
-        replace_file(self.path, as_bytes(self.rewritten(old, everything)))
+        replace(self.path, as_bytes(self.rewritten(old, everything)))
 
     def rewritten(self, old: str, everything: bool = False) -> str:
         """The text of a file with this configuration, made from an old one."""
@@ -531,35 +532,6 @@ def directive_lines(arguments: Sequence[str], with_file: bool) -> tuple[str, boo
             continue
         name_next = False
     return text, reads_input
-
-
-def replace_file(path: str, content: bytes) -> None:
-    """Put a file in the place of another at once: written, flushed to the disk, then renamed. Raises OSError."""
-    directory = os.path.dirname(path) or "."
-    try:
-        mode = os.stat(path).st_mode & 0o777
-    except OSError:
-        mode = 0o644
-    temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        try:
-            os.fchmod(descriptor, mode)
-            written = 0
-            while written < len(content):
-                written += os.write(descriptor, content[written:])
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    folder = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def glob_match(pattern: str, text: str) -> bool:

@@ -10,9 +10,10 @@ import os
 
 from redislite.acl.rules import UNKNOWN_COMMAND, RuleError, UnclosedSelectorError, decoded, encoded
 from redislite.acl.users import User, Users, is_valid_name
-from redislite.config import Config, replace_file, split_arguments
+from redislite.config import Config, split_arguments
 from redislite.config_directives import quoted
 from redislite.connection import DEFAULT_USER
+from redislite.persistence.files import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,4 +112,4 @@ def _explanation(error: RuleError) -> str:
 def save_file(users: Users, config: Config) -> None:
     """Writes all users into the `aclfile`, at once. OSError, the old file then being intact."""
     text = "".join(f"user {user.text()}\n" for user in users.all())
-    replace_file(_path(config), encoded(text))
+    replace(_path(config), encoded(text))

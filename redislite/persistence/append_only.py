@@ -16,15 +16,15 @@ history, and are named by it until they are gone, so that a crash leaves none th
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import threading
 import time
 
 from redislite.config_directives import ConfigError
-from redislite.persistence.files import create, explain, publish, remove, sync_folder
+from redislite.persistence.files import create, explain, publish, remove, replace, sync_folder
+from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
-from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields, read_file
+from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields
 from redislite.persistence.refusal import APPEND_ONLY
 from redislite.persistence.snapshots import LoadError
 
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 KIND = "aof"  # of the child
 OFF, ON = "off", "on"
 WAITING = "waiting"  # for the first rewrite since it was switched on
-REPLAY_BYTES = 1 << 20  # executed between two looks at the sockets
-MAGIC = b"REDIS"  # what a snapshot begins with
 FAILURES_LIMIT = 3  # rewrites that fail in a row before there is a pause
 LONGEST_PAUSE = 60  # minutes
 ANNOTATION = b"#TS:%d\r\n"
@@ -237,21 +235,7 @@ class AppendOnlyFile:
 
     def _write_manifest(self, manifest: Manifest) -> None:
         """Put it on the disk, and take it over. OSError."""
-        path = self._manifest_path
-        temporary = self._temporary_manifest_path
-        fd = create(temporary)
-        try:
-            content = manifest.text()
-            while content:
-                content = content[os.write(fd, content) :]
-            os.fsync(fd)
-        except OSError:
-            remove(temporary)
-            raise
-        finally:
-            os.close(fd)
-        publish(temporary, path)
-        sync_folder(path)
+        replace(self._manifest_path, manifest.text(), self._temporary_manifest_path)
         self.manifest = manifest
 
     def _delete_history(self) -> None:
@@ -391,66 +375,41 @@ class AppendOnlyFile:
 
     def _read_file(self, one: LogFile, before: int, is_last: bool) -> None:
         server = self._server
-        path = self._path(one.name)
-        try:
-            with open(path, "r+b") as file:
-                start = 0
-                if file.read(len(MAGIC)) == MAGIC:
-                    start = self._read_snapshot(path, before)
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
-                    if start < len(data):
-                        if start:
-                            server.log.notice("Reading the remaining AOF tail...")
-                        self._execute(path, data, start, before, is_last)
-        except OSError as error:
-            raise LoadError(f"Unrecoverable error reading the append only file {path}: {explain(error)}") from error
-
-    def _read_snapshot(self, path: str, before: int) -> int:
-        """Answers where the commands begin."""
-        server = self._server
         config = server.config
+        path = self._path(one.name)
         is_base = path.endswith(".rdb")
-        server.log.notice(
-            "Reading RDB base file on AOF loading..." if is_base else "Reading RDB preamble from AOF file..."
-        )
+
+        def tell(is_snapshot: bool) -> None:
+            base = "Reading RDB base file on AOF loading..." if is_base else "Reading RDB preamble from AOF file..."
+            server.log.notice(base if is_snapshot else "Reading the remaining AOF tail...")
+
         try:
-            result = read_file(
+            end = read_log_file(
                 server.engine,
                 path,
                 progress=lambda loaded: self._progress(before + loaded),
+                on_part=tell,
                 aux=server.loading.fields,
                 progress_step=config["loading-process-events-interval-bytes"],
                 checksum=config["rdbchecksum"],
                 key_delay_us=config["key-load-delay"],
-                keep_expired=True,
             )
         except RdbFileError as error:
             what = "base file" if is_base else "preamble of the AOF file"
             raise LoadError(f"Error reading the RDB {what} {path}, AOF loading aborted: {error}") from error
-        offset: int = result["bytes"]
-        return offset
-
-    def _execute(self, path: str, data: mmap.mmap, start: int, before: int, is_last: bool) -> None:
-        server = self._server
-        replay = server.engine.replay(data, start)
-        try:
-            while replay.run(REPLAY_BYTES):
-                self._progress(before + replay.position)
-            if replay.state == "truncated":
-                if replay.in_transaction:
-                    server.log.warning(f"Revert incomplete MULTI/EXEC transaction in AOF file {path}")
-                self._cut(path, replay.valid, is_last)
-            elif replay.state == "malformed":
-                raise LoadError(
-                    f"Bad file format reading the append only file {path}, byte {replay.position}: make a backup of "
-                    "your AOF file, then use redislite-check-aof --fix <filename.manifest>."
-                )
-            elif replay.state == "refused":
-                raise LoadError(
-                    f"Error reading the append only file {path}, byte {replay.position}, error: {replay.reason}"
-                )
-        finally:
-            replay.finish()
+        except OSError as error:
+            raise LoadError(f"Unrecoverable error reading the append only file {path}: {explain(error)}") from error
+        if end.state == "truncated":
+            if end.in_transaction:
+                server.log.warning(f"Revert incomplete MULTI/EXEC transaction in AOF file {path}")
+            self._cut(path, end.valid, is_last)
+        elif end.state == "malformed":
+            raise LoadError(
+                f"Bad file format reading the append only file {path}, byte {end.position}: make a backup of "
+                "your AOF file, then use redislite-check-aof --fix <filename.manifest>."
+            )
+        elif end.state == "refused":
+            raise LoadError(f"Error reading the append only file {path}, byte {end.position}, error: {end.reason}")
 
     def _cut(self, path: str, length: int, is_last: bool) -> None:
         """The file ends amid a request or a transaction: a crash does that to the last file."""
@@ -463,7 +422,10 @@ class AppendOnlyFile:
             )
         log.warning(f"!!! Warning: short read while loading the AOF file {path}!!!")
         log.warning(f"!!! Truncating the AOF {path} at offset {length} !!!")
-        os.truncate(path, length)
+        try:
+            os.truncate(path, length)
+        except OSError as error:
+            raise LoadError(f"Unrecoverable error truncating the append only file {path}: {explain(error)}") from error
         log.warning(f"AOF {path} loaded anyway because aof-load-truncated is enabled")
 
     def reload(self) -> None:

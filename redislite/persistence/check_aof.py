@@ -14,12 +14,12 @@ import sys
 from dataclasses import dataclass
 
 from redislite.persistence.manifest import ManifestError, parse
+from redislite.persistence.rdb_file import MAGIC_BYTES, RdbFileError, begins_as_snapshot, read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAGIC = b"REDIS"
 ANNOTATION = b"#TS:"
 HEAD_MAX = 128  # bytes of a line that tells a length
 PROGRAM = "redislite-check-aof"
@@ -154,7 +154,7 @@ def check_file(path: str, name: str, wanted: Wanted, is_last: bool, title: str) 
             print(f"{title}{name} is empty")
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            start = check_snapshot(path) if data[: len(MAGIC)] == MAGIC else 0
+            start = check_snapshot(path) if begins_as_snapshot(data[:MAGIC_BYTES]) else 0
             scanner = Scanner(data, start, path)
             if wanted.timestamp is not None:
                 cut = truncation_point(scanner, path, wanted.timestamp, is_last)
@@ -173,7 +173,6 @@ def check_file(path: str, name: str, wanted: Wanted, is_last: bool, title: str) 
 def check_snapshot(path: str) -> int:
     """Looks at the snapshot that a file begins with; answers where it ends."""
     from redislite._core.engine import Engine
-    from redislite.persistence.rdb_file import RdbFileError, read_file
 
     try:
         result = read_file(Engine(), path, keep_expired=True)
@@ -271,18 +270,18 @@ def check(wanted: Wanted) -> None:
     for one in files:
         path = os.path.join(folder, one.name)
         if one is manifest.base:
-            print(f"Start to check BASE AOF ({'RDB' if begins_as_snapshot(path) else 'RESP'} format).")
+            print(f"Start to check BASE AOF ({'RDB' if is_snapshot(path) else 'RESP'} format).")
         elif one is manifest.incremental[0]:
             print("Start to check INCR files.")
         check_file(path, one.name, wanted, one is files[-1], "BASE AOF " if one is manifest.base else "INCR AOF ")
     print("All AOF files and manifest are valid")
 
 
-def begins_as_snapshot(path: str) -> bool:
+def is_snapshot(path: str) -> bool:
     """Whether a file begins with a snapshot. Raises Aborted."""
     try:
         with open(path, "rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return begins_as_snapshot(file.read(MAGIC_BYTES))
     except OSError as error:
         raise Aborted(f"Cannot open file {path}: {error.strerror}, aborting...") from error
 

@@ -20,9 +20,9 @@ def is_json(path: str) -> bool:
     return path.lower().endswith(_JSON_SUFFIXES)
 
 
-def create(path: str) -> int:
+def create(path: str, mode: int = 0o644) -> int:
     """A descriptor of a new, empty file. OSError."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
 
 
 def publish(temporary: str, path: str, keep: int = 0) -> None:
@@ -47,6 +47,30 @@ def _keep_previous(path: str, keep: int) -> None:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
         os.rename(path, f"{path}.1")  # a file system without a second name for a file
+
+
+def replace(path: str, content: bytes, temporary: str = "") -> None:
+    """Put a small file with this content in the place of another, whose permissions it takes over. temporary: what it
+    is called meanwhile; a name of its own if none is given. OSError, the old file then being as it was."""
+    temporary = temporary or f"{path}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    try:
+        mode = os.stat(path).st_mode & 0o777
+    except OSError:
+        mode = 0o644
+    fd = create(temporary, mode)
+    try:
+        try:
+            os.fchmod(fd, mode)  # whatever the process's mask is
+            while content:
+                content = content[os.write(fd, content) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        publish(temporary, path)
+    except OSError:
+        remove(temporary)
+        raise
+    sync_folder(path)
 
 
 def sync_folder(path: str) -> None:

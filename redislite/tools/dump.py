@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import heapq
-import mmap
 import os
 import sys
 from collections import Counter
@@ -26,13 +25,12 @@ from redislite._core.child import ChildReport
 from redislite._core.engine import Engine
 from redislite.persistence import files, manifest
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
+from redislite.persistence.log_file import read_log_file
 from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, read_file
 
 PROGRAM = "redislite-dump"
 KINDS = ("rdb", "aof", "json")
 PROGRESS_FROM = 16 << 20  # bytes of a file from which on a bar is shown
-REPLAY_BYTES = 1 << 20  # bytes of commands that are executed between two looks at the bar
-MAGIC = (b"REDIS", b"VALKE")  # how a snapshot begins that stands before commands
 
 
 class DumpError(Exception):
@@ -84,25 +82,10 @@ def kind_of(path: str) -> str:
 
 
 def _load_commands(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
-    """Executes one part of an append-only file: commands, a snapshot, or one before the other."""
-    start = 0
-    with open(path, "r+b") as file:
-        if file.read(5) in MAGIC:
-            start = read_file(engine, path, progress=tell, keep_expired=True)["bytes"]
-        if os.path.getsize(path) == start:
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
-            replay = engine.replay(data, start)
-            try:
-                while replay.run(REPLAY_BYTES):
-                    tell(replay.position)
-                if replay.state in ("malformed", "refused", "truncated"):
-                    reason = f": {replay.reason}" if replay.reason else ""
-                    raise DumpError(
-                        f"{path}, byte {replay.position}: {replay.state}{reason}; redislite-check-aof can mend it"
-                    )
-            finally:
-                replay.finish()
+    end = read_log_file(engine, path, progress=tell)
+    if end.state != "done":
+        reason = f": {end.reason}" if end.reason else ""
+        raise DumpError(f"{path}, byte {end.position}: {end.state}{reason}; redislite-check-aof can mend it")
 
 
 def parts_of(path: str) -> list[str]:

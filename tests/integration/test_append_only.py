@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,6 +199,26 @@ def refusal(start_server: ServerPool, files: dict[str, bytes], **directives: str
 INCREMENTAL = f"{FOLDER}/appendonly.aof.1.incr.aof"
 MANIFEST = f"{FOLDER}/appendonly.aof.manifest"
 ONE_FILE = b"file appendonly.aof.1.incr.aof seq 1 type i\n"
+
+
+def test_a_base_in_the_form_of_valkey(start_server: ServerPool) -> None:
+    server = start_server(rdb_hash_field_expiry="valkey", **ON)
+    server.control("HSET", "hash", "f", "v")
+    server.control("HPEXPIREAT", "hash", "4000000000000", "FIELDS", 1, "f")
+    rewrite(server)
+    server.control("SET", "key", "v")
+    (base,) = (server.directory / FOLDER).glob("*.base.rdb")
+    assert base.read_bytes().startswith(b"VALKEY080")
+    server.crash()
+    assert server.control("HPEXPIRETIME", "hash", "FIELDS", 1, "f") == [4000000000000]
+    assert server.control("GET", "key") == b"v"
+    parts = server.directory / FOLDER / "appendonly.aof.manifest"
+    check = [sys.executable, "-m", "redislite.persistence.check_aof", parts]
+    found = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and "BASE AOF (RDB format)" in found.stdout, found.stdout
+    target = server.directory / "dump.json"
+    subprocess.run([sys.executable, "-m", "redislite.tools.dump", "convert", parts, target], check=True)
+    assert b'"field_expires_ms": [["f", 4000000000000]]' in target.read_bytes()
 
 
 def test_what_a_crash_leaves_of_files_is_cleaned_up(start_server: ServerPool) -> None:

@@ -13,7 +13,7 @@ import pytest
 from harness import wait_until
 
 from redislite.config import Config
-from redislite.persistence.files import explain, publish
+from redislite.persistence.files import explain, publish, replace
 from redislite.persistence.refusal import APPEND_ONLY, SNAPSHOT, WriteRefusal
 from redislite.persistence.snapshots import RETRY_SECONDS, Busy, LoadError, SnapshotError, Snapshots
 from redislite.server import Server
@@ -184,6 +184,24 @@ def test_the_first_reason_to_refuse_writes_is_told() -> None:
         refusal.set(reason, text)
         told.append(refusing.text)
     assert told == [b"MISCONF the log", b"MISCONF the snapshot", b"MISCONF the log", None]
+
+
+def test_a_file_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    replace(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    path.chmod(0o600)
+    replace(str(path), b"newer", str(tmp_path / "temp"))
+    assert path.read_bytes() == b"newer" and path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+    def fail(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        replace(str(path), b"newest")
+    assert path.read_bytes() == b"newer" and [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_previous_files_are_kept(tmp_path: Path) -> None:
