@@ -325,17 +325,39 @@ def _store_zset(key: bytes, value: object) -> Iterator[Command]:
         yield ["ZADD", key, *(part for member, score in some for part in (score, member))]
 
 
-def _store_entries(key: bytes, entries: list[Any], last_id: str) -> Iterator[Command]:
-    if not entries:
+def _order(id: str) -> tuple[int, int]:
+    """What ids are sorted by."""
+    ms, _, sequence = id.partition("-")
+    return int(ms), int(sequence)
+
+
+def _deleted_ids(entries: list[Any], groups: list[dict[str, Any]]) -> list[str]:
+    """Entries that are pending with somebody but not there any more, in order."""
+    there = {_order(_stream_id(_pair(entry, "an entry")[0], "an entry's id")) for entry in entries}
+    pending = (item for group in groups for item in _list(group["pending"], "pending"))
+    ids = (_object(item, "a pending entry", "id consumer delivered_ms deliveries")["id"] for item in pending)
+    orders = {_order(_stream_id(id, "a pending entry's id")) for id in ids}
+    return [f"{ms}-{sequence}" for ms, sequence in sorted(orders - there)]
+
+
+def _store_entries(key: bytes, entries: list[Any], deleted: list[str], last_id: str) -> Iterator[Command]:
+    """The entries, and others in the place of those that were deleted and are to be so again."""
+    if not entries and not deleted:
         # A stream that is empty now: made with an entry, which goes again.
         yield ["XADD", key, "MAXLEN", 0, last_id if last_id != "0-0" else "0-1", "a", "b"]
+    next_deleted = 0
     for entry in entries:
         id, pairs = _pair(entry, "an entry")
-        command: Command = ["XADD", key, _stream_id(id, "an entry's id")]
+        while next_deleted < len(deleted) and _order(deleted[next_deleted]) < _order(id):
+            yield ["XADD", key, deleted[next_deleted], "a", "b"]
+            next_deleted += 1
+        command: Command = ["XADD", key, id]
         for pair in _some(_list(pairs, "the fields of an entry"), "stream's entry"):
             field, text = _pair(pair, "a field with its value")
             command += [_bytes(field, "a field"), _bytes(text, "a field's value")]
         yield command
+    for id in deleted[next_deleted:]:
+        yield ["XADD", key, id, "a", "b"]
 
 
 def _store_group(key: bytes, group: dict[str, Any]) -> Iterator[Command]:
@@ -359,13 +381,21 @@ def _store_group(key: bytes, group: dict[str, Any]) -> Iterator[Command]:
 def _store_stream(key: bytes, value: object) -> Iterator[Command]:
     stream = _object(value, "the value", "entries last_id entries_added max_deleted_id groups")
     last_id = _stream_id(stream["last_id"], "last_id")
-    yield from _store_entries(key, _list(stream["entries"], "entries"), last_id)
+    groups = [
+        _object(group, "a group", "name last_id entries_read consumers pending")
+        for group in _list(stream["groups"], "groups")
+    ]
+    entries = _list(stream["entries"], "entries")
+    deleted = _deleted_ids(entries, groups)
+    yield from _store_entries(key, entries, deleted, last_id)
+    for group in groups:
+        yield from _store_group(key, group)
+    for some in _batches(deleted):
+        yield ["XDEL", key, *some]
     yield [
         "XSETID", key, last_id, "ENTRIESADDED", _integer(stream["entries_added"], "entries_added"),
         "MAXDELETEDID", _stream_id(stream["max_deleted_id"], "max_deleted_id"),
     ]  # fmt: skip
-    for group in _list(stream["groups"], "groups"):
-        yield from _store_group(key, _object(group, "a group", "name last_id entries_read consumers pending"))
 
 
 _STORERS: dict[str, Callable[[bytes, object], Iterator[Command]]] = {

@@ -55,6 +55,19 @@ def test_it_is_readable() -> None:
     ]
 
 
+@pytest.mark.parametrize("deleted", [("1-1",), ("2-1",), ("3-1",), ("1-1", "2-1", "3-1")])
+def test_what_is_pending_may_have_been_deleted(deleted: tuple[str, ...]) -> None:
+    engine = Engine()
+    for id in ("1-1", "2-1", "3-1"):
+        engine.execute("XADD", "stream", id, "field", "value")
+    for group in ("one", "two"):
+        engine.execute("XGROUP", "CREATE", "stream", group, "0")
+        engine.execute("XREADGROUP", "GROUP", group, "consumer", "STREAMS", "stream", ">")
+    engine.execute("XDEL", "stream", *deleted)
+    same_again(engine)
+    assert load(dump(engine)).execute("XPENDING", "stream", "one")[0] == 3
+
+
 def test_libraries_of_functions() -> None:
     engine = Engine()
     engine.function_libraries += [b"#!lua name=one\nreturn 1", b"#!lua name=two\n\xff"]
