@@ -11,7 +11,9 @@ REDISLITE_TEST_PATIENCE multiplies every deadline, for sanitizer builds and slow
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -28,6 +30,7 @@ DEADLINE = 10.0 * PATIENCE
 SUBSTITUTE = os.environ.get("REDISLITE_TEST_SERVER", "")
 PROGRAM = shlex.split(SUBSTITUTE) if SUBSTITUTE else [sys.executable, "-m", "redislite"]
 LOOPBACK = "127.0.0.1"
+PORTS = (10_000, 32_000)  # to choose from; those that systems give to outgoing connections are above
 SANITIZER_MARKS = ("AddressSanitizer", "LeakSanitizer", "runtime error:")
 # What servers say of a command or an option that they do not have.
 UNKNOWN = (
@@ -96,10 +99,18 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
 
 
 def free_port(host: str = "", family: socket.AddressFamily = socket.AF_INET) -> int:
-    """A TCP port that the kernel says is free now, on every address where none is given."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that is free now, on every address where none is given. It is none of those that outgoing connections
+    get, so that one of them does not take it while a server is started again."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
 
 
 def encode(argument: Any) -> bytes:

@@ -54,7 +54,7 @@ class Writer(threading.Thread):
 
     def __init__(self, server: ServerProcess, number: int, keys: dict[str, Written], seed: int) -> None:
         super().__init__(daemon=True)
-        self._address = server.address
+        self._address = server.unix_path
         self._chance = random.Random(seed)
         self._keys = keys
         self._number = number
@@ -97,7 +97,8 @@ def compare(server: ServerProcess, keys: dict[str, Written], policy: str, ended:
 def crash_loop(directory: Path, rounds: int, policy: str, seed: int) -> list[str]:
     """Runs so many rounds and answers what went wrong, in words."""
     chance = random.Random(seed)
-    server = ServerProcess(directory, appendonly="yes", appendfsync=policy, auto_aof_rewrite_percentage="0")
+    # Without a port: another program could take it while the server is down.
+    server = ServerProcess(directory, port=0, appendonly="yes", appendfsync=policy, auto_aof_rewrite_percentage="0")
     keys = {f"{number}:{key}": Written() for number in range(WRITERS) for key in range(KEYS)}
     trouble: list[str] = []
     try:
