@@ -27,6 +27,7 @@ from redislite.commands import (
     connection,
     debugging,
     introspection,
+    modules,
     observability,
     persistence,
     pubsub,
@@ -80,6 +81,7 @@ COMMAND_MODULES = (
     acl,
     tracking,
     persistence,
+    modules,
 )
 
 RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
