@@ -523,7 +523,7 @@ def memory_malloc_stats(server: Server, connection: Connection, args: list[bytes
         ("large blocks", memory["large"]),
     )
     lines = "".join(f"{name:<36}{size:>16}\n" for name, size in rows)
-    return Verbatim("txt", f"Allocated for the data set, bytes\n{lines}")
+    return Verbatim("txt", f"Bytes allocated for the data set\n{lines}")
 
 
 @command(
