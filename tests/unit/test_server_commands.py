@@ -582,6 +582,22 @@ def test_memory_stats(server: Server) -> None:
     assert found[b"total.allocated"] > found[b"startup.allocated"]
 
 
+def test_tables_that_are_rehashed_show(server: Server) -> None:
+    def figures() -> tuple[int, int, int]:
+        found = server.engine.execute("memory", "stats")
+        told = int(fields(server.engine.execute("info", "memory"))["mem_overhead_db_hashtable_rehashing"])
+        return told, found[b"overhead.db.hashtable.rehashing"], found[b"db.dict.rehashing.count"]
+
+    for number in range(1024):
+        server.engine.add_string(0, b"key:%d" % number, b"x")
+    wait_until(lambda: server.engine.cron(1000) or figures() == (0, 0, 0), "the table is whole")
+    before = server.engine.database_statistics(0)["keys_table_bytes"]
+    server.engine.add_string(0, b"one more", b"x")
+    told, bytes_told, count = figures()
+    assert told == bytes_told and before // 2 <= told <= 2 * before and count == 1
+    wait_until(lambda: server.engine.cron(1000) or figures() == (0, 0, 0), "it is over")
+
+
 def test_memory_advice_and_upkeep(server: Server) -> None:
     execute = server.engine.execute
     assert b"too little data" in execute("memory", "doctor")
