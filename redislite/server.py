@@ -36,6 +36,7 @@ from redislite.commands import (
 from redislite.commands import server as server_commands
 from redislite.config import Config, ConfigError
 from redislite.connection import CLIENT_PUBSUB, CLIENT_UNIX, HIDDEN, describe
+from redislite.crash import CrashReports
 from redislite.info import Metrics
 from redislite.keyspace_events import event_classes
 from redislite.latency import LatencyMonitor
@@ -169,6 +170,7 @@ class Server:
         self.cron_paused = False
         self.supervisor: Supervisor | None = None
         self.oom_score: OomScore | None = None
+        self.crash_reports: CrashReports | None = None
         self._pid_file = ""
         self._has_process = False
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
@@ -352,6 +354,8 @@ class Server:
         hz = config["hz"]
         self.loop.call_later(1.0 / hz, self._cron)
         begun = time.perf_counter()
+        if self.crash_reports is not None:
+            self.crash_reports.cron()
         if self.cron_paused:
             return
         self.ending.answer()
@@ -528,6 +532,7 @@ def run(config: Config) -> int:
         return 1
     server.supervisor = supervisor
     server.catch_signals()
+    server.crash_reports = CrashReports(server)
     log.role = "M"
     log.notice(f"Running mode=standalone, port={config['port']}.")
     try:

@@ -8,6 +8,7 @@ from posix.unistd cimport close as close_descriptor
 from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.propagate cimport propagate_taken, propagate_unit
 from redislite._core.state cimport PROPAGATE_AOF, Core, Feed
+from redislite._core.threads cimport THREADS_TRACE_SIGNAL
 
 # The thread that syncs, and what it and the log's owner share. In C: it never knows of the interpreter.
 cdef extern from *:
@@ -85,11 +86,10 @@ cdef extern from *:
 
     /* Asks for a sync of fd, which covers offset. Only where none is under way. 0, or -1 where there is no thread. */
     static int append_syncer_ask(AppendSyncer *syncer, int fd, long long offset) {
-        sigset_t all, before;
+        sigset_t before;
         int failed = 0;
         if (!syncer->started) {
-            sigfillset(&all);
-            pthread_sigmask(SIG_BLOCK, &all, &before);
+            threads_mask_signals(&before);
             failed = pthread_create(&syncer->thread, NULL, append_syncer_run, syncer);
             pthread_sigmask(SIG_SETMASK, &before, NULL);
             if (failed)

@@ -6,6 +6,7 @@ from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_W
 from posix.unistd cimport _exit, getpid, getppid
 from redislite._core.clock cimport clock_monotonic_ns
 from redislite._core.state cimport Core
+from redislite._core.threads cimport THREADS_TRACE_SIGNAL
 
 cdef extern from *:
     """
@@ -98,14 +99,13 @@ cdef extern from *:
     static int child_start_thread(void *(*function)(void *), void *argument) {
         pthread_t thread;
         pthread_attr_t attributes;
-        sigset_t all, before;
+        sigset_t before;
         int result;
         if (pthread_attr_init(&attributes) != 0)
             return -1;
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         pthread_attr_setstacksize(&attributes, 64 * 1024);
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before);
+        threads_mask_signals(&before);
         result = pthread_create(&thread, &attributes, function, argument);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attributes);

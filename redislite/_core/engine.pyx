@@ -21,6 +21,7 @@ from redislite._core.client_memory cimport (
     client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
 )
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
+from redislite._core.crash cimport crash_forget, crash_watch
 from redislite._core.dict cimport (
     Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
     dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
@@ -347,6 +348,7 @@ cdef class Engine:
             (<Connection> core.clients.connection).release()
         if self.own is not None:
             self.own.release()
+        crash_forget(core)
         tracking_release(core)
         append_log_release(core)
         keyspace_release(core)
@@ -359,6 +361,10 @@ cdef class Engine:
         heap_free(core.heap, core.error_kinds, ERROR_KINDS_MAX * sizeof(ErrorKind))
         heap_free(core.heap, core.read_buffer, QUERY_BUFFER)
         heap_destroy(core.heap)
+
+    def report_crashes(self) -> None:
+        """Has the process's crash reports (crash.pyx) show this engine."""
+        crash_watch(&self.core)
 
     # --- commands
 

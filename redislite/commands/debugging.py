@@ -11,6 +11,7 @@ import struct
 import sys
 import time
 
+from redislite._core import crash
 from redislite._core.reply_types import (
     NO_REPLY,
     OK,
@@ -95,20 +96,21 @@ def parse_switch(value: bytes) -> bool:
 # Crashes
 
 
-def _die(server: Server, message: str) -> None:
-    server.log.warning(message)
-    os.abort()
+def _place() -> tuple[bytes, int]:
+    """File and line of the caller."""
+    frame = sys._getframe(1)
+    return os.path.basename(frame.f_code.co_filename).encode(), frame.f_lineno
 
 
 @subcommand("ASSERT", "Crash as a failed assertion does.")
 def _assert(server: Server, connection: Connection, args: list[bytes]) -> object:
-    _die(server, "=== ASSERTION FAILED === (asked for by DEBUG ASSERT)")
+    crash.assertion_failed(b"1 == 2", *_place())
     return NO_REPLY
 
 
 @subcommand("PANIC", "Crash as the server does where it cannot go on.")
 def _panic(server: Server, connection: Connection, args: list[bytes]) -> object:
-    _die(server, "Guru Meditation: asked for by DEBUG PANIC")
+    crash.panic(b"DEBUG PANIC called at Unix time %d" % time.time(), *_place())
     return NO_REPLY
 
 
@@ -118,7 +120,8 @@ def _oom(server: Server, connection: Connection, args: list[bytes]) -> object:
     try:
         bytearray(size)
     except MemoryError:
-        _die(server, f"Out Of Memory allocating {size} bytes!")
+        server.log.warning(f"Out Of Memory allocating {size} bytes!")
+        crash.panic(b"Redis aborting for OUT OF MEMORY. Allocating %d bytes!" % size, *_place())
     return NO_REPLY
 
 

@@ -11,16 +11,18 @@ CORE = Path(__file__).resolve().parents[2] / "redislite" / "_core"
 
 # Bottom to top; a module imports from layers below its own, or from its own where that is marked.
 LAYERS = [
-    {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"},
+    {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"}
+    | {"threads", "safe_output"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"}
     | {"pointer_set"}
+    | {"stack_trace", "memory_test"}
     | {"ziplist", "rdb_output", "rdb_input"},
     {"state"},
     {"child", "latency"},
     {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
-    {"arguments", "object", "output", "table"},
+    {"arguments", "object", "output", "table", "crash"},
     {"watching", "permissions", "append_log"},
     {"keyspace"},
     {"expiry", "scanning", "sorted_set_key", "stream_arguments"}
