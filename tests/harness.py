@@ -580,6 +580,11 @@ def scan_all(connection: Connection, *options: Any) -> Iterator[bytes]:
             return
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has forked, and not reaped yet."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def memory_of(pid: int) -> int:
     """Resident bytes of a process; 0 where the system has no /proc."""
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Failure, ServerDied, ServerPool, ServerProcess, request, wait_until
+from harness import Failure, ServerDied, ServerPool, ServerProcess, children_of, request, wait_until
 from propagation_forms import split
 
 FOLDER = "appendonlydir"
@@ -147,11 +147,6 @@ def test_a_rewrite_that_is_killed_leaves_everything_loadable(start_server: Serve
     server.control("SET", "c", 1)
     server.crash()
     assert server.control("EXISTS", "a", "b", "c") == 3
-
-
-def children_of(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(word) for word in text.split()]
 
 
 def test_transactions_are_all_or_nothing(start_server: ServerPool) -> None:

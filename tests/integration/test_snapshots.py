@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import OK, Connection, Failure, ServerPool, ServerProcess, run_program, wait_until
+from harness import OK, Connection, Failure, ServerPool, ServerProcess, children_of, run_program, wait_until
 
 LOADING = Failure("LOADING Redis is loading the dataset in memory")
 KEYS = 2000
@@ -271,11 +271,6 @@ def test_a_failed_save_leaves_the_old_file_and_refuses_writes(saving: ServerProc
     client("BGSAVE")
     assert wait_saved(saving)["rdb_last_bgsave_status"] == "ok"
     assert client("SET", "a", "b") == OK
-
-
-def children_of(pid: int) -> list[int]:
-    text = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, check=False).stdout
-    return [int(word) for word in text.split()]
 
 
 def test_a_folder_in_the_files_place(saving: ServerProcess) -> None:
