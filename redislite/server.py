@@ -46,7 +46,7 @@ from redislite.loop import READABLE, WRITABLE, Loop
 from redislite.pause import PauseState
 from redislite.persistence.append_only import AppendOnlyFile
 from redislite.persistence.child import ChildRunner
-from redislite.persistence.files import remove_left
+from redislite.persistence.leftovers import remove_left
 from redislite.persistence.loading import Loading, LoadingStopped
 from redislite.persistence.refusal import WriteRefusal
 from redislite.persistence.snapshots import LoadError, Snapshots

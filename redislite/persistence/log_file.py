@@ -7,7 +7,6 @@ Whoever reads it says what an end that is none of a whole file means: the server
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
 
 from redislite.persistence.rdb_file import MAGIC_BYTES, begins_as_snapshot, read_file
 
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
 REPLAY_BYTES = 1 << 20  # executed between two calls of progress
 
 
-@dataclass(frozen=True)
 class End:
     """How the reading ended. state and reason: those of Replay. position: where, in bytes. valid: behind the last
     request outside of a transaction. in_transaction: whether one was not complete, and so was not executed."""
 
-    state: str
-    reason: str
-    position: int
-    valid: int
-    in_transaction: bool
+    def __init__(self, state: str, reason: str, position: int, valid: int, in_transaction: bool) -> None:
+        self.state = state
+        self.reason = reason
+        self.position = position
+        self.valid = valid
+        self.in_transaction = in_transaction
 
 
 def read_log_file(

@@ -9,10 +9,12 @@ Names and format are the original's. A name with other bytes than letters, digit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from redislite.config import as_bytes, as_text, split_arguments
 from redislite.config_directives import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BASE, HISTORY, INCREMENTAL = "b", "h", "i"
 LINE_MAX = 1024  # bytes, of a line with its end
@@ -37,13 +39,13 @@ class ManifestError(Exception):
         return "\n".join(lines if self.number else [lines[0], str(self)]) + "\n"
 
 
-@dataclass
 class LogFile:
     """One file: its name within the folder, its number, its type."""
 
-    name: str
-    sequence: int
-    type: str
+    def __init__(self, name: str, sequence: int, type: str) -> None:
+        self.name = name
+        self.sequence = sequence
+        self.type = type
 
     def line(self) -> str:
         """How the manifest has it."""
@@ -52,21 +54,26 @@ class LogFile:
         return f"file {name} seq {self.sequence} type {self.type}\n"
 
 
-@dataclass
 class Manifest:
     """What the files are. `base_sequence` and `incremental_sequence` are the highest numbers in use."""
 
-    base: LogFile | None = None
-    history: list[LogFile] = field(default_factory=list)
-    incremental: list[LogFile] = field(default_factory=list)
-    base_sequence: int = 0
-    incremental_sequence: int = 0
+    def __init__(
+        self,
+        base: LogFile | None = None,
+        history: Sequence[LogFile] = (),
+        incremental: Sequence[LogFile] = (),
+        base_sequence: int = 0,
+        incremental_sequence: int = 0,
+    ) -> None:
+        self.base = base
+        self.history = list(history)
+        self.incremental = list(incremental)
+        self.base_sequence = base_sequence
+        self.incremental_sequence = incremental_sequence
 
     def copy(self) -> Manifest:
         """Another one with the same content."""
-        return Manifest(
-            self.base, list(self.history), list(self.incremental), self.base_sequence, self.incremental_sequence
-        )
+        return Manifest(self.base, self.history, self.incremental, self.base_sequence, self.incremental_sequence)
 
     def text(self) -> bytes:
         """The content of the file."""

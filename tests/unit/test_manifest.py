@@ -24,6 +24,11 @@ def test_files_in_the_order_of_loading() -> None:
     assert (manifest.base_sequence, manifest.incremental_sequence) == (2, 7)
 
 
+def told(manifest: Manifest) -> tuple[bytes, int, int]:
+    """All that there is to know of a manifest."""
+    return manifest.text(), manifest.base_sequence, manifest.incremental_sequence
+
+
 def test_a_rewrite_makes_history() -> None:
     manifest = Manifest()
     manifest.next_base(STEM, as_snapshot=True)
@@ -40,7 +45,7 @@ def test_a_rewrite_makes_history() -> None:
         "file appendonly.aof.1.base.rdb seq 1 type h",
         "file appendonly.aof.3.incr.aof seq 3 type i",
     ]
-    assert parse(manifest.text()) == manifest
+    assert told(parse(manifest.text())) == told(manifest)
     manifest.retire_incremental(0)
     assert manifest.incremental == []
 
@@ -48,7 +53,7 @@ def test_a_rewrite_makes_history() -> None:
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1))
 def test_any_name_is_read_back(name: str) -> None:
     manifest = Manifest(incremental=[LogFile(name, 3, "i")], incremental_sequence=3)
-    assert parse(manifest.text()) == manifest
+    assert told(parse(manifest.text())) == told(manifest)
 
 
 def test_names_are_quoted_where_they_must_be() -> None:
