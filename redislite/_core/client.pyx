@@ -615,10 +615,12 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
     client.active_ms = core.now_ms
     if parser.large != NULL:
         sds_set_length(parser.large, used + count)
-        if sds_length(parser.large) < <size_t> parser.bulk + 2:
-            return check_query_limit(core, client, parser)
-        serve(core, client, client.query, client.query_length, parser)
-        keep_rest(core, client, client.query, client.query_length, parser)
+        # Also where it has come whole: how much is read at once must not decide what is accepted.
+        if check_query_limit(core, client, parser) < 0:
+            return -1
+        if sds_length(parser.large) == <size_t> parser.bulk + 2:
+            serve(core, client, client.query, client.query_length, parser)
+            keep_rest(core, client, client.query, client.query_length, parser)
         return 0
     used += count
     if used > client.query_peak:

@@ -624,6 +624,30 @@ def test_sizes_in_htstats_are_what_a_table_takes(server: Server) -> None:
     wait_until(lambda: sizes()[-1] == 2 * size, "it grows")
 
 
+# Input
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+def test_the_limit_on_input_holds_however_it_comes(server: Server, pieces: int) -> None:
+    server.engine.set("query_buffer_limit", 70_000)
+    for size, accepted in ((60_000, True), (80_000, False)):
+        client = Client(server)
+        request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n%s\r\n" % (size, b"x" * size)
+        step = -(-len(request) // pieces)
+        for start in range(0, len(request), step):
+            client.peer.sendall(request[start : start + step])
+            # One read takes the beginning, another what is there of the long argument.
+            client.connection.ready(1)
+            client.connection.ready(1)
+        if accepted:
+            assert client.read() == b"+OK\r\n"
+        else:
+            assert client.peer.recv(100) == b""
+        client.peer.close()
+    assert server.engine.statistics["query_limit_disconnections"] == 1
+    assert server.engine.execute("strlen", "k") == 60_000
+
+
 # MONITOR
 
 
