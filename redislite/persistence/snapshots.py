@@ -17,6 +17,7 @@ import os
 import threading
 import time
 
+from redislite.connection import HIDDEN
 from redislite.persistence.files import create, explain, is_json, publish, remove, sync_folder
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
@@ -356,8 +357,10 @@ class Snapshots:
             log.notice(f"RDB age {max(0, int(self.clock()) - int(fields[b'ctime']))} seconds")
         if fields.get(b"used-mem", b"").isdigit():
             log.notice(f"RDB memory usage when created {int(fields[b'used-mem']) / (1 << 20):.2f} Mb")
+        hide = self._server.config["hide-user-data-from-log"]
         for name in result["empty_names"]:
-            shown = repr(name.decode("utf-8", "backslashreplace"))[1:-1]  # a name may hold ends of lines
+            # Quoted, as a name may hold ends of lines.
+            shown = HIDDEN if hide else repr(name.decode("utf-8", "backslashreplace"))[1:-1]
             log.notice(f"rdbLoadObject skipping empty key: {shown}")
         empty = f", empty keys skipped: {result['empty']}" if result["empty"] else ""
         log.notice(f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}{empty}.")

@@ -28,6 +28,7 @@ WRITERS = 4
 KEYS = 8  # of each writer
 GRACE = 2.0  # seconds that everysec may lose
 ROUND = (0.05, 0.6)  # seconds until the end, at the least and at the most
+LONG_ROUNDS = 0.2  # of the rounds under everysec
 
 
 @dataclass
@@ -107,6 +108,8 @@ def crash_loop(directory: Path, rounds: int, policy: str, seed: int) -> list[str
             for writer in writers:
                 writer.start()
             time.sleep(chance.uniform(*ROUND))
+            if policy == "everysec" and chance.random() < LONG_ROUNDS:
+                time.sleep(GRACE)  # so that there is something that must not be lost
             if chance.random() < 0.3:
                 server.control("BGREWRITEAOF")
                 time.sleep(chance.uniform(0, 0.1))

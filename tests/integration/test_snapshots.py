@@ -482,3 +482,13 @@ def test_a_difference_has_each_member_once(start_server: ServerPool) -> None:
     twice = bytes.fromhex("14101000000003008161028162028161" "02ff0b00518f1950dcc3905d")
     assert client("RESTORE", "key", 0, twice) == OK and client("SCARD", "key") == 3
     assert sorted(client("SDIFF", "key")) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(("hide", "shown"), [("no", "nothing\\n"), ("yes", "*redacted*")])
+def test_keys_without_anything_in_them_are_named(start_server: ServerPool, hide: str, shown: str) -> None:
+    server = start_server(hide_user_data_from_log=hide)
+    empty_hash = b"\x10\x08nothing\n\x07\x07\0\0\0\0\0\xff"
+    (server.directory / "dump.rdb").write_bytes(b"REDIS0011" + empty_hash + b"\xff" + bytes(8))
+    server.crash()
+    assert server.control("DBSIZE") == 0
+    assert f"skipping empty key: {shown}\n" in server.log() and "empty keys skipped: 1" in server.log()
