@@ -9,7 +9,7 @@ from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc
 from redislite._core.arguments cimport argument_is, reply_out_of_memory
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
 from redislite._core.client_memory cimport client_memory, client_recount, client_uncount, evict_clients
-from redislite._core.clock cimport clock_counter, clock_wall_us
+from redislite._core.clock cimport clock_counter, clock_wall_ns
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 from redislite._core.eviction cimport EVICTION_FAILED, evict_keys, eviction_is_due
 from redislite._core.keyspace cimport keyspace_find
@@ -69,8 +69,10 @@ cdef enum:
 
 
 cdef void renew_clock(Core* core) noexcept nogil:
-    core.ticks_renewed = clock_counter()
-    core.now_ms = clock_wall_us() // 1000 + core.clock_offset_ms
+    cdef uint64_t ticks = clock_counter()
+    cdef int64_t wall_ns = clock_wall_ns()
+    core.now_ms = wall_ns // 1000000 + core.clock_offset_ms
+    core.renewal_ticks = ticks + <uint64_t> (<double> (1000000 - wall_ns % 1000000) / core.ns_per_tick)
     core.expiry_ms = 0 if core.replaying else core.now_ms
 
 
@@ -285,7 +287,7 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
         core.upcalls.log_command(core, client, command, logged, <int64_t> (<double> elapsed * core.ns_per_tick / 1000),
                                  request_bytes, reply_pending(&client.reply) - output)
     latency_sample_if_long(core, b"fast-command" if command.flags & COMMAND_FAST else b"command", elapsed)
-    if now - core.ticks_renewed > core.renew_ticks:
+    if now >= core.renewal_ticks:
         renew_clock(core)
     return 1
 
@@ -435,7 +437,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     cdef int ahead, i
     cdef char text[128]
     core.ticks = clock_counter()
-    if core.ticks - core.ticks_renewed > core.renew_ticks:
+    if core.ticks >= core.renewal_ticks:
         renew_clock(core)
     client.flags |= CLIENT_INSIDE
     if parser.large != NULL:

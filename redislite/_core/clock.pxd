@@ -22,12 +22,12 @@ cdef extern from *:
     #else
     static inline uint64_t clock_counter(void) { return (uint64_t) clock_read_ns(CLOCK_MONOTONIC); }
     #endif
-    static inline int64_t clock_wall_us(void) { return clock_read_ns(CLOCK_REALTIME) / 1000; }
+    static inline int64_t clock_wall_ns(void) { return clock_read_ns(CLOCK_REALTIME); }
     static inline int64_t clock_monotonic_ns(void) { return clock_read_ns(CLOCK_MONOTONIC); }
     """
     # The processor's counter, in units of its own; steady across cores on the machines we know.
     uint64_t clock_counter() noexcept nogil
-    # Wall-clock time, microseconds since the Unix epoch.
-    int64_t clock_wall_us() noexcept nogil
+    # Wall-clock time, nanoseconds since the Unix epoch.
+    int64_t clock_wall_ns() noexcept nogil
     # Monotonic time in nanoseconds.
     int64_t clock_monotonic_ns() noexcept nogil

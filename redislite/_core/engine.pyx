@@ -103,7 +103,6 @@ cdef extern from *:
     int __GNUC_PATCHLEVEL__
 
 cdef enum:
-    CLOCK_RENEWAL_US = 250          # how old the wall clock may get within a pipeline
     REHASH_TURN_US = 1000           # active rehashing per cron tick
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
@@ -405,7 +404,7 @@ cdef class Engine:
         client.argc = <int> len(encoded)
         client.hashed = 0
         self.core.ticks = clock_counter()
-        if self.core.ticks - self.core.ticks_renewed > self.core.renew_ticks:
+        if self.core.ticks >= self.core.renewal_ticks:
             renew_clock(&self.core)
         try:
             call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
@@ -612,7 +611,6 @@ cdef class Engine:
             ns = clock_monotonic_ns() - BEGUN_NS
         ticks = clock_counter() - BEGUN_TICKS
         self.core.ns_per_tick = <double> ns / <double> (ticks if ticks else 1)
-        self.core.renew_ticks = <uint64_t> (CLOCK_RENEWAL_US * 1000 / self.core.ns_per_tick)
         self._thresholds()
 
     cdef void _thresholds(self):

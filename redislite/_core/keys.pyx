@@ -8,7 +8,7 @@ from libc.string cimport memcmp, strlen
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, argument_range_or_reply, reply_out_of_memory, reply_syntax_error,
 )
-from redislite._core.clock cimport clock_wall_us
+from redislite._core.clock cimport clock_wall_ns
 from redislite._core.dict cimport (
     DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_size,
 )
@@ -732,7 +732,7 @@ cdef void echo_command(Core* core, Client* client) noexcept nogil:
 
 cdef void time_command(Core* core, Client* client) noexcept nogil:
     # The one command that wants more than milliseconds.
-    cdef int64_t now_us = clock_wall_us() + core.clock_offset_ms * 1000
+    cdef int64_t now_us = clock_wall_ns() // 1000 + core.clock_offset_ms * 1000
     reply_array(&client.reply, 2)
     reply_bulk_integer(&client.reply, now_us // 1000000)
     reply_bulk_integer(&client.reply, now_us % 1000000)

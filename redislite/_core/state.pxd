@@ -550,14 +550,13 @@ cdef struct Core:
     int64_t expiry_ms           # deadlines before this have passed: now_ms, or 0 while nothing may expire
     int64_t clock_offset_ms     # added to the wall clock (tests)
     uint64_t ticks              # counter at the end of the last command
-    uint64_t ticks_renewed      # counter when now_ms was read
+    uint64_t renewal_ticks      # counter at which now_ms gets too old: its millisecond is over
     double ns_per_tick
     # thresholds of the settings, as call_command compares them; all ones: off
     uint64_t slow_ticks
     uint64_t latency_ticks
     size_t large_request        # bytes
     size_t large_reply
-    uint64_t renew_ticks        # how old now_ms may get
     uint64_t seed[2]            # of the keyed hash
     uint64_t random             # xorshift state
     uint64_t gate

@@ -90,6 +90,14 @@ def test_expire_family(client: Connection, command: str) -> None:
     assert client("TTL", "k") == -2 and client("PEXPIRETIME", "k") == -2 and client("PERSIST", "k") == 0
 
 
+def test_the_clock_is_never_behind_the_clients(client: Connection) -> None:
+    """A client that knows a millisecond to have begun gets no answer that was reckoned in an earlier one."""
+    for _ in range(3000):
+        now_ms = time.time_ns() // 1_000_000
+        client("SET", "k", "v", "PXAT", now_ms + 100_000)
+        assert client("PTTL", "k") <= 100_000
+
+
 @pytest.mark.parametrize("command", [row[0] for row in EXPIRES])
 def test_expire_conditions(client: Connection, command: str) -> None:
     client("SET", "k", "v")
