@@ -20,7 +20,7 @@ from redislite._core.object cimport (
     NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, Entry, entry_deadline,
     entry_encoding, entry_key, entry_pointer, entry_string, entry_type,
 )
-from redislite._core.rax cimport RAX_AT_LEAST, RaxIterator, rax_next, rax_seek, rax_start, rax_stop
+from redislite._core.rax cimport RAX_FIRST, Rax, RaxIterator, rax_next, rax_seek, rax_start, rax_stop
 from redislite._core.rdb_output cimport (
     RdbOutput, output_bytes, output_close, output_fail, output_flush, output_open, output_position,
 )
@@ -48,12 +48,14 @@ cdef enum:
     DOUBLE_TEXT = 32
 
 
-# Where commands go: of which key they are is the same for most words.
+# Where commands go, and what they are about: it is the same for most words.
 cdef struct Writer:
     Core* core
     RdbOutput* output
     const char* key
     size_t key_length
+    Group* group            # of the stream, and its consumer, that is being written
+    Consumer* consumer
 
 
 cdef void output_header(RdbOutput* output, char kind, int64_t number) noexcept nogil:
@@ -200,74 +202,75 @@ cdef void write_hash(Writer* writer, const Entry* entry) noexcept nogil:
     hash_iterate_end(&it)
 
 
-cdef void write_pending(Writer* writer, const char* group, size_t group_length, Consumer* consumer) noexcept nogil:
-    """What is pending with a consumer, and that there is one."""
+# Writes what is at the iterator.
+ctypedef void (*WriteKey)(Writer* writer, RaxIterator* it) noexcept nogil
+
+
+cdef void write_tree(Writer* writer, Rax* tree, WriteKey write) noexcept nogil:
     cdef RaxIterator it
-    cdef StreamId id
-    cdef Pending* pending
-    cdef size_t length
-    cdef char* name = consumer_name(consumer, &length)
     cdef bint more
-    output_header(writer.output, c"*", 5)
-    put_text(writer, "XGROUP")
-    put_text(writer, "CREATECONSUMER")
-    put(writer, writer.key, writer.key_length)
-    put(writer, group, group_length)
-    put(writer, name, length)
-    rax_start(&it, &consumer.pending)
-    more = rax_seek(&it, RAX_AT_LEAST, "", 0)
+    rax_start(&it, tree)
+    more = rax_seek(&it, RAX_FIRST, NULL, 0)
     while more:
-        pending = <Pending*> it.value
-        id_decode(it.key, &id)
-        begin(writer, "XCLAIM", 10)
-        put(writer, group, group_length)
-        put(writer, name, length)
-        put_integer(writer, 0)
-        put_id(writer, &id)
-        put_text(writer, "TIME")
-        put_integer(writer, pending.delivered_ms)
-        put_text(writer, "RETRYCOUNT")
-        put_integer(writer, <int64_t> pending.deliveries)
-        put_text(writer, "JUSTID")
-        put_text(writer, "FORCE")
+        write(writer, &it)
         more = rax_next(&it)
     if it.failed:
         output_fail(writer.output, ENOMEM)
     rax_stop(&it)
 
 
-cdef void write_groups(Writer* writer, Stream* stream) noexcept nogil:
-    cdef RaxIterator groups
-    cdef RaxIterator consumers
-    cdef Group* group
-    cdef char* name
+cdef void put_group(Writer* writer) noexcept nogil:
     cdef size_t length
-    cdef bint more, more_consumers
-    rax_start(&groups, &stream.groups)
-    more = rax_seek(&groups, RAX_AT_LEAST, "", 0)
-    while more:
-        group = <Group*> groups.value
-        name = group_name(group, &length)
-        output_header(writer.output, c"*", 7)
-        put_text(writer, "XGROUP")
-        put_text(writer, "CREATE")
-        put(writer, writer.key, writer.key_length)
-        put(writer, name, length)
-        put_id(writer, &group.last_id)
-        put_text(writer, "ENTRIESREAD")
-        put_integer(writer, group.entries_read)
-        rax_start(&consumers, &group.consumers)
-        more_consumers = rax_seek(&consumers, RAX_AT_LEAST, "", 0)
-        while more_consumers:
-            write_pending(writer, name, length, <Consumer*> consumers.value)
-            more_consumers = rax_next(&consumers)
-        if consumers.failed:
-            output_fail(writer.output, ENOMEM)
-        rax_stop(&consumers)
-        more = rax_next(&groups)
-    if groups.failed:
-        output_fail(writer.output, ENOMEM)
-    rax_stop(&groups)
+    cdef char* name = group_name(writer.group, &length)
+    put(writer, name, length)
+
+
+cdef void put_consumer(Writer* writer) noexcept nogil:
+    cdef size_t length
+    cdef char* name = consumer_name(writer.consumer, &length)
+    put(writer, name, length)
+
+
+cdef void write_pending(Writer* writer, RaxIterator* it) noexcept nogil:
+    cdef Pending* pending = <Pending*> it.value
+    cdef StreamId id
+    id_decode(it.key, &id)
+    begin(writer, "XCLAIM", 10)
+    put_group(writer)
+    put_consumer(writer)
+    put_integer(writer, 0)
+    put_id(writer, &id)
+    put_text(writer, "TIME")
+    put_integer(writer, pending.delivered_ms)
+    put_text(writer, "RETRYCOUNT")
+    put_integer(writer, <int64_t> pending.deliveries)
+    put_text(writer, "JUSTID")
+    put_text(writer, "FORCE")
+
+
+cdef void begin_group(Writer* writer, const char* name, int64_t words) noexcept nogil:
+    """An XGROUP command on the group, words of which follow behind it."""
+    output_header(writer.output, c"*", words + 4)
+    put_text(writer, "XGROUP")
+    put_text(writer, name)
+    put(writer, writer.key, writer.key_length)
+    put_group(writer)
+
+
+cdef void write_consumer(Writer* writer, RaxIterator* it) noexcept nogil:
+    writer.consumer = <Consumer*> it.value
+    begin_group(writer, "CREATECONSUMER", 1)
+    put_consumer(writer)
+    write_tree(writer, &writer.consumer.pending, write_pending)
+
+
+cdef void write_group(Writer* writer, RaxIterator* it) noexcept nogil:
+    writer.group = <Group*> it.value
+    begin_group(writer, "CREATE", 3)
+    put_id(writer, &writer.group.last_id)
+    put_text(writer, "ENTRIESREAD")
+    put_integer(writer, writer.group.entries_read)
+    write_tree(writer, &writer.group.consumers, write_consumer)
 
 
 cdef void write_stream(Writer* writer, Stream* stream) noexcept nogil:
@@ -308,7 +311,7 @@ cdef void write_stream(Writer* writer, Stream* stream) noexcept nogil:
     put_integer(writer, <int64_t> stream.entries_added)
     put_text(writer, "MAXDELETEDID")
     put_id(writer, &stream.max_deleted_id)
-    write_groups(writer, stream)
+    write_tree(writer, &stream.groups, write_group)
 
 
 cdef void write_entry(Writer* writer, Entry* entry) noexcept nogil:
@@ -346,6 +349,8 @@ cdef void rewrite_databases(Core* core, RdbOutput* output, int64_t key_delay_us,
     cdef int i
     writer.core = core
     writer.output = output
+    writer.group = NULL
+    writer.consumer = NULL
     for i in range(core.databases_count):
         if dict_size(&core.databases[i].keys) == 0:
             continue

@@ -39,7 +39,11 @@ cdef bint clamp_range(int64_t length, int64_t* start, int64_t* end) noexcept nog
 # Takes the option at *index where it is one of an expiry (KEEPTTL where keep, PERSIST where persist), moving *index to its
 # last argument. 1 taken, 0 something else, -1 a second one or without its argument.
 cdef int take_expire_option(Client* client, int* index, bint keep, bint persist, ExpireOption* option) noexcept nogil
-# Works out deadline_ms of an option of kind EXPIRE_AT.
+# The deadline that a time in an argument means: seconds or milliseconds, absolute or from now on. Less than least is an
+# error, and so is what does not fit 64 bits of milliseconds.
+cdef bint deadline_or_reply(Core* core, Client* client, int index, bint seconds, bint absolute, int64_t least,
+                            int64_t* deadline_ms) noexcept nogil
+# Works out deadline_ms of an option of kind EXPIRE_AT, which is above 0.
 cdef bint expire_deadline_or_reply(Core* core, Client* client, ExpireOption* option) noexcept nogil
 cdef void reply_syntax_error(Client* client) noexcept nogil
 cdef void reply_wrong_type(Client* client) noexcept nogil

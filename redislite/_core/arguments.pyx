@@ -138,17 +138,18 @@ cdef int take_expire_option(Client* client, int* index, bint keep, bint persist,
     return 1
 
 
-cdef bint expire_deadline_or_reply(Core* core, Client* client, ExpireOption* option) noexcept nogil:
+cdef bint deadline_or_reply(Core* core, Client* client, int index, bint seconds, bint absolute, int64_t least,
+                            int64_t* deadline_ms) noexcept nogil:
     cdef int64_t value
     cdef char text[128]
     cdef bint valid
-    if not argument_integer_or_reply(client, option.argument, &value):
+    if not argument_integer_or_reply(client, index, &value):
         return 0
-    valid = value > 0 and not (option.seconds and value > INT64_MAX // 1000)
+    valid = value >= least and not (seconds and value > INT64_MAX // 1000)
     if valid:
-        if option.seconds:
+        if seconds:
             value *= 1000
-        if not option.absolute:
+        if not absolute:
             valid = value <= INT64_MAX - core.now_ms
             if valid:
                 value += core.now_ms
@@ -156,8 +157,12 @@ cdef bint expire_deadline_or_reply(Core* core, Client* client, ExpireOption* opt
         snprintf(text, sizeof(text), "ERR invalid expire time in '%s' command", client.command.own_name)
         reply_error(&client.reply, text)
         return 0
-    option.deadline_ms = value
+    deadline_ms[0] = value
     return 1
+
+
+cdef bint expire_deadline_or_reply(Core* core, Client* client, ExpireOption* option) noexcept nogil:
+    return deadline_or_reply(core, client, option.argument, option.seconds, option.absolute, 1, &option.deadline_ms)
 
 
 cdef bint argument_double_or_reply(Client* client, int index, double* value, const char* error) noexcept nogil:

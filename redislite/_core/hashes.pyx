@@ -8,7 +8,8 @@ from libc.stdio cimport snprintf
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
 from redislite._core.arguments cimport (
     EXPIRE_AT, EXPIRE_KEEP, EXPIRE_NONE, EXPIRE_PERSIST, ExpireOption, argument_integer_or_reply, argument_is,
-    argument_range_or_reply, reply_out_of_memory, reply_syntax_error, reply_wrong_type, take_expire_option,
+    argument_range_or_reply, deadline_or_reply, reply_out_of_memory, reply_syntax_error, reply_wrong_type,
+    take_expire_option,
 )
 from redislite._core.hash_value cimport (
     HASH_KEEP_DEADLINE, HASH_NO_DEADLINE, HashItem, HashIterator, HashTable, HashValue, hash_convert, hash_expect,
@@ -725,30 +726,6 @@ cdef int count_fields_or_reply(Client* client, int word, int step) noexcept nogi
     return <int> count
 
 
-cdef bint field_deadline_or_reply(Core* core, Client* client, int argument, bint seconds, bint absolute,
-                                  int64_t* deadline_ms) noexcept nogil:
-    """Reads the time in an argument."""
-    cdef char text[128]
-    cdef int64_t value
-    cdef bint valid
-    if not argument_integer_or_reply(client, argument, &value):
-        return 0
-    valid = value >= 0 and not (seconds and value > INT64_MAX // 1000)
-    if valid:
-        if seconds:
-            value *= 1000
-        if not absolute:
-            valid = value <= INT64_MAX - core.now_ms
-            if valid:
-                value += core.now_ms
-    if not valid:
-        snprintf(text, sizeof(text), "ERR invalid expire time in '%s' command", client.command.own_name)
-        reply_error(&client.reply, text)
-        return 0
-    deadline_ms[0] = value
-    return 1
-
-
 cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int conditions,
                          int64_t deadline_ms) noexcept nogil:
     """Gives a field a deadline, or removes it where that is over (HASH_NO_DEADLINE: takes its deadline away). What
@@ -853,7 +830,7 @@ cdef void expire_fields(Core* core, Client* client, bint seconds, bint absolute)
         reply_error(&client.reply, "ERR GT and LT options at the same time are not compatible")
         return
     if count_fields_or_reply(client, word, 1) and \
-            field_deadline_or_reply(core, client, 2, seconds, absolute, &deadline_ms):
+            deadline_or_reply(core, client, 2, seconds, absolute, 0, &deadline_ms):
         change_deadlines(core, client, word + 2, conditions, deadline_ms)
 
 
@@ -975,7 +952,7 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
     if entry != NULL and not is_hash_or_reply(client, entry):
         return
     if expire.kind == EXPIRE_AT and \
-            not field_deadline_or_reply(core, client, expire.argument, expire.seconds, expire.absolute, &deadline_ms):
+            not deadline_or_reply(core, client, expire.argument, expire.seconds, expire.absolute, 0, &deadline_ms):
         return
     mark = reply_mark(&client.reply)
     reply_array(&client.reply, client.argc - word - 2)
@@ -1099,7 +1076,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
         return
     if expire.kind == EXPIRE_AT and \
-            not field_deadline_or_reply(core, client, expire.argument, expire.seconds, expire.absolute, &deadline_ms):
+            not deadline_or_reply(core, client, expire.argument, expire.seconds, expire.absolute, 0, &deadline_ms):
         return
     entry = slot[0] if slot != NULL else NULL
     if not begin_hash(core, client, &hash, entry):

@@ -233,6 +233,20 @@ cdef void set_window(Sort* sort, size_t length) noexcept nogil:
     sort.end = <size_t> min(first + count, most)
 
 
+cdef size_t take_window(Sort* sort, size_t* length) noexcept nogil:
+    """Of elements that have an order of their own, only those within LIMIT are loaded where they are not sorted: how many
+    go to *length, and the first of them is answered."""
+    cdef size_t first
+    set_window(sort, length[0])
+    if not sort.unsorted:
+        return 0
+    first = sort.first
+    length[0] = sort.end - sort.first
+    sort.first = 0
+    sort.end = length[0]
+    return first
+
+
 # Elements
 
 
@@ -279,14 +293,9 @@ cdef bint walk_list(Sort* sort, ListValue* value, size_t first, char* copies) no
 
 cdef int load_list(Sort* sort, ListValue* value) noexcept nogil:
     cdef size_t length = list_length(value)
-    cdef size_t first = 0
+    cdef size_t first
     cdef size_t i
-    set_window(sort, length)
-    if sort.unsorted:
-        first = sort.first
-        length = sort.end - sort.first
-        sort.first = 0
-        sort.end = length
+    first = take_window(sort, &length)
     if make_elements(sort, length) != 0:
         return -1
     if length == 0:
@@ -324,14 +333,9 @@ cdef int load_sorted_set(Sort* sort, const SortedSetValue* value) noexcept nogil
     cdef SortedSetCursor cursor
     cdef ListpackValue member
     cdef size_t length = sorted_set_length(value)
-    cdef size_t first = 0
+    cdef size_t first
     cdef size_t taken = 0
-    set_window(sort, length)
-    if sort.unsorted:
-        first = sort.first
-        length = sort.end - sort.first
-        sort.first = 0
-        sort.end = length
+    first = take_window(sort, &length)
     if make_elements(sort, length) != 0:
         return -1
     if length == 0:
