@@ -31,7 +31,7 @@ SUBSTITUTE = os.environ.get("REDISLITE_TEST_SERVER", "")
 PROGRAM = shlex.split(SUBSTITUTE) if SUBSTITUTE else [sys.executable, "-m", "redislite"]
 LOOPBACK = "127.0.0.1"
 PORTS = (10_000, 20_000)  # to choose from; below those that outgoing connections and the upstream suite get
-SANITIZER_MARKS = ("AddressSanitizer", "LeakSanitizer", "runtime error:")
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 # What servers say of a command or an option that they do not have.
 UNKNOWN = (
     "ERR unknown command",

@@ -22,6 +22,7 @@ NUMFIELDS = "ERR numfields should be greater than 0 and match the provided numbe
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 SYNTAX = "ERR syntax error"
 LATER = 4102444800  # seconds; the year 2100
+STEP_MS = 1_000_000
 FIELDS = [b"", b"1", b"-5", b"12345678901", b"a", b"b", b"c" * 9, b"d" * 20, b"e" * 300] + [
     b"f%d" % i for i in range(8)
 ]
@@ -50,7 +51,9 @@ def pass_time(engine: Engine, milliseconds: int) -> None:
 
 class HashMachine(RuleBasedStateMachine):
     """One hash and its model: field → (value, deadline or None). What has expired stays in the model until the engine
-    is told to look for it, since HLEN counts it."""
+    is told to look for it, since HLEN counts it.
+
+    Time passes in steps so long that however slow the machine is, no deadline, amid a step, passes by itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,21 +61,24 @@ class HashMachine(RuleBasedStateMachine):
         self.engine.set("latency_tracking", 0)
         self.baseline = self.memory()
         self.model: dict[bytes, tuple[bytes, int | None]] = {}
+        self.begun = self.engine.renew_clock()
+        self.steps = 0
 
     @initialize(entries=st.integers(0, 12), length=st.integers(0, 20))
     def set_thresholds(self, entries: int, length: int) -> None:
         self.engine.set("hash_max_listpack_entries", entries)
         self.engine.set("hash_max_listpack_value", length)
 
-    def now(self) -> int:
-        return int(self.engine.now_ms)
+    def deadline(self, steps: int) -> int:
+        """Amid the last of so many steps from now on."""
+        return int(self.begun + (self.steps + steps) * STEP_MS - STEP_MS // 2)
 
     def live(self, field: bytes) -> bool:
         return field in self.model and not self.over(field)
 
     def over(self, field: bytes) -> bool:
         deadline = self.model[field][1]
-        return deadline is not None and deadline < self.now()
+        return deadline is not None and deadline < self.deadline(1)
 
     @rule(entries=st.integers(0, 12), length=st.integers(0, 20))
     def change_thresholds(self, entries: int, length: int) -> None:
@@ -84,9 +90,9 @@ class HashMachine(RuleBasedStateMachine):
         assert self.engine.execute("HSET", "h", *[part for pair in pairs for part in pair]) == new
         self.model.update({field: (value, None) for field, value in pairs})
 
-    @rule(field=st.sampled_from(FIELDS), value=st.sampled_from(VALUES), ahead=st.integers(1, 5000))
+    @rule(field=st.sampled_from(FIELDS), value=st.sampled_from(VALUES), ahead=st.integers(1, 5))
     def hsetex(self, field: bytes, value: bytes, ahead: int) -> None:
-        deadline = self.now() + 1000 + ahead
+        deadline = self.deadline(ahead)
         assert self.engine.execute("HSETEX", "h", "PXAT", deadline, "FIELDS", 1, field, value) == 1
         self.model[field] = (value, deadline)
 
@@ -110,11 +116,11 @@ class HashMachine(RuleBasedStateMachine):
 
     @rule(
         field=st.sampled_from(FIELDS),
-        ahead=st.integers(1, 5000),
+        ahead=st.integers(1, 5),
         condition=st.sampled_from(["", "NX", "XX", "GT", "LT"]),
     )
     def hpexpireat(self, field: bytes, ahead: int, condition: str) -> None:
-        deadline = self.now() + 1000 + ahead
+        deadline = self.deadline(ahead)
         words = [condition] if condition else []
         answer = self.engine.execute("HPEXPIREAT", "h", deadline, *words, "FIELDS", 1, field)
         if not self.live(field):
@@ -148,9 +154,10 @@ class HashMachine(RuleBasedStateMachine):
         if expected == 2:
             del self.model[field]
 
-    @rule(milliseconds=st.integers(1, 3000))
-    def time_passes(self, milliseconds: int) -> None:
-        pass_time(self.engine, milliseconds)
+    @rule(steps=st.integers(1, 3))
+    def time_passes(self, steps: int) -> None:
+        pass_time(self.engine, steps * STEP_MS)
+        self.steps += steps
 
     @rule()
     def active_expiry(self) -> None:
@@ -186,7 +193,6 @@ class HashMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        # Deadlines are a second away at least, so the clock does not pass one between two commands.
         execute = self.engine.execute
         expected = {field: value for field, (value, _) in self.model.items() if self.live(field)}
         assert execute("HGETALL", "h") == expected

@@ -6,6 +6,7 @@ The forms that are expected here are the original's, as its append-only file sho
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -36,11 +37,13 @@ def listening() -> Engine:
 
 
 def caused_by(engine: Engine, command: str) -> list[str]:
+    """What the command propagates; NOW stands for any moment of its execution."""
     engine.take_propagated()
+    begun = engine.renew_clock()
     run(engine, command)
-    now = engine.now_ms
     texts = [" ".join(word.decode() for word in words) for words in split(engine.take_propagated())]
-    return [text.replace(str(now), "NOW") for text in texts if not text.startswith("SELECT")]
+    moments = "|".join(str(moment) for moment in range(begun, engine.renew_clock() + 1))
+    return [re.sub(moments, "NOW", text) for text in texts if not text.startswith("SELECT")]
 
 
 
