@@ -181,8 +181,8 @@ cdef bint read_select(Loader* loader) noexcept nogil:
     if not input_length(loader.input, &number, NULL):
         return 0
     if number >= <uint64_t> loader.core.databases_count:
-        return input_fail_number(loader.input, b"database %llu, which is beyond the number of databases of this server",
-                                 number)
+        return input_fail_number(loader.input, b"database %llu, which is beyond the number of databases of this server"
+                                 b" (see the directive databases)", number)
     loader.database = loader.core.databases[number]
     return 1
 

@@ -224,7 +224,7 @@ class AppendOnlyFile:
             return
         except OSError as error:
             raise LoadError(
-                f"Fatal error: can't open the AOF manifest file {path} for reading: {explain(error)}"
+                f"Fatal error: can't open the AOF manifest file {path} for reading: {explain(error, reading=True)}"
             ) from error
         try:
             self.manifest = parse(content)
@@ -372,6 +372,7 @@ class AppendOnlyFile:
                 seconds = time.monotonic() - begun
                 self._server.log.notice(f"DB loaded from {kind} file {one.name}: {seconds:.3f} seconds")
                 before += size
+                self._progress(before)  # also looks whether a command has asked for the end
 
     def _read_file(self, one: LogFile, before: int, is_last: bool) -> None:
         server = self._server
@@ -396,9 +397,14 @@ class AppendOnlyFile:
             )
         except RdbFileError as error:
             what = "base file" if is_base else "preamble of the AOF file"
-            raise LoadError(f"Error reading the RDB {what} {path}, AOF loading aborted: {error}") from error
+            raise LoadError(
+                f"Error reading the RDB {what}, AOF loading aborted: {error}. The file is as it was: look at the "
+                "manifest with redislite-check-aof, or put a backup of the folder in its place"
+            ) from error
         except OSError as error:
-            raise LoadError(f"Unrecoverable error reading the append only file {path}: {explain(error)}") from error
+            raise LoadError(
+                f"Unrecoverable error reading the append only file {path}: {explain(error, reading=True)}"
+            ) from error
         if end.state == "truncated":
             if end.in_transaction:
                 server.log.warning(f"Revert incomplete MULTI/EXEC transaction in AOF file {path}")
@@ -409,7 +415,10 @@ class AppendOnlyFile:
                 "your AOF file, then use redislite-check-aof --fix <filename.manifest>."
             )
         elif end.state == "refused":
-            raise LoadError(f"Error reading the append only file {path}, byte {end.position}, error: {end.reason}")
+            raise LoadError(
+                f"Error reading the append only file {path}, byte {end.position}, error: {end.reason}. The file is as "
+                "it was: load it with the server that has written it, or make a backup and take the command out"
+            )
 
     def _cut(self, path: str, length: int, is_last: bool) -> None:
         """The file ends amid a request or a transaction: a crash does that to the last file."""

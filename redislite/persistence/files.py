@@ -95,16 +95,25 @@ _REMEDIES = {
     errno.EROFS: "the file system is read-only: choose another folder with `dir`",
     errno.ENOENT: "create the folder, or choose another with `dir`",
     errno.ENOTDIR: "choose a folder with `dir`",
+    errno.EEXIST: "something else has the name of this folder: move it away, or choose another with `appenddirname`",
     errno.EISDIR: "a folder has this name: remove it, or choose another name with `dbfilename`",
     errno.ENOMEM: "make memory available to the server",
     errno.EAGAIN: "let the server's user have more processes",
 }
+# The same where a file was to be read.
+_REMEDIES_READING = {
+    errno.EACCES: "let the user that the server runs as read it",
+    errno.EPERM: "let the user that the server runs as read it",
+    errno.EISDIR: "a folder has this name: move it away",
+    errno.ENOMEM: _REMEDIES[errno.ENOMEM],
+    errno.ENOSPC: "make room there: what a dump holds is put into a file in between",
+}
 
 
-def explain(error: OSError | MemoryError) -> str:
+def explain(error: OSError | MemoryError, reading: bool = False) -> str:
     """What went wrong, and what to do about it where we know."""
     if isinstance(error, MemoryError):
         error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
-    remedy = _REMEDIES.get(error.errno or 0)
+    remedy = (_REMEDIES_READING if reading else _REMEDIES).get(error.errno or 0)
     reason = error.strerror or str(error)
     return f"{reason} ({remedy})" if remedy else reason

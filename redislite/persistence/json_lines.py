@@ -92,7 +92,10 @@ def _float(value: object) -> float:
         return float(str(value))
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Wrong(f"a score is to be a number, \"inf\" or \"-inf\", not {_shown(value)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise _Wrong(f"a score is to be within the range of a double, not {_shown(value)}") from None
 
 
 def _integer(value: object, what: str, most: int = 2**63 - 1) -> int:
@@ -311,10 +314,15 @@ def _store_hash(key: bytes, value: object) -> Iterator[Command]:
         yield ["HSET", key, *(part for pair in some for part in pair)]
 
 
-def _store_field_deadlines(key: bytes, value: object) -> Iterator[Command]:
-    for pair in _list(value, "field_expires_ms"):
-        field, deadline = _pair(pair, "a field with its deadline")
-        yield ["HPEXPIREAT", key, _integer(deadline, "a deadline"), "FIELDS", 1, _bytes(field, "a field")]
+def _store_field_deadlines(key: bytes, value: object, fields: set[bytes]) -> Iterator[Command]:
+    """Deadlines of a hash with these fields."""
+    pairs = [_pair(pair, "a field with its deadline") for pair in _list(value, "field_expires_ms")]
+    encoded = [(_bytes(field, "a field"), _integer(deadline, "a deadline")) for field, deadline in pairs]
+    _distinct([field for field, _ in encoded], "a field that expires")
+    for field, deadline in encoded:
+        if field not in fields:
+            raise _Wrong(f"field_expires_ms has {_shown(_text(field))}, which is no field of the hash")
+        yield ["HPEXPIREAT", key, deadline, "FIELDS", 1, field]
 
 
 def _store_zset(key: bytes, value: object) -> Iterator[Command]:
@@ -390,8 +398,14 @@ def _store_stream(key: bytes, value: object) -> Iterator[Command]:
     yield from _store_entries(key, entries, deleted, last_id)
     for group in groups:
         yield from _store_group(key, group)
-    for some in _batches(deleted):
-        yield ["XDEL", key, *some]
+    # What stood before all others may have been trimmed, which `max_deleted_id` does not tell of.
+    if not entries:
+        yield ["XTRIM", key, "MAXLEN", 0]
+    else:
+        first = entries[0][0]
+        yield ["XTRIM", key, "MINID", first]
+        for some in _batches([id for id in deleted if _order(id) > _order(first)]):
+            yield ["XDEL", key, *some]
     yield [
         "XSETID", key, last_id, "ENTRIESADDED", _integer(stream["entries_added"], "entries_added"),
         "MAXDELETEDID", _stream_id(stream["max_deleted_id"], "max_deleted_id"),
@@ -451,7 +465,8 @@ def _store_key(engine: Engine, line: dict[str, Any]) -> bool:
     if "field_expires_ms" in line:
         if line["type"] != "hash":
             raise _Wrong("only a hash has field_expires_ms")
-        commands += _store_field_deadlines(key, line["field_expires_ms"])
+        fields = {bytes(field) for command in commands for field in command[2::2]}
+        commands += _store_field_deadlines(key, line["field_expires_ms"], fields)
     if "expires_ms" in line:
         deadline = _integer(line["expires_ms"], "expires_ms")
         if deadline <= engine.now_ms:

@@ -37,6 +37,14 @@ def between(path: str) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=os.path.dirname(path) or ".")
 
 
+def between_reading(path: str) -> IO[bytes]:
+    """The same where the other one is only read: its folder need not be writable. OSError."""
+    try:
+        return between(path)
+    except OSError:
+        return tempfile.TemporaryFile()
+
+
 def write_json(source: int, target: int, path: str, databases: int) -> None:
     """Make a dump of RDB data and bring it to the disk; both are descriptors. path: the name that the dump is to have.
     OSError, MemoryError."""
@@ -58,7 +66,7 @@ def read_json(
     """Read a dump into the databases, as `rdb_file.read_file` reads an RDB file. DataFileError, with nothing read;
     OSError, MemoryError."""
     tell = progress or (lambda _read: None)
-    with between(path) as file:
+    with between_reading(path) as file:
         other = Engine(databases=engine.databases_count)
         other.set("rdb_compression", 0)
         try:

@@ -148,7 +148,7 @@ def _parse_line(line: str, number: int) -> LogFile:
     name, sequence, kind = fields.get("file", ""), fields.get("seq", ""), fields.get("type", "")
     if "/" in name:
         raise ManifestError("File can't be a path, just a filename", number, line)
-    if not name or not sequence.isdigit() or int(sequence) == 0 or not kind:
+    if not name or not (sequence.isascii() and sequence.isdigit()) or int(sequence) == 0 or not kind:
         raise ManifestError("Invalid AOF manifest file format", number, line)
     if kind not in (BASE, HISTORY, INCREMENTAL):
         raise ManifestError("Unknown AOF file type", number, line)

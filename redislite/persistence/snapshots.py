@@ -332,7 +332,7 @@ class Snapshots:
         except DataFileError as error:
             raise LoadError(f"{error}. {JSON_REMEDY}") from error
         except (OSError, MemoryError) as error:
-            raise LoadError(f"cannot read {path}: {explain(error)}") from error
+            raise LoadError(f"cannot read {path}: {explain(error, reading=True)}") from error
         self._note_loaded(result)
         server.log.notice(f"DB loaded from disk: {time.monotonic() - begun:.3f} seconds")
 

@@ -267,7 +267,8 @@ def test_what_does_not_start(start_server: ServerPool) -> None:
     wrong = {INCREMENTAL: whole + b"!!!" + whole, MANIFEST: ONE_FILE}
     assert "Bad file format reading the append only file" in refusal(start_server, wrong)
     unknown = {INCREMENTAL: whole + request("BLA", "foo"), MANIFEST: ONE_FILE}
-    assert "unknown command 'BLA'" in refusal(start_server, unknown)
+    told = refusal(start_server, unknown)
+    assert "unknown command 'BLA'" in told and "take the command out" in told
     few = {INCREMENTAL: whole + request("SET", "foo"), MANIFEST: ONE_FILE}
     assert "wrong number of arguments for 'set' command" in refusal(start_server, few)
     assert "No such file or directory" in refusal(start_server, {MANIFEST: ONE_FILE})
@@ -282,7 +283,10 @@ def test_what_does_not_start(start_server: ServerPool) -> None:
         f"{FOLDER}/appendonly.aof.1.base.rdb": b"REDIS0011\xfe\x00\x00\x01k",
         MANIFEST: b"file appendonly.aof.1.base.rdb seq 1 type b\n",
     }
-    assert "Error reading the RDB base file" in refusal(start_server, base)
+    told = refusal(start_server, base)
+    assert "Error reading the RDB base file" in told and "put a backup of the folder in its place" in told
+    # Nobody writes this, but it must not leave a server that executes nothing.
+    assert "User requested shutdown" in refusal(start_server, {INCREMENTAL: request("SHUTDOWN"), MANIFEST: ONE_FILE})
 
 
 def test_an_old_server_wrote_one_file(start_server: ServerPool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
 from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump
+from redislite.persistence.json_snapshot import read_json
 
 
 def dump(engine: Engine) -> bytes:
@@ -66,6 +68,34 @@ def test_what_is_pending_may_have_been_deleted(deleted: tuple[str, ...]) -> None
     engine.execute("XDEL", "stream", *deleted)
     same_again(engine)
     assert load(dump(engine)).execute("XPENDING", "stream", "one")[0] == 3
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_what_is_pending_may_have_been_trimmed(kept: int) -> None:
+    """Trimming does not count as deleting: `max_deleted_id` stays."""
+    engine = Engine()
+    for id in ("1-1", "2-1", "3-1"):
+        engine.execute("XADD", "stream", id, "field", "value")
+    engine.execute("XGROUP", "CREATE", "stream", "group", "0")
+    engine.execute("XREADGROUP", "GROUP", "group", "consumer", "STREAMS", "stream", ">")
+    engine.execute("XTRIM", "stream", "MAXLEN", kept)
+    same_again(engine)
+    assert keys(dump(load(dump(engine))))[0]["value"]["max_deleted_id"] == "0-0"
+    if kept == 2:
+        engine.execute("XDEL", "stream", "3-1")
+        same_again(engine)
+
+
+def test_a_dump_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    engine = Engine()
+    engine.execute("SET", "key", "value")
+    path = tmp_path / "dump.json"
+    path.write_bytes(dump(engine))
+    engine.execute("DEL", "key")
+    with path.open("rb") as file:
+        # Nobody, not even root, creates files beside this name.
+        assert read_json(engine, f"/proc/self/fd/{file.fileno()}")["keys"] == 1
+    assert engine.execute("GET", "key") == b"value"
 
 
 def test_libraries_of_functions() -> None:
@@ -198,6 +228,9 @@ def line_with(**changes: object) -> bytes:
         (HEADER + line_with(type="hash", value=[["f", "v", "w"]]), 2, "array of two"),
         (HEADER + line_with(type="zset", value=[["m", "nan"]]), 2, "a score"),
         (HEADER + line_with(type="zset", value=[["m", 1], ["m", 2]]), 2, "twice"),
+        (HEADER + line_with(type="zset", value=[["m", 10**400]]), 2, "range of a double"),
+        (HEADER + line_with(type="hash", value={"f": "v"}, field_expires_ms=[["g", 1]]), 2, '"g", which is no field'),
+        (HEADER + line_with(type="hash", value={"f": "v"}, field_expires_ms=[["f", 1], ["f", 2]]), 2, "twice"),
         (HEADER + line_with(type="stream", value={}), 2, "lacks 'entries'"),
         (
             HEADER

@@ -71,6 +71,7 @@ def test_names_are_quoted_where_they_must_be() -> None:
         (b"file a seq 1 type b newkey\n", "Invalid AOF manifest file format"),
         (b"file a seq 0 type b\n", "Invalid AOF manifest file format"),
         (b"file a seq x type b\n", "Invalid AOF manifest file format"),
+        ("file a seq \u00b2 type b\n".encode(), "Invalid AOF manifest file format"),
         (b'file "a seq 1 type b\n', "Invalid AOF manifest file format"),
         (b"file a seq 1 type x\n", "Unknown AOF file type"),
         (b"file dir/a seq 1 type b\n", "File can't be a path, just a filename"),
