@@ -257,23 +257,24 @@ def _parse_size(value: bytes) -> int:
 )
 def _reload(server: Server, connection: Connection, args: list[bytes]) -> object:
     words = {word.lower() for word in args}
-    name = ""
+    copy = None
     if len(args) > 1 and args[-2].lower() == b"from":
         words = {word.lower() for word in args[:-2]} | {b"nosave"}
-        name = os.fsdecode(args[-1])
+        copy = os.fsdecode(args[-1])
     if words - {b"merge", b"noflush", b"nosave"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     config, engine = server.config, server.engine
     try:
-        path = server.snapshots.copy_path(name) if name else server.snapshots.path
+        path = server.snapshots.copy_path(copy) if copy is not None else server.snapshots.path
         if b"nosave" not in words:
             server.snapshots.save()
     except SnapshotError as error:
         raise CommandError(f"ERR {error}") from error
-    if b"noflush" not in words:
-        engine.flush(-1, False)
-        engine.function_libraries.clear()
     try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # what is not there empties nothing
+        if b"noflush" not in words:
+            engine.flush(-1, False)
+            engine.function_libraries.clear()
         server.snapshots.read(path, replace=b"merge" in words, checksum=config["rdbchecksum"])
     except (DataFileError, OSError, MemoryError) as error:
         server.log.warning(f"Error loading the RDB file: {error}")

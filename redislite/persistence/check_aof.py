@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ANNOTATION = b"#TS:"
+DATABASES = 1024  # that a snapshot may have
+INTERRUPTED = 130  # the exit status, as shells have it
 HEAD_MAX = 128  # bytes of a line that tells a length
 PROGRAM = "redislite-check-aof"
 USAGE = f"Usage: {PROGRAM} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
@@ -175,9 +177,11 @@ def check_snapshot(path: str) -> int:
     from redislite._core.engine import Engine
 
     try:
-        result = read_file(Engine(), path, keep_expired=True)
+        result = read_file(Engine(databases=DATABASES), path, keep_expired=True)
     except RdbFileError as error:
         raise Aborted(f"{error}\nRDB preamble of AOF file is not sane, aborting.") from error
+    except MemoryError as error:
+        raise Aborted(f"{path}: the data of the RDB preamble do not fit into memory, aborting.") from error
     print(f"{result['keys']} keys read, {result['expires']} of them with a time to live")
     print("RDB preamble is OK, proceeding with AOF tail...")
     end: int = result["bytes"]
@@ -308,6 +312,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Aborted as why:
         print(why)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

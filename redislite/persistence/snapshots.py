@@ -97,7 +97,7 @@ class Snapshots:
     def copy_path(self, name: str) -> str:
         """Where a copy with this name is. SnapshotError where it cannot have this name: a client may choose it, and is
         to overwrite nothing that is no data file."""
-        if "/" in name or not name.endswith(COPY_SUFFIXES):
+        if "/" in name or "\0" in name or not name.endswith(COPY_SUFFIXES):
             raise SnapshotError(f"a copy is a file in `dir` whose name ends in {', '.join(COPY_SUFFIXES)}")
         return os.path.join(self._server.config.show("dir"), name)
 

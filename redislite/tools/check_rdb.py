@@ -6,7 +6,6 @@ compared. Exit status: 0 where it is sound, 1 where not.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -15,13 +14,14 @@ from redislite.persistence.rdb_file import RdbFileError, read_file
 
 PROGRAM = "redislite-check-rdb"
 DATABASES = 1024
+INTERRUPTED = 130  # the exit status, as shells have it
 
 
 def check(path: str) -> list[str]:
     """What there is to say about a sound file. Raises RdbFileError, OSError, MemoryError."""
     engine = Engine(databases=DATABASES)
-    size = os.path.getsize(path)
     result = read_file(engine, path, deep=True, keep_expired=True)
+    size = result["bytes"]
     lines = [f"[offset 0] Checking RDB file {path}"]
     for name, value in result["aux"].items():
         lines.append(f"AUX FIELD {name.decode('utf-8', 'replace')} = '{value.decode('utf-8', 'replace')}'")
@@ -32,7 +32,7 @@ def check(path: str) -> list[str]:
         lines.append(f"[offset {size}] Checksum OK")
     else:
         lines.append(f"[offset {size}] RDB file was saved with checksum disabled: no check performed.")
-    lines.append(f"[offset {size}] \\\\o/ RDB looks OK! \\\\o/")
+    lines.append(f"[offset {size}] \\o/ RDB looks OK! \\o/")
     lines.append(f"[info] {result['keys']} keys read")
     lines.append(f"[info] {result['expires']} expires")
     return lines
@@ -52,6 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"Cannot open file {arguments[0]}: {error.strerror}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print(f"{arguments[0]}: the data do not fit into memory", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

@@ -30,6 +30,7 @@ from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, read_
 
 PROGRAM = "redislite-dump"
 KINDS = ("rdb", "aof", "json")
+INTERRUPTED = 130  # the exit status, as shells have it
 PROGRESS_FROM = 16 << 20  # bytes of a file from which on a bar is shown
 
 
@@ -84,8 +85,11 @@ def kind_of(path: str) -> str:
 def _load_commands(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
     end = read_log_file(engine, path, progress=tell)
     if end.state != "done":
+        remedy = "redislite-check-aof can mend it"
+        if end.state == "refused":
+            remedy = "a server that knows the command can load it"
         reason = f": {end.reason}" if end.reason else ""
-        raise DumpError(f"{path}, byte {end.position}: {end.state}{reason}; redislite-check-aof can mend it")
+        raise DumpError(f"{path}, byte {end.position}: {end.state}{reason}; {remedy}")
 
 
 def parts_of(path: str) -> list[str]:
@@ -155,8 +159,9 @@ def save(engine: Engine, path: str, kind: str) -> None:
         files.publish(temporary, path)
         files.sync_folder(path)
     except OSError as error:
-        files.remove(temporary)
         raise DumpError(f"{path}: {error.strerror or error}") from None
+    finally:
+        files.remove(temporary)  # which is not there any more where all went well
 
 
 # Commands
@@ -166,6 +171,8 @@ def convert(options: argparse.Namespace) -> str:
     """redislite-dump convert; answers what to print."""
     source = options.source_kind or kind_of(options.source)
     target = options.target_kind or kind_of(options.target)
+    if options.target.lower().endswith(".manifest"):
+        raise DumpError(f"{options.target}: a manifest only names files; give one whose name ends in .aof")
     engine = load(options.source, source, options.databases)
     save(engine, options.target, target)
     return f"{key_count(engine):,} keys from {options.source} ({source}) to {options.target} ({target})"
@@ -225,6 +232,17 @@ def statistics(options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """What reads an argument that is a whole number of this range."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Convert data files, or tell what is in one.")
@@ -240,11 +258,15 @@ def build_parser() -> argparse.ArgumentParser:
     one = commands.add_parser("stats", help="keys by type and encoding, biggest keys, memory")
     one.add_argument("source", metavar="FILE")
     one.add_argument("--from", dest="source_kind", choices=KINDS, help="the kind of FILE, where its name does not tell")
-    one.add_argument("--top", type=int, default=10, metavar="N", help="how many of the biggest keys (default: 10)")
+    one.add_argument(
+        "--top", type=_number(0, 10**6), default=10, metavar="N", help="how many of the biggest keys (default: 10)"
+    )
     one.set_defaults(run=statistics)
 
     for one in commands.choices.values():
-        one.add_argument("--databases", type=int, default=16, metavar="N", help="how many databases (default: 16)")
+        one.add_argument(
+            "--databases", type=_number(1, 10**5), default=16, metavar="N", help="how many databases (default: 16)"
+        )
     return parser
 
 
@@ -256,6 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DumpError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

@@ -172,9 +172,12 @@ def test_copies(start_server: ServerPool, name: str, how: str) -> None:
 
 def test_where_copies_go(start_server: ServerPool) -> None:
     client = begin(start_server, "dump.rdb").connect()
-    for name in ("elsewhere/copy.rdb", "../copy.json", "server.conf", "users.acl"):
-        for command in ("SAVE", "BGSAVE"):
-            assert "whose name ends in .rdb, .json, .json.gz" in client(command, "TO", name)
+    client("SET", "key", "value")
+    for name in ("elsewhere/copy.rdb", "../copy.json", "server.conf", "users.acl", "", "a\0b.rdb"):
+        for command in (("SAVE", "TO"), ("BGSAVE", "TO"), ("DEBUG", "RELOAD", "FROM")):
+            assert "whose name ends in .rdb, .json, .json.gz" in client(*command, name)
+    assert "check server logs" in client("DEBUG", "RELOAD", "FROM", "missing.rdb")
+    assert client("GET", "key") == b"value"
     assert client("SAVE", "copy.rdb") == Failure("ERR wrong number of arguments for 'save' command")
     assert client("SAVE", "TO") == Failure("ERR wrong number of arguments for 'save' command")
     assert client("BGSAVE", "TO") == client("BGSAVE", "TO", "a.rdb", "b") == Failure("ERR syntax error")

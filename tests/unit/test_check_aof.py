@@ -106,7 +106,9 @@ def test_a_file_whose_data_look_like_a_manifest(tmp_path: Path, capsys: pytest.C
 def test_a_snapshot_before_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from redislite._core.engine import Engine
 
-    engine = Engine()
+    engine = Engine(databases=20)
+    engine.execute("SET", "k", "v")
+    engine.execute("SELECT", 19)
     engine.execute("SET", "k", "v")
     path = tmp_path / "x.aof"
     with path.open("wb") as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from redislite._core.engine import Engine
+from redislite.persistence import check_aof
 from redislite.tools import check_rdb, dump
 
 KINDS = {"rdb": "data.rdb", "aof": "data.aof", "json": "data.json", "packed": "data.json.gz"}
@@ -79,6 +80,7 @@ def test_statistics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("a.json.gz", b"not packed", "a.json.gz"),
         ("a.aof", b"*1\r\n$4\r\nSET", "truncated"),
         ("a.aof", b"hello\r\n", "malformed"),
+        ("a.aof", b"*1\r\n$3\r\nfoo\r\n", "a server that knows the command can load it"),
         ("a.manifest", b"file x.aof seq 1 type i\n", "x.aof"),
         ("a.txt", b"", "--from"),
         ("missing.rdb", None, "No such file"),
@@ -104,11 +106,43 @@ def test_a_target_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
     assert "missing" in capsys.readouterr().err
 
 
+def test_a_manifest_is_no_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / "data.rdb", tmp_path / "appendonly.aof.manifest"
+    dump.save(filled(), str(source), "rdb")
+    assert dump.main(["convert", str(source), str(target)]) == 1
+    assert "a manifest only names files" in capsys.readouterr().err and not target.exists()
+
+
+@pytest.mark.parametrize("option", [("--top", "-1"), ("--databases", "0"), ("--databases", "9" * 11)])
+def test_numbers_beyond_their_range(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        dump.main(["stats", "data.rdb", *option])
+    assert caught.value.code == 2 and "is no number from" in capsys.readouterr().err
+
+
+def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control-C leaves no file, and no traceback."""
+
+    def interrupted(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    source = tmp_path / "data.rdb"
+    dump.save(filled(), str(source), "rdb")
+    monkeypatch.setattr(dump, "write_file", interrupted)
+    assert dump.main(["convert", str(source), str(tmp_path / "out.json")]) == 130
+    assert list(tmp_path.iterdir()) == [source]
+    monkeypatch.setattr(check_rdb, "read_file", interrupted)
+    assert check_rdb.main([str(source)]) == 130
+    monkeypatch.setattr(check_aof, "read_file", interrupted)
+    assert check_aof.main([str(source)]) == 130
+
+
 def test_check_rdb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "data.rdb"
     dump.save(filled(), str(path), "rdb")
     assert check_rdb.main([str(path)]) == 0
     out = capsys.readouterr().out
+    assert " \\o/ RDB looks OK! \\o/\n" in out
     assert "Checksum OK" in out and "[info] 9 keys read" in out and "DB ID 9: 1 keys" in out
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1
