@@ -253,7 +253,9 @@ class AppendOnlyFile:
                     os.unlink(path)
             self._write_manifest(manifest)
         except OSError as error:
-            self._server.log.warning(f"Cannot remove history from the AOF manifest: {explain(error)}")
+            self._server.log.warning(
+                f"Cannot remove history from the AOF manifest {self._manifest_path}: {explain(error)}"
+            )
         # A large file takes a while to go, which it does when nobody has it open any more.
         threading.Thread(target=_close_all, args=(removed,), daemon=True).start()
 
@@ -476,7 +478,7 @@ class AppendOnlyFile:
         except (OSError, MemoryError) as error:
             if temporary:
                 remove(temporary)
-            log.warning(f"Can't rewrite append only file in background: {explain(error)}")
+            log.warning(f"Can't rewrite append only file in background, in {self.folder}: {explain(error)}")
             self._failed()
             return False
         log.notice(f"Background append only file rewriting started by pid {child.pid}")
@@ -574,7 +576,7 @@ class AppendOnlyFile:
             try:
                 self._take_over()
             except OSError as error:
-                log.warning(f"The rewritten AOF cannot take its place: {explain(error)}")
+                log.warning(f"The rewritten AOF cannot take its place in {self.folder}: {explain(error)}")
                 self._failed()
             else:
                 self.last_rewrite_succeeded = True

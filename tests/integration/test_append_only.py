@@ -149,6 +149,16 @@ def test_a_rewrite_that_is_killed_leaves_everything_loadable(start_server: Serve
     assert server.control("EXISTS", "a", "b", "c") == 3
 
 
+def test_a_rewrite_that_cannot_begin_says_where(start_server: ServerPool) -> None:
+    server = start_server(**ON)
+    folder = server.directory / FOLDER
+    shutil.rmtree(folder)
+    folder.write_text("something else")
+    assert "check the server logs" in server.control("BGREWRITEAOF")
+    assert f"in {folder}: File exists (something else has the name of this folder" in server.log()
+    assert server.info("persistence")["aof_last_bgrewrite_status"] == "err"
+
+
 def test_transactions_are_all_or_nothing(start_server: ServerPool) -> None:
     server = start_server(**ON)
     server.control.pipeline(("MULTI",), ("SET", "a", 1), ("INCR", "a"), ("SELECT", 3), ("SET", "b", 1), ("EXEC",))
