@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from redislite.persistence.manifest import ManifestError, parse
 from redislite.persistence.rdb_file import MAGIC_BYTES, RdbFileError, begins_as_snapshot, read_file
+from redislite.tools import console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 ANNOTATION = b"#TS:"
 DATABASES = 1024  # that a snapshot may have
-INTERRUPTED = 130  # the exit status, as shells have it
 HEAD_MAX = 128  # bytes of a line that tells a length
 PROGRAM = "redislite-check-aof"
 USAGE = f"Usage: {PROGRAM} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
@@ -307,13 +307,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wanted is None:
         print(USAGE)
         return 1
+    return console.run(lambda: _run(wanted))
+
+
+def _run(wanted: Wanted) -> int:
     try:
         check(wanted)
     except Aborted as why:
         print(why)
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return 0
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from redislite._core.engine import Engine
 from redislite.persistence.rdb_file import RdbFileError, read_file
+from redislite.tools import console
 
 PROGRAM = "redislite-check-rdb"
 DATABASES = 1024
-INTERRUPTED = 130  # the exit status, as shells have it
 
 
 def check(path: str) -> list[str]:
@@ -44,19 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         print(f"Usage: {PROGRAM} <rdb-file-name>", file=sys.stderr if len(arguments) != 1 else sys.stdout)
         return 0 if arguments and arguments[0] in ("-h", "--help") else 1
+    return console.run(lambda: _run(arguments[0]))
+
+
+def _run(path: str) -> int:
     try:
-        print("\n".join(check(arguments[0])))
+        lines = check(path)
     except RdbFileError as error:
         print(f"--- RDB ERROR DETECTED ---\n{error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Cannot open file {arguments[0]}: {error.strerror}", file=sys.stderr)
+        print(f"Cannot open file {path}: {error.strerror}", file=sys.stderr)
         return 1
     except MemoryError:
-        print(f"{arguments[0]}: the data do not fit into memory", file=sys.stderr)
+        print(f"{path}: the data do not fit into memory", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    print("\n".join(lines))
     return 0
 
 

@@ -27,10 +27,10 @@ from redislite.persistence import files, manifest
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, read_file
+from redislite.tools import console
 
 PROGRAM = "redislite-dump"
 KINDS = ("rdb", "aof", "json")
-INTERRUPTED = 130  # the exit status, as shells have it
 PROGRESS_FROM = 16 << 20  # bytes of a file from which on a bar is shown
 
 
@@ -273,13 +273,16 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script; answers the exit status."""
     options = build_parser().parse_args(arguments)
+    return console.run(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        print(options.run(options))
+        told = options.run(options)
     except DumpError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    print(told)
     return 0
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +138,25 @@ def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_rdb.main([str(source)]) == 130
     monkeypatch.setattr(check_aof, "read_file", interrupted)
     assert check_aof.main([str(source)]) == 130
+
+
+@pytest.mark.parametrize("tool", ["tools.dump", "tools.check_rdb", "persistence.check_aof"])
+@pytest.mark.parametrize(("output", "told"), [("/dev/full", b"cannot write: No space left"), ("pipe", b"")])
+def test_output_that_cannot_be_written(tmp_path: Path, tool: str, output: str, told: bytes) -> None:
+    source = tmp_path / "data.rdb"
+    dump.save(filled(), str(source), "rdb")
+    if output == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(output, os.O_WRONLY)
+    command = [sys.executable, "-m", f"redislite.{tool}", *(["stats"] if tool.endswith("dump") else []), str(source)]
+    try:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(told) and len(ended.stderr.splitlines()) == (1 if told else 0)
 
 
 def test_check_rdb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
