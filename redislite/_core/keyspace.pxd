@@ -13,7 +13,9 @@ from redislite._core.dict cimport Dict, dict_hash
 from redislite._core.hash_value cimport HashTable
 from redislite._core.object cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_pointer
 from redislite._core.sds cimport sds
-from redislite._core.state cimport NOTIFY_GENERIC, Argument, Client, Core, Database, Discarded, CLIENT_IMPORT_SOURCE
+from redislite._core.state cimport (
+    CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_GENERIC, Argument, Client, Core, Database, Discarded,
+)
 
 
 cdef enum:
@@ -111,6 +113,13 @@ cdef inline void key_changed(Core* core, Database* database, const char* key, si
     announce(core, database, key, length)
 
 
+# The same for a change that gives nobody what he may be waiting for: no waiting command is executed again.
+cdef inline void key_changed_unawaited(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    core.dirty += 1
+    if core.interest & (INTEREST_WATCHED | INTEREST_TRACKED):
+        announce_to_readers(core, database, key, length, 1)
+
+
 # The same for a key that is removed by its time or for want of memory, whoever's command is executed. That has been
 # propagated by itself: the command on whose way it happens has not changed anything by it.
 cdef inline void key_vanished(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
@@ -136,6 +145,9 @@ cdef inline void notify_deleted(Core* core, Client* client, int index) noexcept 
 
 # Tells who waits for, watches or caches the key that it has changed.
 cdef void announce_change(Core* core, Database* database, const char* key, size_t length, bint by_client) noexcept nogil
+# Tells who watches or caches it.
+cdef void announce_to_readers(Core* core, Database* database, const char* key, size_t length,
+                              bint by_client) noexcept nogil
 # Removes a key whose time is up, as an event of its own: counted, propagated as a deletion, announced.
 cdef void expire_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 

@@ -149,6 +149,11 @@ cdef void expire_key(Core* core, Database* database, const char* key, size_t len
 cdef void announce_change(Core* core, Database* database, const char* key, size_t length, bint by_client) noexcept nogil:
     if core.interest & INTEREST_BLOCKED:
         mark_ready(core, database, key, length)
+    announce_to_readers(core, database, key, length, by_client)
+
+
+cdef void announce_to_readers(Core* core, Database* database, const char* key, size_t length,
+                              bint by_client) noexcept nogil:
     if core.interest & INTEREST_WATCHED:
         watch_touch(core, database, key, length)
     if core.interest & INTEREST_TRACKED:

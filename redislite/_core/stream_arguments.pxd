@@ -6,10 +6,11 @@ where it returns 0.
 """
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strlen
-from redislite._core.keyspace cimport key_changed, lookup_read, lookup_write, notify_argument
+from redislite._core.blocking cimport mark_ready
+from redislite._core.keyspace cimport key_changed_unawaited, lookup_read, lookup_write, notify_argument
 from redislite._core.object cimport Entry
 from redislite._core.reply cimport reply_bulk
-from redislite._core.state cimport NOTIFY_STREAM, Argument, Client, Core
+from redislite._core.state cimport INTEREST_BLOCKED, NOTIFY_STREAM, Argument, Client, Core
 from redislite._core.stream cimport Consumer, Group, Pending, Stream, StreamId, StreamIterator
 
 cdef enum:
@@ -65,15 +66,22 @@ cdef inline bint write_stream_or_reply(Core* core, Client* client, int index, St
     return stream_of_or_reply(client, slot[0] if slot != NULL else NULL, stream)
 
 
-# Notes a change of the key that argument index names, which is no event.
+# Notes a change of the key that argument index names, which is no event. It wakes nobody: what ends the waiting of a
+# reader calls wake_readers as well.
 cdef inline void changed(Core* core, Client* client, int index) noexcept nogil:
-    key_changed(core, client.database, client.argv[index].data, client.argv[index].length)
+    key_changed_unawaited(core, client.database, client.argv[index].data, client.argv[index].length)
 
 
 # The same, and tells of it.
 cdef inline void changed_by(Core* core, Client* client, int index, const char* event) noexcept nogil:
-    key_changed(core, client.database, client.argv[index].data, client.argv[index].length)
+    key_changed_unawaited(core, client.database, client.argv[index].data, client.argv[index].length)
     notify_argument(core, client, index, NOTIFY_STREAM, event)
+
+
+# Has the reads that wait for the stream executed again: it has a new entry, or lost a group.
+cdef inline void wake_readers(Core* core, Client* client, int index) noexcept nogil:
+    if core.interest & INTEREST_BLOCKED:
+        mark_ready(core, client.database, client.argv[index].data, client.argv[index].length)
 
 
 cdef inline bint is_sign(const Argument* argument, char sign) noexcept nogil:

@@ -25,7 +25,7 @@ from redislite._core.stream cimport (
 from redislite._core.stream_arguments cimport (
     NAME_SHOWN_MAX, bound_or_reply, changed, changed_by, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
     propagate_claim, propagate_group_start, read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range, reply_text,
-    shown, write_stream_or_reply,
+    shown, wake_readers, write_stream_or_reply,
 )
 
 from redislite._core.row import container, native
@@ -599,6 +599,7 @@ cdef void xgroup_destroy_command(Core* core, Client* client) noexcept nogil:
         return
     stream_group_destroy(stream, group)
     changed_by(core, client, 2, "xgroup-destroy")
+    wake_readers(core, client, 2)
     reply_integer(&client.reply, 1)
 
 
@@ -642,7 +643,7 @@ cdef void xgroup_delconsumer_command(Core* core, Client* client) noexcept nogil:
 cdef extern from *:
     """
     static const char *const xgroup_help_lines[] = {
-        "XGROUP <subcommand> [<argument> ...], where the subcommand is one of:",
+        "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CREATE <key> <group> <id|$> [MKSTREAM] [ENTRIESREAD <count>]",
         "    Creates a group that is delivered what comes after the id.",
         "    MKSTREAM makes the stream where there is none.",
@@ -659,7 +660,7 @@ cdef extern from *:
         "    Shows these lines.",
         0};
     static const char *const xinfo_help_lines[] = {
-        "XINFO <subcommand> [<argument> ...], where the subcommand is one of:",
+        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CONSUMERS <key> <group>",
         "    Describes the consumers of a group.",
         "GROUPS <key>",

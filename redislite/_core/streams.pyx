@@ -26,7 +26,7 @@ from redislite._core.stream cimport (
 from redislite._core.stream_arguments cimport (
     bound_or_reply, changed, changed_by, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
     propagate_claim, propagate_group_start, propagate_id, read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range,
-    stream_of_or_reply, write_stream_or_reply,
+    stream_of_or_reply, wake_readers, write_stream_or_reply,
 )
 
 from redislite._core.row import native
@@ -238,6 +238,7 @@ cdef void xadd_command(Core* core, Client* client) noexcept nogil:
         return
     reply_id(client, &option.id)
     changed_by(core, client, 1, "xadd")
+    wake_readers(core, client, 1)
     if trim(stream, &option):
         notify_argument(core, client, 1, NOTIFY_STREAM, "xtrim")
     if core.propagation and not (option.id_given and option.seq_given and not option.approximate):

@@ -43,6 +43,29 @@ def test_what_dollar_stood_for_is_kept(server: ServerProcess, client: Connection
     assert waiter.read() == [[b"s", [[b"8-0", [b"f", b"v"]]]]]
 
 
+def test_only_what_brings_something_wakes(server: ServerProcess, client: Connection) -> None:
+    """A read that waits is not executed again by other changes: it would count misses and make its consumer anew."""
+    client("XADD", "s", "1-1", "f", "v")
+    client("XGROUP", "CREATE", "s", "g", "$")
+    client("XGROUP", "CREATE", "s", "h", "0")
+    plain = blocked(server, "XREAD", "BLOCK", 0, "STREAMS", "none", "s", "$", "$")
+    group = blocked(server, "XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">")
+    misses = server.info("stats")["keyspace_misses"]
+    assert client("XGROUP", "DELCONSUMER", "s", "g", "c") == 0
+    client("XREADGROUP", "GROUP", "h", "d", "STREAMS", "s", ">")
+    client("XACK", "s", "h", "1-1")
+    client("XGROUP", "SETID", "s", "g", "0")
+    client("XDEL", "s", "1-1")
+    client("XTRIM", "s", "MAXLEN", 0)
+    client("XSETID", "s", "7-0")
+    assert client("XINFO", "CONSUMERS", "s", "g") == []
+    assert server.info("stats")["keyspace_misses"] == misses
+    client("XADD", "s", "8-0", "f", "v")
+    entries = [[b"s", [[b"8-0", [b"f", b"v"]]]]]
+    assert plain.read() == entries
+    assert group.read() == entries
+
+
 def test_an_old_entry_does_not_block(client: Connection) -> None:
     client("XADD", "s", "1-1", "f", "v")
     assert client("XREAD", "BLOCK", 0, "STREAMS", "s", "0") == [[b"s", [[b"1-1", [b"f", b"v"]]]]]
