@@ -39,6 +39,8 @@ get miss                               -> keymiss miss
 mget miss a                            -> keymiss miss
 strlen miss                            -> keymiss miss
 getrange miss 0 1                      -> keymiss miss
+hset hash f v                          -> new hash, hset hash
+lcs hash miss                          -> keymiss miss
 delifeq a 2                            -> del a
 set ttl 1 px 5000                      -> new ttl, set ttl, expire ttl
 set ttl 2 nx                           ->

@@ -737,7 +737,7 @@ cdef void reply_subsequence(Core* core, Client* client, const uint32_t* table, c
 
 cdef void lcs_command(Core* core, Client* client) noexcept nogil:
     cdef Text texts[2]
-    cdef Entry* entry
+    cdef Entry* entries[2]
     cdef uint32_t* table
     cdef size_t i, j, width, size
     cdef int64_t least = 0
@@ -747,15 +747,16 @@ cdef void lcs_command(Core* core, Client* client) noexcept nogil:
     cdef int at = 3
     cdef Chunk* place
     for i in range(2):
-        entry = lookup_read(core, client, <int> i + 1)
+        entries[i] = lookup_read(core, client, <int> i + 1)
+    for i in range(2):
         texts[i].data = NULL
         texts[i].length = 0
-        if entry == NULL:
+        if entries[i] == NULL:
             continue
-        if entry_type(entry) != TYPE_STRING:
+        if entry_type(entries[i]) != TYPE_STRING:
             reply_error(&client.reply, "ERR The specified keys must contain string values")
             return
-        read_text(entry, &texts[i])
+        read_text(entries[i], &texts[i])
     while at < client.argc:
         if argument_is(&client.argv[at], "IDX"):
             indexes = 1
