@@ -78,7 +78,7 @@ cdef inline void changed_by(Core* core, Client* client, int index, const char* e
     notify_argument(core, client, index, NOTIFY_STREAM, event)
 
 
-# Has the reads that wait for the stream executed again: it has a new entry, or lost a group.
+# Has the reads that wait for the stream executed again: it is new, has a new entry, or lost a group.
 cdef inline void wake_readers(Core* core, Client* client, int index) noexcept nogil:
     if core.interest & INTEREST_BLOCKED:
         mark_ready(core, client.database, client.argv[index].data, client.argv[index].length)

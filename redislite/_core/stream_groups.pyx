@@ -567,6 +567,8 @@ cdef void xgroup_create_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     changed_by(core, client, 2, "xgroup-create")
+    if is_new:
+        wake_readers(core, client, 2)
     reply_ok(&client.reply)
 
 

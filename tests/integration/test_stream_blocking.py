@@ -66,6 +66,15 @@ def test_only_what_brings_something_wakes(server: ServerProcess, client: Connect
     assert group.read() == entries
 
 
+def test_an_empty_new_stream_wakes(server: ServerProcess, client: Connection) -> None:
+    """The read is executed again, and finds what has become of its other keys."""
+    waiter = blocked(server, "XREAD", "BLOCK", 0, "STREAMS", "s", "t", "$", "$")
+    client("SET", "t", "v")
+    assert server.info("clients")["blocked_clients"] == "1"
+    client("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    assert waiter.read() == WRONG_TYPE
+
+
 def test_an_old_entry_does_not_block(client: Connection) -> None:
     client("XADD", "s", "1-1", "f", "v")
     assert client("XREAD", "BLOCK", 0, "STREAMS", "s", "0") == [[b"s", [[b"1-1", [b"f", b"v"]]]]]
