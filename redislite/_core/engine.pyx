@@ -63,6 +63,8 @@ from redislite._core.state cimport (
     HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core, Database,
     ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
 )
+from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
+from redislite._core.rdb_write cimport rdb_write_value
 from redislite._core.snapshots cimport snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.table cimport (
     command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
@@ -766,6 +768,23 @@ cdef class Engine:
             facts.update(nodes=quick.nodes, elements=quick.count, fill=quick.fill, depth=quick.depth,
                          bytes=quicklist_bytes(quick))
         return facts
+
+    def serialized_length(self, int number, bytes key) -> int:
+        """Bytes that the value takes in a snapshot, without touching it; 0 where there is none. MemoryError."""
+        cdef Database* database = self.core.databases[number]
+        cdef RdbOutput output
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        if slot == NULL:
+            return 0
+        if output_open(&output, -1, 0, self.core.settings.rdb_compression != 0, 0) == 0:
+            rdb_write_value(&output, &self.core, slot[0])
+        try:
+            if output.error:
+                raise MemoryError
+            return output_position(&output)
+        finally:
+            output_close(&output)
 
     def string_value(self, int number, bytes key) -> bytes | None:
         """The value of a string key, without touching it; None where there is none."""

@@ -322,8 +322,7 @@ def _object(server: Server, connection: Connection, args: list[bytes]) -> object
         raise CommandError(NO_SUCH_KEY)
     length = ""
     if len(args) == 1 or args[1].lower() != b"fast":
-        value = engine.string_value(connection.database, args[0]) or b""
-        length = f" serializedlength:{serialized_length(value)}"
+        length = f" serializedlength:{engine.serialized_length(connection.database, args[0])}"
     idle = facts["idle_seconds"]
     accessed = engine.now_ms // 1000 - idle & ACCESS_CLOCK_MASK
     return SimpleString(
@@ -341,16 +340,6 @@ def quicklist_shape(facts: dict[str, Any]) -> str:
         f"ql_listpack_max:{facts['fill']} ql_compressed:{int(facts['depth'] != 0)} "
         f"ql_uncompressed_size:{facts['bytes']}"
     )
-
-
-def serialized_length(value: bytes) -> int:
-    """Bytes of a string in a snapshot, uncompressed: a number that has a short form, or a length and the bytes."""
-    if len(value) <= 11 and value.removeprefix(b"-").isdigit() and str(int(value)).encode() == value:
-        for bits, size in ((8, 2), (16, 3), (32, 5)):
-            if -1 << bits - 1 <= int(value) < 1 << bits - 1:
-                return size
-    head = 1 if len(value) < 1 << 6 else 2 if len(value) < 1 << 14 else 5 if len(value) < 1 << 32 else 9
-    return head + len(value)
 
 
 @subcommand("STRUCTSIZE", "Tell how many bytes structures take that there are many of; bits are those of an address.")

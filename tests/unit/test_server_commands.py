@@ -724,7 +724,7 @@ def test_populate(server: Server, client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "length"), [("1", 2), ("200", 3), ("70000", 5), ("12345678901", 12), ("x" * 63, 64), ("007", 4)]
+    ("value", "length"), [("1", 2), ("200", 3), ("70000", 5), ("12345678901", 12), ("x" * 63, 8), ("007", 4)]
 )
 def test_debug_object(server: Server, value: str, length: int) -> None:
     server.engine.execute("set", "key", value)
@@ -735,6 +735,20 @@ def test_debug_object(server: Server, value: str, length: int) -> None:
     assert "serializedlength" not in server.engine.execute("debug", "object", "key", "fast")
     with refuses("ERR no such key"):
         server.engine.execute("debug", "object", "nothing")
+
+
+def test_debug_object_of_collections(server: Server) -> None:
+    """The whole value counts, in the form that a snapshot has."""
+    execute = server.engine.execute
+    execute("rpush", "list", "1", "2")
+    execute("sadd", "set", "member")
+    execute("zadd", "sorted", "1", "a")
+    execute("hset", "hash", "f", "v")
+    lengths = [
+        int(execute("debug", "object", key).split("serializedlength:")[1].split()[0])
+        for key in ("list", "set", "sorted", "hash")
+    ]
+    assert lengths == [14, 16, 13, 14]
 
 
 def test_debug_of_structures(server: Server) -> None:
