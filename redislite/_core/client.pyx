@@ -63,6 +63,7 @@ cdef extern from "<sys/socket.h>":
 cdef enum:
     LONG_QUERY_BUFFER = 2 * LONG_ARGUMENT   # bytes of one read from a client that sends long arguments
     UNAUTHENTICATED_QUERY_MAX = 1 << 20
+    REFUSAL_MAX = 512                   # bytes of an error that ends a transaction
     UNKNOWN_SHOWN_MAX = 128             # bytes of an unknown command and of its arguments that an error shows
     EVENT_READABLE = 1
     EVENT_WRITABLE = 4
@@ -141,17 +142,29 @@ cdef void reply_unknown_subcommand(Client* client, Command* container) noexcept 
     reply_error(&client.reply, text)
 
 
-cdef void reply_arity(Client* client, const char* name) noexcept nogil:
-    cdef char text[128]
-    snprintf(text, sizeof(text), "ERR wrong number of arguments for '%s' command", name)
+cdef void refuse(Core* core, Client* client, const Command* command, const char* error) noexcept nogil:
+    """Answers an error. A refused EXEC ends the transaction, and says so, whether there is one or not."""
+    cdef char text[REFUSAL_MAX]
+    if not command.is_exec:
+        reply_error(&client.reply, error)
+        return
+    transaction_discard(core, client)
+    snprintf(text, sizeof(text), "EXECABORT Transaction discarded because of: %s",
+             error + 4 if memcmp(error, b"ERR ", 4) == 0 else error)
     reply_error(&client.reply, text)
 
 
-cdef void reply_not_for_subscribers(Client* client, const Command* command) noexcept nogil:
+cdef void refuse_arity(Core* core, Client* client, const Command* command) noexcept nogil:
+    cdef char text[128]
+    snprintf(text, sizeof(text), "ERR wrong number of arguments for '%s' command", command.name)
+    refuse(core, client, command, text)
+
+
+cdef void refuse_subscriber(Core* core, Client* client, const Command* command) noexcept nogil:
     cdef char text[192]
     snprintf(text, sizeof(text), "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
              "allowed in this context", command.own_name)
-    reply_error(&client.reply, text)
+    refuse(core, client, command, text)
 
 
 cdef enum:                              # what admit answers
@@ -160,17 +173,6 @@ cdef enum:                              # what admit answers
     POSTPONED = 2                       # to be asked again later
     QUEUED = 3                          # the command waits for EXEC
     DROPPED = 4                         # the client itself is being closed
-
-
-cdef void refuse(Core* core, Client* client, Command* command, const char* error) noexcept nogil:
-    """Answers an error, which ends the transaction where it was to be executed."""
-    cdef char text[256]
-    if command.is_exec and client.transaction != NULL:
-        transaction_discard(core, client)
-        snprintf(text, sizeof(text), "EXECABORT Transaction discarded because of: %s", error)
-        reply_error(&client.reply, text)
-    else:
-        reply_error(&client.reply, error)
 
 
 cdef bint is_ping(const Command* command) noexcept nogil:
@@ -207,14 +209,14 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
         refuse(core, client, command, "OOM command not allowed when used memory > 'maxmemory'.")
         return REFUSED
     if gate & GATE_SUBSCRIBER and not command.flags & COMMAND_SUBSCRIBER and not client.flags & CLIENT_IN_EXEC:
-        reply_not_for_subscribers(client, command)
+        refuse_subscriber(core, client, command)
         return REFUSED
     if gate & GATE_MISCONF and (flags & COMMAND_WRITE or is_ping(command)) and \
             not client.flags & (CLIENT_INTERNAL | CLIENT_MASTER):
-        reply_error(&client.reply, core.refusal)
+        refuse(core, client, command, core.refusal)
         return REFUSED
     if gate & GATE_LOADING and not command.flags & COMMAND_LOADING and not client.flags & CLIENT_INTERNAL:
-        reply_error(&client.reply, "LOADING Redis is loading the dataset in memory")
+        refuse(core, client, command, "LOADING Redis is loading the dataset in memory")
         return REFUSED
     if gate & GATE_TRANSACTION and not flags & COMMAND_UNQUEUED:
         if transaction_queue(core, client, command, request_bytes) != 0:
@@ -312,7 +314,7 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
         reply_unknown_subcommand(client, command)
     elif client.argc != command.arity and (command.arity > 0 or client.argc < -command.arity):
         core.command_statistics[command.id].rejected += 1
-        reply_arity(client, command.name)
+        refuse_arity(core, client, command)
     else:
         admitted = ADMITTED
         if core.gate | client.gate:

@@ -214,7 +214,7 @@ cdef void deny(Core* core, Client* client, Command* command, int reason, int ind
     except Exception as error:
         (<object> core.engine).on_exception(error)
         text = b"NOPERM"
-    if command.is_exec and client.transaction != NULL:
+    if command.is_exec:
         text = b"EXECABORT Transaction discarded because of: " + text
     reply_error_bytes(&client.reply, text, len(text))
 

@@ -366,7 +366,7 @@ def test_a_denied_exec_ends_the_transaction(server: ServerProcess, admin: Connec
     refusal = no_command("u", "exec")
     assert client("EXEC") == Failure(f"EXECABORT Transaction discarded because of: {refusal}")
     assert client("GET", "a") is None
-    assert client("EXEC") == refusal
+    assert client("EXEC") == Failure(f"EXECABORT Transaction discarded because of: {refusal}")
     client("MULTI")
     assert client("DISCARD") == no_command("u", "discard")
     assert client("GET", "a") == "QUEUED"

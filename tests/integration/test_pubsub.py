@@ -68,6 +68,8 @@ def test_subscribers_under_resp2_may_do_little(client: Connection) -> None:
     client("SUBSCRIBE", "a")
     for command, name in ((("GET", "k"), "get"), (("CONFIG", "GET", "port"), "config|get"), (("MULTI",), "multi")):
         assert client(*command) == Failure(REFUSED.format(name))
+    refusal = REFUSED.format("exec").removeprefix("ERR ")
+    assert client("EXEC") == Failure(f"EXECABORT Transaction discarded because of: {refusal}")
     assert client("NONE").startswith("ERR unknown command")
     assert client("PING") == [b"pong", b""]
     assert client("PING", "text") == [b"pong", b"text"]

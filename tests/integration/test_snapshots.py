@@ -242,6 +242,9 @@ def test_who_insists_does_not_wait_for_the_save(start_server: ServerPool) -> Non
 
 def test_a_failed_save_leaves_the_old_file_and_refuses_writes(saving: ServerProcess) -> None:
     client = saving.connect()
+    writer = saving.connect()
+    writer("MULTI")
+    writer("SET", "a", "b")
     saving.config("save", "3600 1")
     assert client("SAVE") == OK
     before = (saving.directory / "dump.rdb").read_bytes()
@@ -260,6 +263,8 @@ def test_a_failed_save_leaves_the_old_file_and_refuses_writes(saving: ServerProc
     client("MULTI")
     assert isinstance(client("SET", "a", "b"), Failure)
     assert client("EXEC") == Failure("EXECABORT Transaction discarded because of previous errors.")
+    assert str(writer("EXEC")).startswith("EXECABORT Transaction discarded because of: MISCONF Redis is configured")
+    assert writer("EXEC") == Failure("ERR EXEC without MULTI")
     saving.config("stop-writes-on-bgsave-error", "no")
     assert client("SET", "a", "b") == OK
     saving.config("stop-writes-on-bgsave-error", "yes")

@@ -57,6 +57,24 @@ def test_an_error_while_queueing_discards_all(engine: Engine, bad: tuple[str, ..
         engine.execute("EXEC")
 
 
+def test_a_refused_exec_ends_the_transaction(engine: Engine) -> None:
+    refusal = "^EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command$"
+    engine.execute("MULTI")
+    engine.execute("SET", "k", "1")
+    with pytest.raises(CommandError, match=refusal):
+        engine.execute("EXEC", "extra")
+    with pytest.raises(CommandError, match="EXEC without MULTI"):
+        engine.execute("EXEC")
+    # Without a transaction too, and then what is watched is forgotten.
+    engine.execute("WATCH", "k")
+    engine.execute("SET", "k", "2")
+    with pytest.raises(CommandError, match=refusal):
+        engine.execute("EXEC", "extra")
+    engine.execute("MULTI")
+    engine.execute("GET", "k")
+    assert engine.execute("EXEC") == [b"2"]
+
+
 def test_discard(engine: Engine) -> None:
     with pytest.raises(CommandError, match="DISCARD without MULTI"):
         engine.execute("DISCARD")
