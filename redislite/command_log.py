@@ -84,8 +84,7 @@ class CommandLog:
             if not kinds & kind or capacity <= 0:
                 continue
             shown = shown or shorten(redact(args), args, lengths, count)
-            entries = self._entries[kind]
-            entries.appendleft(
+            self._entries[kind].appendleft(
                 Entry(
                     self._next_number[kind],
                     int(self._clock()),
@@ -96,16 +95,23 @@ class CommandLog:
                 )
             )
             self._next_number[kind] += 1
-            while len(entries) > capacity:
-                entries.pop()
+            self._trimmed(kind)
+
+    def _trimmed(self, kind: int) -> deque[Entry]:
+        # The limit may have been lowered since an entry was added.
+        entries = self._entries[kind]
+        capacity = self._config[LENGTH_DIRECTIVES[kind]]
+        while len(entries) > capacity:
+            entries.pop()
+        return entries
 
     def length(self, kind: int) -> int:
         """How many entries the log of a kind has."""
-        return len(self._entries[kind])
+        return len(self._trimmed(kind))
 
     def latest(self, kind: int, count: int) -> list[Entry]:
         """Up to count entries of a log, the newest first; all of them if count is -1."""
-        entries = self._entries[kind]
+        entries = self._trimmed(kind)
         return list(entries) if count < 0 else [entry for entry, _ in zip(entries, range(count), strict=False)]
 
     def reset(self, kind: int) -> None:

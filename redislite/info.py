@@ -503,6 +503,9 @@ def _errorstats_section(server: Server) -> list[str]:
 
 
 def _latencystats_section(server: Server) -> list[str]:
+    # What was measured while it was on is out of date, and stays for LATENCY HISTOGRAM alone.
+    if not server.config["latency-tracking"]:
+        return []
     percentiles = server.config["latency-tracking-info-percentiles"]
     lines: list[str] = []
     for row in server.table.rows:

@@ -200,6 +200,8 @@ def test_percentiles_are_those_configured(server: Server) -> None:
     server.engine.execute("get", "a")
     found = fields(server.engine.execute("info", "latencystats"))
     assert re.fullmatch(r"p0=[\d.]+,p33\.5=[\d.]+,p100=[\d.]+", found["latency_percentiles_usec_get"])
+    server.engine.execute("config", "set", "latency-tracking", "no")
+    assert not fields(server.engine.execute("info", "latencystats"))
 
 
 def test_percentile_of_a_histogram() -> None:
@@ -397,6 +399,10 @@ def test_each_kind_of_log_has_its_own_length_and_numbers() -> None:
     config.set_runtime([("commandlog-large-reply-max-len", "5")])
     log_command(log, [b"get"], LARGE_REPLY)
     assert [(entry.number, entry.amount) for entry in log.latest(LARGE_REPLY, -1)] == [(0, 9)]
+    config.set_runtime([("slowlog-max-len", "2")])
+    assert log.length(SLOW) == 2
+    config.set_runtime([("slowlog-max-len", "1")])
+    assert [entry.number for entry in log.latest(SLOW, -1)] == [4]
     log.reset(SLOW)
     assert (log.length(SLOW), log.length(LARGE_REPLY)) == (0, 1)
 
