@@ -78,10 +78,22 @@ cdef inline void changed_by(Core* core, Client* client, int index, const char* e
     notify_argument(core, client, index, NOTIFY_STREAM, event)
 
 
-# Has the reads that wait for the stream executed again: it is new, has a new entry, or lost a group.
+# Has the reads that wait for the stream executed again: it has a new entry, or lost a group.
 cdef inline void wake_readers(Core* core, Client* client, int index) noexcept nogil:
     if core.interest & INTEREST_BLOCKED:
         mark_ready(core, client.database, client.argv[index].data, client.argv[index].length)
+
+
+# Notes a change of what belongs to the stream beside its entries: groups, consumers, its last identifier. Who watches or
+# caches the key is not told, as by the original.
+cdef inline void groups_changed(Core* core) noexcept nogil:
+    core.dirty += 1
+
+
+# The same, and tells of it.
+cdef inline void groups_changed_by(Core* core, Client* client, int index, const char* event) noexcept nogil:
+    groups_changed(core)
+    notify_argument(core, client, index, NOTIFY_STREAM, event)
 
 
 cdef inline bint is_sign(const Argument* argument, char sign) noexcept nogil:

@@ -263,7 +263,7 @@ cdef Consumer* consumer_for(Core* core, Client* client, Group* group, int key, i
         consumer = group_consumer_create(group, argument.data, argument.length, core.now_ms)
         if consumer == NULL:
             return NULL
-        changed_by(core, client, key, "xgroup-createconsumer")
+        groups_changed_by(core, client, key, "xgroup-createconsumer")
         if core.propagation:
             propagate_begin(core, client.database, 5)
             propagate_text(core, "XGROUP")

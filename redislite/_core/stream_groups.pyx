@@ -5,7 +5,7 @@ from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
-from redislite._core.keyspace cimport argument_hash, delete_key
+from redislite._core.keyspace cimport announce, argument_hash, delete_key
 from redislite._core.numbers cimport parse_int64
 from redislite._core.rax cimport (
     RAX_AT_LEAST, RAX_FIRST, RAX_LAST, Rax, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop,
@@ -23,9 +23,10 @@ from redislite._core.stream cimport (
     stream_group_create, stream_group_destroy, stream_iterate, stream_iterator_next, stream_iterator_stop,
 )
 from redislite._core.stream_arguments cimport (
-    NAME_SHOWN_MAX, bound_or_reply, changed, changed_by, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
-    propagate_claim, propagate_group_start, read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range, reply_text,
-    shown, wake_readers, write_stream_or_reply,
+    NAME_SHOWN_MAX, bound_or_reply, consumer_for, create_stream, groups_changed, groups_changed_by, id_or_reply,
+    ids_or_reply, is_sign, parse_id, propagate_claim, propagate_group_start, read_stream_or_reply, reply_entry,
+    reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range, reply_text, shown, wake_readers,
+    write_stream_or_reply,
 )
 
 from redislite._core.row import container, native
@@ -93,7 +94,7 @@ cdef void xack_command(Core* core, Client* client) noexcept nogil:
         parse_id(client.argv[i].data, client.argv[i].length, 0, 0, &id, NULL)
         if group_acknowledge(group, &id):
             acknowledged += 1
-            changed(core, client, 1)
+            groups_changed(core)
     reply_integer(&client.reply, acknowledged)
 
 
@@ -287,7 +288,7 @@ cdef bint claim_one(Core* core, Client* client, Stream* stream, Group* group, Co
                 # Where it is executed again, it finds the entry deleted too.
                 propagate_claim(core, client, 1, 2, group, id, pending)
             group_acknowledge(group, id)
-            changed(core, client, 1)
+            groups_changed(core)
         return 0
     if pending == NULL and not option.force:
         return 0
@@ -309,7 +310,7 @@ cdef bint claim_one(Core* core, Client* client, Stream* stream, Group* group, Co
         reply_id(client, id)
     else:
         reply_one(client, stream, id)
-    changed(core, client, 1)
+    groups_changed(core)
     if core.propagation:
         propagate_claim(core, client, 1, 2, group, id, pending)
     return 1
@@ -330,7 +331,7 @@ cdef void xclaim_command(Core* core, Client* client) noexcept nogil:
         return
     if id_compare(&option.last_id, &group.last_id) > 0:
         group.last_id = option.last_id
-        changed(core, client, 1)
+        groups_changed(core)
         if core.propagation:
             propagate_group_start(core, client, 1, 2, group)
     if core.propagation:
@@ -380,7 +381,7 @@ cdef bint claim_idle(Core* core, Client* client, Stream* stream, Group* group, C
             if core.propagation:
                 propagate_claim(core, client, 1, 2, group, &id, pending)
             group_acknowledge(group, &id)
-            changed(core, client, 1)
+            groups_changed(core)
             more = rax_seek(&it, RAX_AT_LEAST, key, STREAM_KEY)
             continue
         if not option.least_idle or core.now_ms - pending.delivered_ms >= option.least_idle:
@@ -394,7 +395,7 @@ cdef bint claim_idle(Core* core, Client* client, Stream* stream, Group* group, C
             ids[taken[0]] = id
             taken[0] += 1
             count -= 1
-            changed(core, client, 1)
+            groups_changed(core)
             if core.propagation:
                 propagate_claim(core, client, 1, 2, group, &id, pending)
         more = rax_next(&it)
@@ -566,9 +567,9 @@ cdef void xgroup_create_command(Core* core, Client* client) noexcept nogil:
             delete_key(core, client.database, client.argv[2].data, client.argv[2].length, argument_hash(client, 2), 0)
         reply_out_of_memory(client)
         return
-    changed_by(core, client, 2, "xgroup-create")
+    groups_changed_by(core, client, 2, "xgroup-create")
     if is_new:
-        wake_readers(core, client, 2)
+        announce(core, client.database, client.argv[2].data, client.argv[2].length)
     reply_ok(&client.reply)
 
 
@@ -586,7 +587,7 @@ cdef void xgroup_setid_command(Core* core, Client* client) noexcept nogil:
         return
     group.last_id = id
     group.entries_read = entries_read
-    changed_by(core, client, 2, "xgroup-setid")
+    groups_changed_by(core, client, 2, "xgroup-setid")
     reply_ok(&client.reply)
 
 
@@ -600,7 +601,7 @@ cdef void xgroup_destroy_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
         return
     stream_group_destroy(stream, group)
-    changed_by(core, client, 2, "xgroup-destroy")
+    groups_changed_by(core, client, 2, "xgroup-destroy")
     wake_readers(core, client, 2)
     reply_integer(&client.reply, 1)
 
@@ -619,7 +620,7 @@ cdef void xgroup_createconsumer_command(Core* core, Client* client) noexcept nog
     elif group_consumer_create(group, name.data, name.length, core.now_ms) == NULL:
         reply_out_of_memory(client)
     else:
-        changed_by(core, client, 2, "xgroup-createconsumer")
+        groups_changed_by(core, client, 2, "xgroup-createconsumer")
         reply_integer(&client.reply, 1)
 
 
@@ -637,7 +638,7 @@ cdef void xgroup_delconsumer_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
         return
     reply_integer(&client.reply, <int64_t> group_consumer_delete(group, consumer))
-    changed_by(core, client, 2, "xgroup-delconsumer")
+    groups_changed_by(core, client, 2, "xgroup-delconsumer")
 
 
 # --- help and information

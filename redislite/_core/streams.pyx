@@ -24,9 +24,10 @@ from redislite._core.stream cimport (
     stream_trim,
 )
 from redislite._core.stream_arguments cimport (
-    bound_or_reply, changed, changed_by, consumer_for, create_stream, id_or_reply, ids_or_reply, is_sign, parse_id,
-    propagate_claim, propagate_group_start, propagate_id, read_stream_or_reply, reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range,
-    stream_of_or_reply, wake_readers, write_stream_or_reply,
+    bound_or_reply, changed, changed_by, consumer_for, create_stream, groups_changed, groups_changed_by, id_or_reply,
+    ids_or_reply, is_sign, parse_id, propagate_claim, propagate_group_start, propagate_id, read_stream_or_reply,
+    reply_entry, reply_id, reply_invalid_id, reply_no_group, reply_one, reply_range, stream_of_or_reply, wake_readers,
+    write_stream_or_reply,
 )
 
 from redislite._core.row import native
@@ -345,7 +346,7 @@ cdef void xsetid_command(Core* core, Client* client) noexcept nogil:
         stream.entries_added = <uint64_t> added
     if not id_is_zero(&max_deleted):
         stream.max_deleted_id = max_deleted
-    changed_by(core, client, 1, "xsetid")
+    groups_changed_by(core, client, 1, "xsetid")
     reply_ok(&client.reply)
 
 
@@ -628,7 +629,7 @@ cdef bint read_one(Core* core, Client* client, const ReadOption* option, int key
         deliver_again(core, client, stream, consumer, above, option.count)
     elif group != NULL:
         if deliver(core, client, stream, group, consumer, option, key):
-            changed(core, client, key)
+            groups_changed(core)
     else:
         first = above[0]
         id_increment(&first)

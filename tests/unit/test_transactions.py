@@ -132,6 +132,41 @@ def test_what_does_not_change_it_does_not(engine: Engine, harmless: tuple[str, .
     assert engine.execute("EXEC") == ["OK"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "XREADGROUP GROUP group other STREAMS stream >",
+        "XACK stream group 1-1",
+        "XCLAIM stream group other 0 1-1",
+        "XAUTOCLAIM stream group other 0 0",
+        "XGROUP CREATE stream another 0",
+        "XGROUP CREATECONSUMER stream group other",
+        "XGROUP DELCONSUMER stream group one",
+        "XGROUP SETID stream group 0",
+        "XGROUP DESTROY stream group",
+        "XSETID stream 9-9",
+    ],
+)
+def test_what_consumers_do_leaves_a_watched_stream_as_it_is(engine: Engine, command: str) -> None:
+    for word in (
+        "XADD stream 1-1 a b",
+        "XADD stream 1-2 a b",
+        "XGROUP CREATE stream group 0",
+        "XREADGROUP GROUP group one COUNT 1 STREAMS stream >",
+        "WATCH stream new",
+    ):
+        engine.execute(*word.split())
+    dirty = engine.dirty
+    engine.execute(*command.split())
+    assert engine.dirty > dirty
+    engine.execute("MULTI")
+    assert engine.execute("EXEC") == []
+    engine.execute("WATCH", "new")
+    engine.execute("XGROUP", "CREATE", "new", "group", "$", "MKSTREAM")
+    engine.execute("MULTI")
+    assert engine.execute("EXEC") is None
+
+
 def test_unwatch_forgets_a_change(engine: Engine) -> None:
     engine.execute("WATCH", "k")
     engine.execute("SET", "k", "1")
