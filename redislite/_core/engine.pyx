@@ -4,7 +4,7 @@ Any number of engines live in one process. An engine belongs to one thread. The 
 attributes, which the data plane calls, and asks for everything else through methods.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport (
     Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_is_checked, heap_new, heap_note_peak, heap_tick,
@@ -39,10 +39,12 @@ from redislite._core.keyspace cimport (
 from redislite._core.list_value cimport (
     ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
 )
-from redislite._core.listpack cimport ListpackValue
+from redislite._core.listpack cimport ListpackValue, listpack_bytes, listpack_length
+from redislite._core.lzf cimport lzf_decompress
 from redislite._core.object cimport (
-    ENCODING_QUICKLIST, KEY_OFFSET, NO_EXPIRE, TYPE_LIST, TYPE_STRING, Entry, encoding_name, entry_deadline,
-    entry_encoding, entry_key, entry_memory, entry_pointer, entry_string, entry_type, type_name,
+    ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, NO_EXPIRE, TYPE_LIST,
+    TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_pointer,
+    entry_string, entry_type, type_name,
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.output cimport (
@@ -53,7 +55,7 @@ from redislite._core.propagate cimport propagate_release, propagate_taken
 from redislite._core.pubsub cimport (
     KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, publish_key_event, pubsub_init, pubsub_release, subscribers_count,
 )
-from redislite._core.quicklist cimport Quicklist, quicklist_bytes, QuicklistNode
+from redislite._core.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
 from redislite._core.replay cimport replay_of
 from redislite._core.reply cimport chunk_data, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
 from redislite._core.resp cimport parser_free, parser_new
@@ -768,6 +770,53 @@ cdef class Engine:
             facts.update(nodes=quick.nodes, elements=quick.count, fill=quick.fill, depth=quick.depth,
                          bytes=quicklist_bytes(quick))
         return facts
+
+    def value_nodes(self, int number, bytes key) -> list[tuple[bool, bool, bool, int, bytes]] | None:
+        """The nodes of a list, or the one of another value in a listpack, without touching it: whether it is a plain one,
+        compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. None where the
+        value is neither a listpack nor a quicklist."""
+        cdef Database* database = self.core.databases[number]
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        cdef QuicklistNode* node
+        cdef uint8_t* pack
+        cdef bytes data
+        if slot == NULL:
+            return None
+        if entry_encoding(slot[0]) == ENCODING_LISTPACK:
+            pack = <uint8_t*> entry_pointer(slot[0])
+            return [(False, False, False, listpack_length(pack), pack[:listpack_bytes(pack)])]
+        if entry_encoding(slot[0]) != ENCODING_QUICKLIST:
+            return None
+        nodes = []
+        node = (<Quicklist*> entry_pointer(slot[0])).head
+        while node != NULL:
+            if node.compressed:
+                data = bytes(node.bytes)
+                lzf_decompress(node.block, node.capacity, <uint8_t*> <char*> data, node.bytes)
+            else:
+                data = node.block[node.gap:node.gap + node.bytes]
+            nodes.append((node.kind == NODE_PLAIN, bool(node.compressed), bool(node.incompressible), node.count, data))
+            node = node.next
+        return nodes
+
+    def value_table(self, int number, bytes key) -> dict[str, int] | None:
+        """Of a value with a hash table, as database_statistics has them: entries, rehashing, capacity, capacity_new. None
+        where it has none."""
+        cdef Database* database = self.core.databases[number]
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        cdef Dict* table
+        if slot == NULL or entry_encoding(slot[0]) not in (ENCODING_HASHTABLE, ENCODING_SKIPLIST):
+            return None
+        # The first member of what each of them is.
+        table = <Dict*> entry_pointer(slot[0])
+        return {
+            "entries": dict_size(table),
+            "rehashing": table.rehash_index >= 0,
+            "capacity": dict_capacity(buckets_of(table, 0)),
+            "capacity_new": dict_capacity(buckets_of(table, 1)),
+        }
 
     def serialized_length(self, int number, bytes key) -> int:
         """Bytes that the value takes in a snapshot, without touching it; 0 where there is none. MemoryError."""

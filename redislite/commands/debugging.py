@@ -26,6 +26,7 @@ from redislite._core.reply_types import (
 from redislite._core.row import command
 from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
+from redislite.commands.structures import describe_listpack, describe_quicklist, describe_table
 from redislite.config import ConfigError
 from redislite.config_directives import parse_integer, parse_memory
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
@@ -314,12 +315,18 @@ def _digest_value(server: Server, connection: Connection, args: list[bytes]) -> 
     return [SimpleString(value_digest(server.engine, connection.database, key).hex()) for key in args]
 
 
+def _require_key(server: Server, connection: Connection, key: bytes) -> dict[str, Any]:
+    """What `Engine.inspect` tells of a key. CommandError where there is none."""
+    facts = server.engine.inspect(connection.database, key)
+    if facts is None:
+        raise CommandError(NO_SUCH_KEY)
+    return facts
+
+
 @subcommand("OBJECT <key> [FAST]", "Tell how a key's value is stored; FAST leaves out what takes time.", 1, 2)
 def _object(server: Server, connection: Connection, args: list[bytes]) -> object:
     engine = server.engine
-    facts = engine.inspect(connection.database, args[0])
-    if facts is None:
-        raise CommandError(NO_SUCH_KEY)
+    facts = _require_key(server, connection, args[0])
     length = ""
     if len(args) == 1 or args[1].lower() != b"fast":
         length = f" serializedlength:{engine.serialized_length(connection.database, args[0])}"
@@ -350,9 +357,7 @@ def _structure_sizes(server: Server, connection: Connection, args: list[bytes]) 
 
 @subcommand("SDSLEN <key>", "Tell how long a key and its string are, and what they take. Both stand in one block.", 1)
 def _string_lengths(server: Server, connection: Connection, args: list[bytes]) -> object:
-    facts = server.engine.inspect(connection.database, args[0])
-    if facts is None:
-        raise CommandError(NO_SUCH_KEY)
+    facts = _require_key(server, connection, args[0])
     if facts["type"] != "string" or facts["encoding"] == "int":
         raise CommandError("ERR Not an sds encoded string.")
     length = len(server.engine.string_value(connection.database, args[0]) or b"")
@@ -371,24 +376,47 @@ def _table_statistics(server: Server, connection: Connection, args: list[bytes])
     return Verbatim(
         "txt",
         "[Dictionary HT]\n"
-        + describe_table(tables, "keys", tables["keys"])
+        + _describe_table(tables, "keys_")
         + "[Expires HT]\n"
-        + describe_table(tables, "expires", tables["expires"]),
+        + _describe_table(tables, "expires_"),
     )
 
 
-def describe_table(tables: dict[str, int], kind: str, entries: int) -> str:
-    """One dict's tables in the form of DEBUG HTSTATS."""
-    text = "Hash table 0 stats (main hash table):\n"
-    if not entries:
-        return text + "No stats available for empty dictionaries\n"
-    text += f" table size: {tables[f'{kind}_capacity']}\n number of elements: {entries}\n"
-    if tables[f"{kind}_rehashing"]:
-        text += (
-            "Hash table 1 stats (rehashing target):\n"
-            f" table size: {tables[f'{kind}_capacity_new']}\n number of elements: {entries}\n"
-        )
-    return text
+@subcommand("HTSTATS-KEY <key> [FULL]", "Tell how full the hash table of a key's value is.", 1, 2)
+def _value_table_statistics(server: Server, connection: Connection, args: list[bytes]) -> object:
+    _require_key(server, connection, args[0])
+    table = server.engine.value_table(connection.database, args[0])
+    if table is None:
+        raise CommandError("ERR The value stored at the specified key is not represented using an hash table")
+    return Verbatim("txt", _describe_table(table))
+
+
+def _describe_table(tables: dict[str, int], kind: str = "") -> str:
+    """Of the table whose figures have names that begin so."""
+    new = tables[f"{kind}capacity_new"] if tables[f"{kind}rehashing"] else None
+    return describe_table(tables[kind.rstrip("_") or "entries"], tables[f"{kind}capacity"], new)
+
+
+@subcommand("LISTPACK <key>", "Print the entries of a value that is a listpack to the standard output.", 1)
+def _listpack(server: Server, connection: Connection, args: list[bytes]) -> object:
+    facts = _require_key(server, connection, args[0])
+    nodes = server.engine.value_nodes(connection.database, args[0])
+    if facts["encoding"] != "listpack" or nodes is None:
+        raise CommandError("ERR Not a listpack encoded object.")
+    print(describe_listpack(nodes[0][-1], facts["address"]), flush=True)
+    return SimpleString("Listpack structure printed on stdout")
+
+
+@subcommand(
+    "QUICKLIST <key> [<0|1>]", "Print the nodes of a list to the standard output, with their elements where 1.", 1, 2
+)
+def _quicklist(server: Server, connection: Connection, args: list[bytes]) -> object:
+    facts = _require_key(server, connection, args[0])
+    nodes = server.engine.value_nodes(connection.database, args[0])
+    if facts["encoding"] != "quicklist" or nodes is None:
+        raise CommandError("ERR Not a quicklist encoded object.")
+    print(describe_quicklist(facts, nodes, len(args) > 1 and parse_switch(args[1])), flush=True)
+    return SimpleString("Quicklist structure printed on stdout")
 
 
 # Replies
