@@ -59,6 +59,12 @@ if STRICT:
 
 BUILD = Path("build") / f"cython-{KIND}"
 
+# Modules of different kinds do not go together: another kind than the last one has all of them made anew.
+STAMP = Path("build") / "kind"
+if not STAMP.exists() or STAMP.read_text() != KIND:
+    STAMP.parent.mkdir(exist_ok=True)
+    STAMP.write_text(KIND)
+
 extensions = [
     Extension(
         f"redislite._core.{path.stem}",
@@ -67,6 +73,7 @@ extensions = [
         extra_link_args=LINK,
         define_macros=MACROS,
         libraries=["m"],
+        depends=[str(STAMP)],
     )
     for path in sorted(Path("redislite/_core").glob("*.pyx"))
 ]
