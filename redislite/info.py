@@ -393,6 +393,7 @@ def _stats_section(server: Server) -> list[str]:
         "sync_partial_ok:0",
         "sync_partial_err:0",
         f"expired_fields:{statistics['expired_fields']}",
+        f"expired_subkeys:{statistics['expired_fields']}",  # as Redis calls them
         f"expired_keys:{statistics['expired_keys']}",
         f"expired_stale_perc:{statistics['expired_stale_percent']:.2f}",
         f"expired_time_cap_reached_count:{statistics['expired_time_cap_reached']}",
