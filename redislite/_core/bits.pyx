@@ -47,22 +47,23 @@ cdef extern from *:
     #define BITS_TARGET(feature)
     #endif
 
-    /* The processor fetches ahead by itself, but not across the bounds of pages: a line is asked for this far ahead. */
-    #define BITS_AHEAD 2048
+    /* The processor fetches ahead page by page: what is large is read in four places at once, so that four pages are on
+       their way. */
+    #define BITS_STREAMS 4
 
     BITS_BODY uint64_t bits_count_body(const uint8_t *data, size_t length) {
-        uint64_t counts[4] = {0, 0, 0, 0};
-        const bits_word *words = (const bits_word *) data;
+        uint64_t counts[BITS_STREAMS] = {0, 0, 0, 0};
+        size_t part = length / BITS_STREAMS & ~(size_t) 63, i;
         uint64_t rest = 0;
-        size_t i;
-        int j;
-        for (i = 0; i + 64 <= length; i += 64, words += 8) {
-            __builtin_prefetch(data + i + BITS_AHEAD);
-            for (j = 0; j < 8; j++)
-                counts[j & 3] += __builtin_popcountll(words[j]);
-        }
-        for (; i + 8 <= length; i += 8, words++)
-            counts[0] += __builtin_popcountll(*words);
+        int stream, j;
+        for (i = 0; i < part; i += 64)
+            for (stream = 0; stream < BITS_STREAMS; stream++) {
+                const bits_word *words = (const bits_word *) (data + stream * part + i);
+                for (j = 0; j < 8; j++)
+                    counts[stream] += __builtin_popcountll(words[j]);
+            }
+        for (i = BITS_STREAMS * part; i + 8 <= length; i += 8)
+            counts[0] += __builtin_popcountll(*(const bits_word *) (data + i));
         if (i < length) {
             memcpy(&rest, data + i, length - i);
             counts[1] += __builtin_popcountll(rest);
@@ -117,6 +118,9 @@ cdef extern from *:
         else
             bits_combine_any(operation, to, a, b, length);
     }
+
+    /* The processor fetches ahead by itself, but not across the bounds of pages: a line is asked for this far ahead. */
+    #define BITS_AHEAD 2048
 
     /* How many bytes from the start on, a multiple of 8, hold nothing but this word. */
     static size_t bits_skip(const uint8_t *data, size_t length, uint64_t word) {
