@@ -79,7 +79,14 @@ cdef extern from *:
         return bits_count_body(data, length);
     }
 
+    BITS_TARGET("avx512f,avx512vl,avx512vpopcntdq")
+    static uint64_t bits_count_vectors(const uint8_t *data, size_t length) {
+        return bits_count_body(data, length);
+    }
+
     static uint64_t bits_count(const uint8_t *data, size_t length) {
+        if (BITS_HAS("avx512vl") && BITS_HAS("avx512vpopcntdq"))
+            return bits_count_vectors(data, length);
         return BITS_HAS("popcnt") ? bits_count_popcnt(data, length) : bits_count_any(data, length);
     }
 
