@@ -5,7 +5,7 @@
 - ``release`` (default): optimized, no checks.
 - ``debug``: bounds checks, asserts, checked heap (every block remembers its size), no optimization.
 - ``sanitize``: debug plus AddressSanitizer and UndefinedBehaviorSanitizer; run Python with the two libraries preloaded.
-- ``fuzz``: sanitize, and what reads RDB data says which of its code is run; ``tests/coverage_map.c`` is preloaded, too.
+- ``fuzz``: sanitize, and what reads files says which of its code is run; ``tests/coverage_map.c`` is preloaded, too.
 """
 
 import os
@@ -22,8 +22,8 @@ CHECKED = KIND != "release"
 if KIND not in ("release", "debug", "sanitize", "fuzz"):
     sys.exit(f"REDISLITE_BUILD={KIND}: use release, debug, sanitize or fuzz")
 
-# What a mutation can lead to other code in: all that looks at bytes of an RDB file or payload.
-READERS = {"dump", "intset", "listpack", "lzf", "rdb_input", "rdb_read", "rdb_values", "ziplist"}
+# What a mutation can lead to other code in: all that looks at bytes of an RDB file, a payload or an append-only file.
+READERS = {"dump", "intset", "listpack", "lzf", "rdb_input", "rdb_read", "rdb_values", "replay", "ziplist"}
 
 DIRECTIVES = {
     "language_level": 3,
