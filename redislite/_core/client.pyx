@@ -218,15 +218,15 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
     if gate & GATE_LOADING and not command.flags & COMMAND_LOADING and not client.flags & CLIENT_INTERNAL:
         refuse(core, client, command, "LOADING Redis is loading the dataset in memory")
         return REFUSED
+    if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & (CLIENT_INTERNAL | CLIENT_IN_EXEC):
+        if gate & GATE_PAUSE_ALL or flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
+            return POSTPONED
     if gate & GATE_TRANSACTION and not flags & COMMAND_UNQUEUED:
         if transaction_queue(core, client, command, request_bytes) != 0:
             reply_out_of_memory(client)
             return REFUSED
         reply_simple(&client.reply, "QUEUED")
         return QUEUED
-    if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & (CLIENT_INTERNAL | CLIENT_IN_EXEC):
-        if gate & GATE_PAUSE_ALL or flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
-            return POSTPONED
     if gate & GATE_RENEWAL:
         renew_clock(core)
     return ADMITTED

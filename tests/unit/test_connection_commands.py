@@ -625,6 +625,14 @@ def test_a_pause_of_writes(server: Server, client: Client) -> None:
     assert (server.pause.mode, server.pause.reason, server.pause.remaining_ms) == ("none", "none", 0)
 
 
+def test_a_pause_of_writes_holds_them_before_they_are_queued(server: Server, client: Client) -> None:
+    other = server.connect()
+    assert client.call("CLIENT PAUSE 60000 WRITE") == "OK"
+    assert other.raw("MULTI", "GET x", "SET x y", "EXEC") == b"+OK\r\n+QUEUED\r\n"
+    assert client.call("CLIENT UNPAUSE") == "OK"
+    assert other.receive() == b"+QUEUED\r\n*2\r\n$-1\r\n+OK\r\n"
+
+
 def test_a_pause_of_everything(server: Server, client: Client) -> None:
     assert client.raw("CLIENT PAUSE 100", "PING") == b"+OK\r\n"
     assert client.raw("CLIENT UNPAUSE") == b""
