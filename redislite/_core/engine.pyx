@@ -62,7 +62,7 @@ from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
     GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
-    HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core, Database,
+    HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core, Database,
     ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
 )
 from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
@@ -936,11 +936,11 @@ cdef class Engine:
     @property
     def replaying(self) -> bool:
         """Whether what is executed comes from an append-only file: nothing expires by itself then."""
-        return self.core.replaying
+        return self.core.replaying != 0
 
     @replaying.setter
     def replaying(self, bint value) -> None:
-        self.core.replaying = value
+        self.core.replaying = REPLAY_RUNS if value else 0
         renew_clock(&self.core)
 
     def take_propagated(self, bint reselect=False) -> bytes:

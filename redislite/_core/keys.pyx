@@ -37,7 +37,8 @@ from redislite._core.scanning cimport (
     scan_options_or_reply, scan_release,
 )
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC, Argument, Chunk, Client, Core, Database,
+    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC, REPLAY_ASTRAY,
+    Argument, Chunk, Client, Core, Database,
 )
 
 from redislite._core.row import container, native
@@ -61,16 +62,23 @@ cdef enum:
     SHARED_INTEGERS = 10000     # the original shares the objects of numbers below
 
 
+cdef bint is_database_or_reply(Core* core, Client* client, int64_t number) noexcept nogil:
+    """Whether there is a database with this number; that there is not has been answered."""
+    if 0 <= number < core.databases_count:
+        return 1
+    if core.replaying:
+        core.replaying = REPLAY_ASTRAY
+    reply_error(&client.reply, "ERR DB index is out of range")
+    return 0
+
+
 cdef inline Database* database_or_reply(Core* core, Client* client, int index) noexcept nogil:
     """The database that argument index is the number of; NULL where there is none, which has been answered."""
     cdef int64_t number
     if not argument_range_or_reply(client, index, INT32_MIN, INT32_MAX, &number,
                                    "ERR value is out of range, value must between -2147483648 and 2147483647"):
         return NULL
-    if not 0 <= number < core.databases_count:
-        reply_error(&client.reply, "ERR DB index is out of range")
-        return NULL
-    return core.databases[number]
+    return core.databases[number] if is_database_or_reply(core, client, number) else NULL
 
 
 cdef inline void changed(Core* core, Client* client, int index) noexcept nogil:
@@ -692,8 +700,7 @@ cdef void swapdb_command(Core* core, Client* client) noexcept nogil:
     if not swap_index_or_reply(client, 1, "ERR invalid first DB index", &first) or \
             not swap_index_or_reply(client, 2, "ERR invalid second DB index", &second):
         return
-    if not 0 <= first < core.databases_count or not 0 <= second < core.databases_count:
-        reply_error(&client.reply, "ERR DB index is out of range")
+    if not is_database_or_reply(core, client, first) or not is_database_or_reply(core, client, second):
         return
     swap_databases(core, core.databases[first], core.databases[second])
     core.dirty += 1

@@ -7,7 +7,7 @@ from redislite._core.client cimport Connection, renew_clock
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 from redislite._core.reply cimport ReplyMark, chunk_data, reply_mark, reply_rollback
 from redislite._core.state cimport (
-    CLIENT_DENY_BLOCKING, COMMAND_UNQUEUED, Argument, Client, Command, Core,
+    CLIENT_DENY_BLOCKING, COMMAND_UNQUEUED, REPLAY_ASTRAY, REPLAY_RUNS, Argument, Client, Command, Core,
 )
 from redislite._core.table cimport command_resolve, command_run
 from redislite._core.transactions cimport transaction_queue
@@ -19,6 +19,7 @@ cdef enum:                              # what _parse and _execute answer
     AT_END = 3
     REFUSED = 4
     NO_MEMORY = 5
+    ASTRAY = 6
 
 cdef enum:
     NUMBER_MAX = 20                     # digits
@@ -69,7 +70,8 @@ cdef class Replay:
     it is through, then finish in any case.
 
     state: "running"; "done"; "truncated": the last request, or the transaction, is not complete; "malformed": this is
-    no request; "refused": there is no such command, which reason tells. commands: how many were executed.
+    no request; "refused": there is no such command, which reason tells; "astray": there is no database that one names.
+    commands: how many were executed.
     """
 
     def __init__(self, data, size_t start):
@@ -196,6 +198,9 @@ cdef class Replay:
         else:
             call_handler(core, client, command)
         reply_rollback(&client.reply, mark)
+        if core.replaying == REPLAY_ASTRAY:
+            core.replaying = REPLAY_RUNS
+            return ASTRAY
         return TAKEN
 
     cdef bint _run(self, size_t until) noexcept nogil:
@@ -262,6 +267,8 @@ cdef class Replay:
             self.state = "truncated"
         elif state == MALFORMED:
             self.state = "malformed"
+        elif state == ASTRAY:
+            self.state = "astray"
         elif state == NO_MEMORY:
             self.state = "refused"
             self.reason = "out of memory"
@@ -287,6 +294,6 @@ cdef object replay_of(Core* core, object engine, object data, size_t start):
     replay.call = core.upcalls.call
     replay.propagation = core.propagation
     core.propagation = 0
-    core.replaying = 1
+    core.replaying = REPLAY_RUNS
     renew_clock(core)
     return replay

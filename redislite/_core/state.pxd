@@ -540,6 +540,11 @@ cdef struct ClientSizes:
     Client* last[CLIENT_SIZE_CLASSES]
 
 
+cdef enum:                              # Core.replaying
+    REPLAY_RUNS = 1             # commands of an append-only file are being executed: nothing expires by itself
+    REPLAY_ASTRAY = 2           # the same, and one has named a database that there is not
+
+
 cdef struct Core:
     Heap* heap
     PyObject* engine            # the Engine (borrowed: the struct is part of it)
@@ -565,7 +570,7 @@ cdef struct Core:
     uint64_t dirty              # changes since the last save
     int notify_classes          # NOTIFY_* bits; 0: no notifications
     int propagation             # PROPAGATE_* bits; 0: nobody listens
-    bint replaying              # commands of an append-only file are being executed: nothing expires by itself
+    int replaying               # REPLAY_*; 0: no
     Feed feed
     Settings settings
     Statistics statistics

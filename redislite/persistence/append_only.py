@@ -416,6 +416,11 @@ class AppendOnlyFile:
                 f"Bad file format reading the append only file {path}, byte {end.position}: make a backup of "
                 "your AOF file, then use redislite-check-aof --fix <filename.manifest>."
             )
+        elif end.state == "astray":
+            raise LoadError(
+                f"Error reading the append only file {path}, byte {end.position}: a database beyond the number of "
+                "databases of this server (see the directive databases)"
+            )
         elif end.state == "refused":
             raise LoadError(
                 f"Error reading the append only file {path}, byte {end.position}, error: {end.reason}. The file is as "

@@ -82,12 +82,16 @@ def kind_of(path: str) -> str:
     raise DumpError(f"{path}: the name does not tell what kind of file this is; say --from or --to")
 
 
+_REMEDIES = {
+    "refused": "a server that knows the command can load it",
+    "astray": "say with --databases how many there are",
+}
+
+
 def _load_commands(engine: Engine, path: str, tell: Callable[[int], None]) -> None:
     end = read_log_file(engine, path, progress=tell)
     if end.state != "done":
-        remedy = "redislite-check-aof can mend it"
-        if end.state == "refused":
-            remedy = "a server that knows the command can load it"
+        remedy = _REMEDIES.get(end.state, "redislite-check-aof can mend it")
         reason = f": {end.reason}" if end.reason else ""
         raise DumpError(f"{path}, byte {end.position}: {end.state}{reason}; {remedy}")
 

@@ -281,6 +281,8 @@ def test_what_does_not_start(start_server: ServerPool) -> None:
     assert "unknown command 'BLA'" in told and "take the command out" in told
     few = {INCREMENTAL: whole + request("SET", "foo"), MANIFEST: ONE_FILE}
     assert "wrong number of arguments for 'set' command" in refusal(start_server, few)
+    beyond = {INCREMENTAL: request("SELECT", 20) + whole, MANIFEST: ONE_FILE}
+    assert "see the directive databases" in refusal(start_server, beyond)
     assert "No such file or directory" in refusal(start_server, {MANIFEST: ONE_FILE})
     assert "Found an empty AOF manifest" in refusal(start_server, {MANIFEST: b""})
     earlier = {

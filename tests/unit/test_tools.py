@@ -84,6 +84,7 @@ def test_statistics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("a.aof", b"*1\r\n$4\r\nSET", "truncated"),
         ("a.aof", b"hello\r\n", "malformed"),
         ("a.aof", b"*1\r\n$3\r\nfoo\r\n", "a server that knows the command can load it"),
+        ("a.aof", b"*2\r\n$6\r\nselect\r\n$2\r\n16\r\n", "--databases"),
         ("a.manifest", b"file x.aof seq 1 type i\n", "x.aof"),
         ("a.txt", b"", "--from"),
         ("missing.rdb", None, "No such file"),
