@@ -9,15 +9,12 @@ replay ends, afterwards the memory that is in use must be what it was.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import time
 from collections import Counter
-from pathlib import Path
 
 from propagation_forms import FORMS, split
-from rdb_mutations import Corpus, mutate
+from rdb_mutations import Corpus, mutate, options_of
 from rdb_samples import fill
 
 from redislite._core.engine import Engine
@@ -130,11 +127,7 @@ class LogTarget:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Replays mutated append-only files.")
-    parser.add_argument("--count", type=int, default=100_000, help="mutations")
-    parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
-    parser.add_argument("--trace", type=Path, help="file that holds what is tried, as a line of hexadecimal digits")
-    options = parser.parse_args(argv)
+    options = options_of(argv, "Replays mutated append-only files.")
     source = random.Random(options.seed)
     samples = logs()
     target = LogTarget(samples)

@@ -236,12 +236,17 @@ def mutate_files(source: random.Random, count: int) -> tuple[int, int]:
     return loaded, refused
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Gives mutated RDB data to an engine.")
+def options_of(argv: list[str], description: str) -> argparse.Namespace:
+    """count, seed and trace."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--count", type=int, default=100_000, help="mutations")
     parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
     parser.add_argument("--trace", type=Path, help="file that holds what is tried, as a line of hexadecimal digits")
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    options = options_of(argv, "Gives mutated RDB data to an engine.")
     source = random.Random(options.seed)
     samples = payloads()
     targets = (Target(False, samples), Target(True, samples))

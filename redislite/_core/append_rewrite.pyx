@@ -20,7 +20,7 @@ from redislite._core.object cimport (
     NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, Entry, entry_deadline,
     entry_encoding, entry_key, entry_pointer, entry_string, entry_type,
 )
-from redislite._core.rax cimport RAX_FIRST, Rax, RaxIterator, rax_next, rax_seek, rax_start, rax_stop
+from redislite._core.rax cimport Rax, RaxIterator, RaxReader, rax_walk
 from redislite._core.rdb_output cimport (
     RdbOutput, output_bytes, output_close, output_fail, output_flush, output_open, output_position,
 )
@@ -202,21 +202,9 @@ cdef void write_hash(Writer* writer, const Entry* entry) noexcept nogil:
     hash_iterate_end(&it)
 
 
-# Writes what is at the iterator.
-ctypedef void (*WriteKey)(Writer* writer, RaxIterator* it) noexcept nogil
-
-
-cdef void write_tree(Writer* writer, Rax* tree, WriteKey write) noexcept nogil:
-    cdef RaxIterator it
-    cdef bint more
-    rax_start(&it, tree)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        write(writer, &it)
-        more = rax_next(&it)
-    if it.failed:
+cdef void write_tree(Writer* writer, Rax* tree, RaxReader write) noexcept nogil:
+    if not rax_walk(tree, write, writer):
         output_fail(writer.output, ENOMEM)
-    rax_stop(&it)
 
 
 cdef void put_group(Writer* writer) noexcept nogil:
@@ -231,7 +219,8 @@ cdef void put_consumer(Writer* writer) noexcept nogil:
     put(writer, name, length)
 
 
-cdef void write_pending(Writer* writer, RaxIterator* it) noexcept nogil:
+cdef void write_pending(RaxIterator* it, void* argument) noexcept nogil:
+    cdef Writer* writer = <Writer*> argument
     cdef Pending* pending = <Pending*> it.value
     cdef StreamId id
     id_decode(it.key, &id)
@@ -257,14 +246,16 @@ cdef void begin_group(Writer* writer, const char* name, int64_t words) noexcept 
     put_group(writer)
 
 
-cdef void write_consumer(Writer* writer, RaxIterator* it) noexcept nogil:
+cdef void write_consumer(RaxIterator* it, void* argument) noexcept nogil:
+    cdef Writer* writer = <Writer*> argument
     writer.consumer = <Consumer*> it.value
     begin_group(writer, "CREATECONSUMER", 1)
     put_consumer(writer)
     write_tree(writer, &writer.consumer.pending, write_pending)
 
 
-cdef void write_group(Writer* writer, RaxIterator* it) noexcept nogil:
+cdef void write_group(RaxIterator* it, void* argument) noexcept nogil:
+    cdef Writer* writer = <Writer*> argument
     writer.group = <Group*> it.value
     begin_group(writer, "CREATE", 3)
     put_id(writer, &writer.group.last_id)

@@ -35,6 +35,13 @@ ctypedef int (*ChildTask)(Core* core, void* argument, ChildPage* page) noexcept 
 cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page, const char* title,
                     int kept_fd, char** then) noexcept nogil
 
+cdef enum:
+    CHILD_PROGRAM_WORDS = 16        # of what a child goes on as, with the NULL behind them
+
+# Fills `program`, which has room for CHILD_PROGRAM_WORDS, for child_fork: answers it, or NULL where there are no words. They
+# are bytes, and must stand as long as it. ValueError where there are too many.
+cdef char** child_program(object words, char** program) except? NULL
+
 
 # The page as Python sees it; the memory lives as long as this does.
 cdef class ChildReport:

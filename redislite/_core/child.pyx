@@ -150,6 +150,18 @@ cdef void* keep_measuring(void* argument) noexcept nogil:
     return NULL
 
 
+cdef char** child_program(object words, char** program) except? NULL:
+    cdef bytes word
+    cdef int i = 0
+    if len(words) >= CHILD_PROGRAM_WORDS:
+        raise ValueError(f"{len(words)} words of a command line")
+    for word in words:
+        program[i] = word
+        i += 1
+    program[i] = NULL
+    return program if i else NULL
+
+
 cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page, const char* title,
                     int kept_fd, char** then) noexcept nogil:
     cdef int parent = getpid()

@@ -540,6 +540,16 @@ cdef void on_alarm(int number, siginfo_t* info, void* context) noexcept nogil:
     (&errno)[0] = saved
 
 
+cdef bint begin_by_itself(SafeOutput* output) noexcept nogil:
+    """Whether this is the first report; where it is not, one is being written."""
+    cdef bint is_first = crash_enter(&reporter.reporting, crash_own_thread()) == 0
+    safe_output_init(output, open_log())
+    if is_first:
+        begin_report(output)
+    put_head(output)
+    return is_first
+
+
 cdef void end_by_itself(SafeOutput* output, bint is_first) noexcept nogil:
     """Ends the process for a reason that output has the text of."""
     safe_output_flush(output)
@@ -560,11 +570,7 @@ cdef void put_place(SafeOutput* output, const char* file, int line) noexcept nog
 
 cdef void report_assertion(const char* condition, const char* file, int line) noexcept nogil:
     cdef SafeOutput output
-    cdef bint is_first = crash_enter(&reporter.reporting, crash_own_thread()) == 0
-    safe_output_init(&output, open_log())
-    if is_first:
-        begin_report(&output)
-    put_head(&output)
+    cdef bint is_first = begin_by_itself(&output)
     put_text(&output, "=== ASSERTION FAILED ===\n" if is_first else "=== RECURSIVE ASSERTION FAILED ===\n")
     put_head(&output)
     put_text(&output, "==> ")
@@ -577,11 +583,7 @@ cdef void report_assertion(const char* condition, const char* file, int line) no
 
 cdef void report_panic(const char* message, const char* file, int line) noexcept nogil:
     cdef SafeOutput output
-    cdef bint is_first = crash_enter(&reporter.reporting, crash_own_thread()) == 0
-    safe_output_init(&output, open_log())
-    if is_first:
-        begin_report(&output)
-    put_head(&output)
+    cdef bint is_first = begin_by_itself(&output)
     put_text(&output, "------------------------------------------------\n")
     put_head(&output)
     put_text(&output, "!!! Software Failure. Press left mouse button to continue\n")

@@ -62,8 +62,8 @@ from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
     GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
-    HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core, Database,
-    ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
+    HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core,
+    Database, ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
 )
 from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
 from redislite._core.rdb_write cimport rdb_write_value
@@ -150,6 +150,20 @@ cdef void resize_if_due(Dict* d) noexcept nogil:
 
 cdef inline uint64_t buckets_of(const Dict* d, int table) noexcept nogil:
     return d.masks[table] + 1 if d.tables[table] != NULL else 0
+
+
+cdef dict table_facts(const Dict* d, str prefix):
+    """entries; table_bytes; rehashing; buckets, and how many entries they take before the table grows (capacity); both of
+    the table that it is being rehashed to (_new). Names begin with the prefix."""
+    return {
+        f"{prefix}entries": dict_size(d),
+        f"{prefix}table_bytes": dict_table_bytes(d),
+        f"{prefix}rehashing": d.rehash_index >= 0,
+        f"{prefix}buckets": buckets_of(d, 0),
+        f"{prefix}buckets_new": buckets_of(d, 1),
+        f"{prefix}capacity": dict_capacity(buckets_of(d, 0)),
+        f"{prefix}capacity_new": dict_capacity(buckets_of(d, 1)),
+    }
 
 
 cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
@@ -717,45 +731,38 @@ cdef class Engine:
         return dict_size(&self.core.databases[number].keys)
 
     def database_statistics(self, int number) -> dict[str, int]:
-        """keys, expires, average_ttl_ms, table bytes and buckets of a database; how many entries a table takes before it grows
-        (capacity)."""
+        """keys, expires, field_expires and average_ttl_ms of a database; of its tables the facts of table_facts, those of
+        keys and of expires with keys_ and expires_ before their names."""
         cdef Database* database = self.core.databases[number]
         return {
             "keys": dict_size(&database.keys),
             "expires": dict_size(&database.expires),
             "field_expires": dict_size(&database.field_expires),
             "average_ttl_ms": database.average_ttl_ms,
-            "keys_table_bytes": dict_table_bytes(&database.keys),
-            "expires_table_bytes": dict_table_bytes(&database.expires),
-            "keys_rehashing": database.keys.rehash_index >= 0,
-            "expires_rehashing": database.expires.rehash_index >= 0,
-            "keys_buckets": buckets_of(&database.keys, 0),
-            "keys_buckets_new": buckets_of(&database.keys, 1),
-            "keys_capacity": dict_capacity(buckets_of(&database.keys, 0)),
-            "keys_capacity_new": dict_capacity(buckets_of(&database.keys, 1)),
-            "expires_buckets": buckets_of(&database.expires, 0),
-            "expires_buckets_new": buckets_of(&database.expires, 1),
-            "expires_capacity": dict_capacity(buckets_of(&database.expires, 0)),
-            "expires_capacity_new": dict_capacity(buckets_of(&database.expires, 1)),
+            **table_facts(&database.keys, "keys_"),
+            **table_facts(&database.expires, "expires_"),
         }
 
     def flush(self, int number, bint lazy) -> int:
         """Empties a database, or all of them (-1); answers how many keys there were."""
         return flush_databases(&self.core, number, lazy)
 
+    cdef Entry* _entry(self, int number, bytes key) except? NULL:
+        """A key's entry, which is not touched by that, or NULL."""
+        cdef Database* database = self.core.databases[number]
+        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
+                                          dict_hash(&database.keys, key, len(key)))
+        return slot[0] if slot != NULL else NULL
+
     def inspect(self, int number, bytes key, size_t samples=DEFAULT_SAMPLES) -> dict[str, object] | None:
         """What is known of a key, without touching it: type, encoding, deadline_ms (-1: none), idle_seconds, frequency,
         memory (bytes), address; of a quicklist also its nodes, elements, fill (list-max-listpack-size), depth of
         compression and bytes of all nodes, uncompressed. None where it is not there. samples: of how many fields of a
         hash the memory is looked at and taken for that of all; 0: of all."""
-        cdef Database* database = self.core.databases[number]
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
-        cdef Entry* entry
+        cdef Entry* entry = self._entry(number, key)
         cdef Quicklist* quick
-        if slot == NULL:
+        if entry == NULL:
             return None
-        entry = slot[0]
         facts = {
             "type": type_name(entry_type(entry)).decode(),
             "encoding": encoding_name(entry_encoding(entry)).decode(),
@@ -775,21 +782,19 @@ cdef class Engine:
         """The nodes of a list, or the one of another value in a listpack, without touching it: whether it is a plain one,
         compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. None where the
         value is neither a listpack nor a quicklist."""
-        cdef Database* database = self.core.databases[number]
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
+        cdef Entry* entry = self._entry(number, key)
         cdef QuicklistNode* node
         cdef uint8_t* pack
         cdef bytes data
-        if slot == NULL:
+        if entry == NULL:
             return None
-        if entry_encoding(slot[0]) == ENCODING_LISTPACK:
-            pack = <uint8_t*> entry_pointer(slot[0])
+        if entry_encoding(entry) == ENCODING_LISTPACK:
+            pack = <uint8_t*> entry_pointer(entry)
             return [(False, False, False, listpack_length(pack), pack[:listpack_bytes(pack)])]
-        if entry_encoding(slot[0]) != ENCODING_QUICKLIST:
+        if entry_encoding(entry) != ENCODING_QUICKLIST:
             return None
         nodes = []
-        node = (<Quicklist*> entry_pointer(slot[0])).head
+        node = (<Quicklist*> entry_pointer(entry)).head
         while node != NULL:
             if node.compressed:
                 data = bytes(node.bytes)
@@ -801,33 +806,21 @@ cdef class Engine:
         return nodes
 
     def value_table(self, int number, bytes key) -> dict[str, int] | None:
-        """Of a value with a hash table, as database_statistics has them: entries, rehashing, capacity, capacity_new. None
-        where it has none."""
-        cdef Database* database = self.core.databases[number]
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
-        cdef Dict* table
-        if slot == NULL or entry_encoding(slot[0]) not in (ENCODING_HASHTABLE, ENCODING_SKIPLIST):
+        """table_facts of a value with a hash table, without touching it. None where it has none."""
+        cdef Entry* entry = self._entry(number, key)
+        if entry == NULL or entry_encoding(entry) not in (ENCODING_HASHTABLE, ENCODING_SKIPLIST):
             return None
         # The first member of what each of them is.
-        table = <Dict*> entry_pointer(slot[0])
-        return {
-            "entries": dict_size(table),
-            "rehashing": table.rehash_index >= 0,
-            "capacity": dict_capacity(buckets_of(table, 0)),
-            "capacity_new": dict_capacity(buckets_of(table, 1)),
-        }
+        return table_facts(<Dict*> entry_pointer(entry), "")
 
     def serialized_length(self, int number, bytes key) -> int:
         """Bytes that the value takes in a snapshot, without touching it; 0 where there is none. MemoryError."""
-        cdef Database* database = self.core.databases[number]
         cdef RdbOutput output
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
-        if slot == NULL:
+        cdef Entry* entry = self._entry(number, key)
+        if entry == NULL:
             return 0
         if output_open(&output, -1, 0, self.core.settings.rdb_compression != 0, 0) == 0:
-            rdb_write_value(&output, &self.core, slot[0])
+            rdb_write_value(&output, &self.core, entry)
         try:
             if output.error:
                 raise MemoryError
@@ -837,31 +830,27 @@ cdef class Engine:
 
     def string_value(self, int number, bytes key) -> bytes | None:
         """The value of a string key, without touching it; None where there is none."""
-        cdef Database* database = self.core.databases[number]
         cdef char buffer[INTEGER_TEXT_MAX]
         cdef size_t length
         cdef char* data
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
-        if slot == NULL or entry_type(slot[0]) != TYPE_STRING:
+        cdef Entry* entry = self._entry(number, key)
+        if entry == NULL or entry_type(entry) != TYPE_STRING:
             return None
-        data = entry_string(slot[0], buffer, &length)
+        data = entry_string(entry, buffer, &length)
         return data[:length]
 
     def list_elements(self, int number, bytes key) -> list[bytes] | None:
         """The elements of a list, without touching it; None where there is no list. MemoryError."""
-        cdef Database* database = self.core.databases[number]
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
+        cdef Entry* entry = self._entry(number, key)
         cdef ListValue value
         cdef ListIterator position
         cdef ListpackValue element
         cdef list elements = []
         cdef bint more
-        if slot == NULL or entry_type(slot[0]) != TYPE_LIST:
+        if entry == NULL or entry_type(entry) != TYPE_LIST:
             return None
-        value.encoding = entry_encoding(slot[0])
-        value.block = entry_pointer(slot[0])
+        value.encoding = entry_encoding(entry)
+        value.block = entry_pointer(entry)
         more = list_seek(&position, self.core.heap, &value, 0)
         while more:
             list_get(&position, &element)
@@ -1025,8 +1014,8 @@ cdef class Engine:
 
         Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded),
         empty_names (of the first few of the latter), checked (whether a checksum was compared), bytes (read, of the RDB
-        data), rest (bytes read behind it), aux (dict of bytes) and functions (code of libraries). RdbError where the data are wrong, OSError where they cannot be read,
-        MemoryError; the keys before the place are loaded then.
+        data), rest (bytes read behind it), aux (dict of bytes) and functions (code of libraries). RdbError where the data
+        are wrong, OSError where they cannot be read, MemoryError; the keys before the place are loaded then.
         """
         if deep is None:
             deep = self.core.settings.sanitize_payload == 1

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from redislite._core.child cimport ChildPage, ChildReport, child_fork
+from redislite._core.child cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
 from redislite._core.state cimport Core
 
 cdef extern from *:
@@ -11,10 +11,6 @@ cdef extern from *:
     #include <unistd.h>
     """
     int usleep(unsigned int microseconds) noexcept nogil
-
-
-cdef enum:
-    PROGRAM_WORDS = 8
 
 
 cdef struct Job:
@@ -40,22 +36,15 @@ cdef int work(Core* core, void* argument, ChildPage* page) noexcept nogil:
 def fork_child(ChildReport report, int result=0, int64_t keys=0, size_t touched=0, int kept=-1, then=()) -> int:
     """Forks a child that keeps this descriptor, writes to this much memory of its own, counts to `keys`, and ends with
     this errno, or becomes the program `then`."""
-    cdef char* words[PROGRAM_WORDS]
+    cdef char* program[CHILD_PROGRAM_WORDS]
+    cdef char** words = child_program(then, program)
     cdef Job job
-    cdef bytes word
     cdef int child
-    cdef int i = 0
-    if len(then) >= PROGRAM_WORDS:
-        raise ValueError(then)
-    for word in then:
-        words[i] = word
-        i += 1
-    words[i] = NULL
     job.result = result
     job.keys = keys
     job.touched = touched
     with nogil:
-        child = child_fork(NULL, work, &job, report.page, "probe", kept, words if words[0] != NULL else NULL)
+        child = child_fork(NULL, work, &job, report.page, "probe", kept, words)
     if child < 0:
         raise OSError(-child, "fork")
     return child

@@ -61,6 +61,9 @@ cdef struct RaxIterator:
     RaxLevel own_levels[RAX_LEVELS]
     uint8_t own_key[RAX_KEY]
 
+# Looks at the key that the iterator stands at.
+ctypedef void (*RaxReader)(RaxIterator* it, void* argument) noexcept nogil
+
 
 # Prepares an empty tree in place.
 cdef void rax_init(Rax* tree, Heap* heap) noexcept nogil
@@ -86,6 +89,8 @@ cdef bint rax_seek(RaxIterator* it, RaxSeek where, const char* key, size_t lengt
 # Goes to the next or preceding key; false at the end: it stands nowhere then.
 cdef bint rax_next(RaxIterator* it) noexcept nogil
 cdef bint rax_previous(RaxIterator* it) noexcept nogil
+# Has every key of the tree visited, in order, with the iterator at it. 0 where memory for the way was out amid them.
+cdef bint rax_walk(Rax* tree, RaxReader read, void* argument) noexcept nogil
 # Puts another value (not NULL) under the key it stands at.
 cdef void rax_set_value(RaxIterator* it, void* value) noexcept nogil
 

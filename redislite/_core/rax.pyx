@@ -591,6 +591,19 @@ cdef bint rax_next(RaxIterator* it) noexcept nogil:
     return 0
 
 
+cdef bint rax_walk(Rax* tree, RaxReader read, void* argument) noexcept nogil:
+    cdef RaxIterator it
+    cdef bint more, failed
+    rax_start(&it, tree)
+    more = rax_seek(&it, RAX_FIRST, NULL, 0)
+    while more:
+        read(&it, argument)
+        more = rax_next(&it)
+    failed = it.failed
+    rax_stop(&it)
+    return not failed
+
+
 cdef bint subtree_last(RaxIterator* it) noexcept nogil:
     """To the last key at or below the node, or the one before it."""
     while children_of(it.node):

@@ -18,7 +18,7 @@ from redislite._core.object cimport (
 )
 from redislite._core.prefixed cimport prefixed_read
 from redislite._core.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, node_pack
-from redislite._core.rax cimport RAX_FIRST, Rax, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop
+from redislite._core.rax cimport Rax, RaxIterator, RaxReader, rax_size, rax_walk
 from redislite._core.rdb_format cimport (
     RDB_AUX, RDB_END, RDB_EXPIRE_MS, RDB_FREQ, RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_TIMED, RDB_HASH_TIMED_VALKEY,
     RDB_HEADER, RDB_IDLE, RDB_LIST_QUICKLIST_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_RESIZE, RDB_SELECT, RDB_SET,
@@ -181,38 +181,29 @@ cdef void write_id(RdbOutput* output, const StreamId* id) noexcept nogil:
     output_length(output, id.seq)
 
 
-# Writes what stands under one key of a tree.
-ctypedef void (*WriteKey)(RdbOutput* output, RaxIterator* it) noexcept nogil
-
-
-cdef void write_tree(RdbOutput* output, Rax* tree, WriteKey write) noexcept nogil:
+cdef void write_tree(RdbOutput* output, Rax* tree, RaxReader write) noexcept nogil:
     """How many keys there are, and each of them."""
-    cdef RaxIterator it
-    cdef bint more
     output_length(output, rax_size(tree))
-    rax_start(&it, tree)
-    more = rax_seek(&it, RAX_FIRST, NULL, 0)
-    while more:
-        write(output, &it)
-        more = rax_next(&it)
-    if it.failed:
+    if not rax_walk(tree, write, output):
         # What was written does not fit the number before it.
         output_fail(output, ENOMEM)
-    rax_stop(&it)
 
 
-cdef void write_raw_id(RdbOutput* output, RaxIterator* it) noexcept nogil:
+cdef void write_raw_id(RaxIterator* it, void* argument) noexcept nogil:
+    cdef RdbOutput* output = <RdbOutput*> argument
     output_bytes(output, it.key, STREAM_KEY)
 
 
-cdef void write_pending(RdbOutput* output, RaxIterator* it) noexcept nogil:
+cdef void write_pending(RaxIterator* it, void* argument) noexcept nogil:
+    cdef RdbOutput* output = <RdbOutput*> argument
     cdef Pending* pending = <Pending*> it.value
-    write_raw_id(output, it)
+    write_raw_id(it, output)
     output_word(output, <uint64_t> pending.delivered_ms)
     output_length(output, pending.deliveries)
 
 
-cdef void write_consumer(RdbOutput* output, RaxIterator* it) noexcept nogil:
+cdef void write_consumer(RaxIterator* it, void* argument) noexcept nogil:
+    cdef RdbOutput* output = <RdbOutput*> argument
     cdef Consumer* consumer = <Consumer*> it.value
     cdef size_t length
     cdef char* name = consumer_name(consumer, &length)
@@ -222,7 +213,8 @@ cdef void write_consumer(RdbOutput* output, RaxIterator* it) noexcept nogil:
     write_tree(output, &consumer.pending, write_raw_id)
 
 
-cdef void write_group(RdbOutput* output, RaxIterator* it) noexcept nogil:
+cdef void write_group(RaxIterator* it, void* argument) noexcept nogil:
+    cdef RdbOutput* output = <RdbOutput*> argument
     cdef Group* group = <Group*> it.value
     cdef size_t length
     cdef char* name = group_name(group, &length)
@@ -233,7 +225,8 @@ cdef void write_group(RdbOutput* output, RaxIterator* it) noexcept nogil:
     write_tree(output, &group.consumers, write_consumer)
 
 
-cdef void write_node(RdbOutput* output, RaxIterator* it) noexcept nogil:
+cdef void write_node(RaxIterator* it, void* argument) noexcept nogil:
+    cdef RdbOutput* output = <RdbOutput*> argument
     output_blob(output, it.key, STREAM_KEY)
     write_pack(output, it.value)
 

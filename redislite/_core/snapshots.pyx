@@ -7,7 +7,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport PyObject
 from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.child cimport ChildPage, ChildReport, child_fork
+from redislite._core.child cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
 from redislite._core.rdb_input cimport (
     RdbInput, input_close, input_open, input_offset,
 )
@@ -33,10 +33,6 @@ class RdbError(Exception):
         super().__init__(f"{reason} (at byte {offset})")
         self.reason = reason
         self.offset = offset
-
-
-cdef enum:
-    PROGRAM_WORDS = 16              # of what a child becomes, with the NULL behind them
 
 
 # What a child is to write.
@@ -127,25 +123,17 @@ cdef int save_in_child(Core* core, void* argument, ChildPage* page) noexcept nog
 
 cdef object snapshot_fork(Core* core, ChildReport report, int fd, dict options):
     cdef bytes head = head_of(options)
-    cdef list program = options["then"]
-    cdef char* words[PROGRAM_WORDS]
+    cdef char* program[CHILD_PROGRAM_WORDS]
+    cdef char** then = child_program(options["then"], program)
     cdef ForkedSave job
-    cdef bytes word
     cdef int child
-    cdef int i = 0
     job.fd = fd
     job.checksum = options["checksum"]
     job.sync_bytes = options["sync_bytes"]
     job.synchronize = options["fsync"]
     prepare(&job.options, head, options)
-    if len(program) >= PROGRAM_WORDS:
-        raise ValueError(f"{len(program)} words of a command line")
-    for word in program:
-        words[i] = word
-        i += 1
-    words[i] = NULL
     with nogil:
-        child = child_fork(core, save_in_child, &job, report.page, "redis-rdb-save", fd, words if words[0] != NULL else NULL)
+        child = child_fork(core, save_in_child, &job, report.page, "redis-rdb-save", fd, then)
     if child < 0:
         raise OSError(-child, os.strerror(-child))
     return child

@@ -266,7 +266,7 @@ def _reload(server: Server, connection: Connection, args: list[bytes]) -> object
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     config, engine = server.config, server.engine
     try:
-        path = server.snapshots.copy_path(copy) if copy is not None else server.snapshots.path
+        path = server.snapshots.path_of(copy)
         if b"nosave" not in words:
             server.snapshots.save()
     except SnapshotError as error:
@@ -376,9 +376,9 @@ def _table_statistics(server: Server, connection: Connection, args: list[bytes])
     return Verbatim(
         "txt",
         "[Dictionary HT]\n"
-        + _describe_table(tables, "keys_")
+        + describe_table(tables, "keys_")
         + "[Expires HT]\n"
-        + _describe_table(tables, "expires_"),
+        + describe_table(tables, "expires_"),
     )
 
 
@@ -388,13 +388,7 @@ def _value_table_statistics(server: Server, connection: Connection, args: list[b
     table = server.engine.value_table(connection.database, args[0])
     if table is None:
         raise CommandError("ERR The value stored at the specified key is not represented using an hash table")
-    return Verbatim("txt", _describe_table(table))
-
-
-def _describe_table(tables: dict[str, int], kind: str = "") -> str:
-    """Of the table whose figures have names that begin so."""
-    new = tables[f"{kind}capacity_new"] if tables[f"{kind}rehashing"] else None
-    return describe_table(tables[kind.rstrip("_") or "entries"], tables[f"{kind}capacity"], new)
+    return Verbatim("txt", describe_table(table))
 
 
 @subcommand("LISTPACK <key>", "Print the entries of a value that is a listpack to the standard output.", 1)

@@ -41,8 +41,7 @@ def module_list(server: Server, connection: Connection, args: list[bytes]) -> ob
 )
 def module_load(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MODULE LOAD path [arg ...]."""
-    require_enabled(server, connection, "module")
-    return _refuse(server, args[2])
+    return _refuse_load(server, connection, args[2])
 
 
 @command(
@@ -57,8 +56,7 @@ def module_load(server: Server, connection: Connection, args: list[bytes]) -> ob
 )
 def module_loadex(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MODULE LOADEX path [CONFIG name value ...] [ARGS arg ...]."""
-    require_enabled(server, connection, "module")
-    return _refuse(server, args[2])
+    return _refuse_load(server, connection, args[2])
 
 
 @command(
@@ -99,7 +97,8 @@ def module_help(server: Server, connection: Connection, args: list[bytes]) -> ob
     )
 
 
-def _refuse(server: Server, path: bytes) -> object:
+def _refuse_load(server: Server, connection: Connection, path: bytes) -> object:
+    require_enabled(server, connection, "module")
     shown = path.decode("utf-8", "backslashreplace")
     server.log.warning(f"Module {shown} failed to load: this server has no interface for modules.")
     raise CommandError("ERR Error loading the extension. Please check the server logs.")

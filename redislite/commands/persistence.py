@@ -35,7 +35,7 @@ def save(server: Server, connection: Connection, args: list[bytes]) -> object:
     if len(args) > 1 and not (len(args) == 3 and args[1].lower() == b"to"):
         raise CommandError("ERR wrong number of arguments for 'save' command")
     try:
-        server.snapshots.save(_copy_name(server, args))
+        server.snapshots.save(_copy_name(args))
     except Busy:
         raise CommandError(IN_PROGRESS) from None
     except SnapshotError as error:
@@ -43,13 +43,9 @@ def save(server: Server, connection: Connection, args: list[bytes]) -> object:
     return OK
 
 
-def _copy_name(server: Server, args: list[bytes]) -> str:
-    """What stands behind TO; empty where TO does not stand there. SnapshotError where a copy cannot be called that."""
-    if len(args) < 3:
-        return ""
-    name = os.fsdecode(args[2])
-    server.snapshots.copy_path(name)
-    return name
+def _copy_name(args: list[bytes]) -> str | None:
+    """What stands behind TO; None where TO does not stand there."""
+    return os.fsdecode(args[2]) if len(args) == 3 else None
 
 
 @command(
@@ -78,7 +74,7 @@ def bgsave(server: Server, connection: Connection, args: list[bytes]) -> object:
         snapshots.scheduled = True
         return SimpleString("Background saving scheduled")
     try:
-        snapshots.start(_copy_name(server, args))
+        snapshots.start(_copy_name(args))
     except Busy as busy:
         raise CommandError(
             f"ERR Another child process is active ({busy.kind.upper()}?): can't BGSAVE right now. Use BGSAVE SCHEDULE "

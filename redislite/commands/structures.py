@@ -101,15 +101,17 @@ def describe_quicklist(
     return "\n".join([*lines, ""])
 
 
-def describe_table(entries: int, capacity: int, capacity_new: int | None = None) -> str:
-    """One dict's tables in the form of DEBUG HTSTATS; capacity_new: of the one that it is being rehashed to."""
+def describe_table(facts: dict[str, int], prefix: str = "") -> str:
+    """DEBUG HTSTATS for the table whose facts, of `Engine.value_table` or `Engine.database_statistics`, have names that
+    begin so."""
+    entries = facts[f"{prefix}entries"]
     text = "Hash table 0 stats (main hash table):\n"
     if not entries:
         return text + "No stats available for empty dictionaries\n"
-    text += f" table size: {capacity}\n number of elements: {entries}\n"
-    if capacity_new is not None:
+    text += f" table size: {facts[f'{prefix}capacity']}\n number of elements: {entries}\n"
+    if facts[f"{prefix}rehashing"]:
         text += (
             "Hash table 1 stats (rehashing target):\n"
-            f" table size: {capacity_new}\n number of elements: {entries}\n"
+            f" table size: {facts[f'{prefix}capacity_new']}\n number of elements: {entries}\n"
         )
     return text

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 
 from redislite.persistence.manifest import ManifestError, parse
-from redislite.persistence.rdb_file import MAGIC_BYTES, RdbFileError, begins_as_snapshot, read_file
+from redislite.persistence.rdb_file import DATABASES_MAX, MAGIC_BYTES, RdbFileError, begins_as_snapshot, read_file
 from redislite.tools import console
 
 TYPE_CHECKING = False
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ANNOTATION = b"#TS:"
-DATABASES = 1024  # that a snapshot may have
 HEAD_MAX = 128  # bytes of a line that tells a length
 PROGRAM = "redislite-check-aof"
 USAGE = f"Usage: {PROGRAM} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
@@ -177,7 +176,7 @@ def check_snapshot(path: str) -> int:
     from redislite._core.engine import Engine
 
     try:
-        result = read_file(Engine(databases=DATABASES), path, keep_expired=True)
+        result = read_file(Engine(databases=DATABASES_MAX), path, keep_expired=True)
     except RdbFileError as error:
         raise Aborted(f"{error}\nRDB preamble of AOF file is not sane, aborting.") from error
     except MemoryError as error:

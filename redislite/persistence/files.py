@@ -18,6 +18,11 @@ def is_json(path: str) -> bool:
     return path.lower().endswith(_JSON_SUFFIXES)
 
 
+def is_packed(path: str) -> bool:
+    """Whether a file of this name is compressed."""
+    return path.lower().endswith(".gz")
+
+
 def create(path: str, mode: int = 0o644) -> int:
     """A descriptor of a new, empty file. OSError."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)

@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from redislite._core.reply_types import CommandError
+from redislite.persistence.files import is_packed
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
@@ -526,10 +527,6 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
 # Files
 
 
-def _is_packed(path: str) -> bool:
-    return path.lower().endswith(".gz")
-
-
 class _Counted:
     """A file that is read line by line, and tells how many bytes of it were."""
 
@@ -553,7 +550,7 @@ def load_file(engine: Engine, path: str, tell: Callable[[int], object], step: in
     """`load_dump` from a file, packed if its name says so. tell: called with the bytes read so far, after each step."""
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(open(path, "rb"))
-        lines = stack.enter_context(gzip.open(raw)) if _is_packed(path) else raw
+        lines = stack.enter_context(gzip.open(raw)) if is_packed(path) else raw
         try:
             return load_dump(engine, _Counted(raw, lines, tell, step))  # type: ignore[arg-type]
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -563,7 +560,7 @@ def load_file(engine: Engine, path: str, tell: Callable[[int], object], step: in
 def write_file(engine: Engine, fd: int, path: str, tell: Callable[[int], object] | None = None) -> None:
     """`write_dump` to a descriptor of a file that is to have this name."""
     with open(fd, "wb", closefd=False) as raw:
-        if not _is_packed(path):
+        if not is_packed(path):
             write_dump(engine, raw, tell)
             return
         with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as lines:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAGICS = (b"REDIS", b"VALKEY")  # what a file begins with
 MAGIC_BYTES = 6
+DATABASES_MAX = 1024  # that tools expect a file to have
 SYNC_BYTES = 4 << 20  # how much is written before it is handed to the disk, under rdb-save-incremental-fsync
 
 

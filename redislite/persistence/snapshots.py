@@ -18,7 +18,7 @@ import threading
 import time
 
 from redislite.connection import HIDDEN
-from redislite.persistence.files import create, explain, is_json, publish, remove, sync_folder
+from redislite.persistence.files import create, explain, is_json, is_packed, publish, remove, sync_folder
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
 
@@ -57,7 +57,7 @@ class LoadError(Exception):
 
 def temporary_path(path: str, writer: str) -> str:
     """What a snapshot is called while it is written."""
-    suffix = ".rdb" if not is_json(path) else ".json.gz" if path.lower().endswith(".gz") else ".json"
+    suffix = ".rdb" if not is_json(path) else ".json.gz" if is_packed(path) else ".json"
     return os.path.join(os.path.dirname(path), f"temp-{writer}{suffix}")
 
 
@@ -94,12 +94,14 @@ class Snapshots:
         # As CONFIG GET shows it: absolute, also where the configuration named it relative to where the server started.
         return os.path.join(self._server.config.show("dir"), self._server.config["dbfilename"])
 
-    def copy_path(self, name: str) -> str:
-        """Where a copy with this name is. SnapshotError where it cannot have this name: a client may choose it, and is
-        to overwrite nothing that is no data file."""
-        if "/" in name or "\0" in name or not name.endswith(COPY_SUFFIXES):
+    def path_of(self, copy: str | None) -> str:
+        """Where a copy with this name is; None: the file itself. SnapshotError where a copy cannot have this name: a
+        client may choose it, and is to overwrite nothing that is no data file."""
+        if copy is None:
+            return self.path
+        if "/" in copy or "\0" in copy or not copy.endswith(COPY_SUFFIXES):
             raise SnapshotError(f"a copy is a file in `dir` whose name ends in {', '.join(COPY_SUFFIXES)}")
-        return os.path.join(self._server.config.show("dir"), name)
+        return os.path.join(self._server.config.show("dir"), copy)
 
     @property
     def is_running(self) -> bool:
@@ -115,15 +117,15 @@ class Snapshots:
 
     # Writing
 
-    def save(self, copy: str = "") -> None:
+    def save(self, copy: str | None = None) -> None:
         """Write a snapshot, here and now, or a copy with this name. Busy while a child writes one; SnapshotError."""
+        path = self.path_of(copy)
         if self.is_running:
             raise Busy(KIND)
-        self._save(copy)
+        self._save(path, copy is not None)
 
-    def _save(self, copy: str = "") -> None:
+    def _save(self, path: str, is_copy: bool = False) -> None:
         server = self._server
-        path = self.copy_path(copy) if copy else self.path
         self.saves += 1
         self.temporary = temporary_path(path, str(os.getpid()))
         try:
@@ -133,14 +135,14 @@ class Snapshots:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-            publish(self.temporary, path, 0 if copy else server.config["snapshot-keep"])
+            publish(self.temporary, path, 0 if is_copy else server.config["snapshot-keep"])
             sync_folder(path)
         except (OSError, MemoryError) as error:
             raise self._failed(path, self.temporary, error) from error
         finally:
             self.temporary = ""
         server.log.notice("DB saved on disk")
-        if not copy:
+        if not is_copy:
             server.engine.dirty = 0
             self._finished(True)
 
@@ -156,29 +158,30 @@ class Snapshots:
             engine.save_rdb(file.fileno(), **self._options())
             write_json(file.fileno(), fd, path, engine.databases_count)
 
-    def start(self, copy: str = "") -> None:
+    def start(self, copy: str | None = None) -> None:
         """Have a child write a snapshot, or a copy with this name. Busy while any child is at work; SnapshotError."""
         server = self._server
+        path, is_copy = self.path_of(copy), copy is not None
         if server.children.active is not None:
             raise Busy(server.children.active.kind)
-        path = self.copy_path(copy) if copy else self.path
         self.saves += 1
         self._dirty_at_fork = server.engine.dirty
         temporary = temporary_path(path, f"{os.getpid()}-{self.saves}")
-        if not copy:
+        if not is_copy:
             self.last_attempt = int(self.clock())
         try:
-            child = self._fork_json(path, temporary, copy) if is_json(path) else self._fork(path, temporary, copy)
+            fork = self._fork_json if is_json(path) else self._fork
+            child = fork(path, temporary, is_copy)
         except (OSError, MemoryError) as error:
             self.cancel()
-            if not copy:
+            if not is_copy:
                 self._finished(False)
             raise self._failed(path, temporary, error) from error
-        if not copy:
+        if not is_copy:
             self.scheduled = False
         server.log.notice(f"Background saving started by pid {child.pid}")
 
-    def _fork(self, path: str, temporary: str, copy: str) -> Child:
+    def _fork(self, path: str, temporary: str, is_copy: bool) -> Child:
         """Have a child write RDB. In the end the file's name has its number, which nobody knows before. OSError,
         MemoryError."""
         server = self._server
@@ -188,7 +191,7 @@ class Snapshots:
             child = server.children.start(
                 KIND,
                 lambda report: server.engine.fork_save_rdb(report, fd, **options),
-                lambda outcome: self._done(outcome, path, temporary_path(path, str(child.pid)), copy),
+                lambda outcome: self._done(outcome, path, temporary_path(path, str(child.pid)), is_copy),
                 server.config["bgsave-cpulist"],
             )
         finally:
@@ -196,7 +199,7 @@ class Snapshots:
         os.rename(temporary, temporary_path(path, str(child.pid)))
         return child
 
-    def _fork_json(self, path: str, temporary: str, copy: str) -> Child:
+    def _fork_json(self, path: str, temporary: str, is_copy: bool) -> Child:
         """Have a child write RDB to a file without a name, and then become what makes JSON of it. OSError,
         MemoryError."""
         from redislite.persistence.json_snapshot import between, command_line
@@ -209,7 +212,7 @@ class Snapshots:
             return server.children.start(
                 KIND,
                 lambda report: engine.fork_save_rdb(report, fd, **options),
-                lambda outcome: self._done(outcome, path, temporary, copy),
+                lambda outcome: self._done(outcome, path, temporary, is_copy),
                 server.config["bgsave-cpulist"],
             )
 
@@ -227,31 +230,31 @@ class Snapshots:
             "key_delay_us": config["rdb-key-save-delay"],
         }
 
-    def _done(self, outcome: Outcome, path: str, temporary: str, copy: str) -> None:
+    def _done(self, outcome: Outcome, path: str, temporary: str, is_copy: bool) -> None:
         """The child has ended: its file takes its place, or goes."""
         server = self._server
         self.last_seconds = int(outcome.seconds)
         if outcome.signal or outcome.cancelled:
             remove(temporary)
             server.log.warning(f"Background saving {outcome.describe()}")
-            if not outcome.cancelled and not copy:
+            if not outcome.cancelled and not is_copy:
                 self._finished(False)
             return
         try:
             if not outcome.succeeded:
                 raise OSError(outcome.error, outcome.describe())
-            publish(temporary, path, 0 if copy else server.config["snapshot-keep"])
+            publish(temporary, path, 0 if is_copy else server.config["snapshot-keep"])
         except OSError as error:
             self._failed(path, temporary, error)
             server.log.warning("Background saving error")
-            if not copy:
+            if not is_copy:
                 self._finished(False)
             return
         # The disk may take its time with this; the loop need not.
         threading.Thread(target=self._sync_folder, args=(path,), daemon=True).start()
         server.log.notice("DB saved on disk")
         server.log.notice("Background saving terminated with success")
-        if not copy:
+        if not is_copy:
             server.engine.dirty = max(0, server.engine.dirty - self._dirty_at_fork)
             self._finished(True)
 
@@ -304,7 +307,7 @@ class Snapshots:
         self.cancel()
         if self._server.config["save"] and not self._server.loading.active:
             with contextlib.suppress(SnapshotError):
-                self._save()
+                self._save(self.path)
 
     # Reading
 

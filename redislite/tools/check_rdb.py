@@ -10,22 +10,21 @@ import sys
 from collections.abc import Sequence
 
 from redislite._core.engine import Engine
-from redislite.persistence.rdb_file import RdbFileError, read_file
+from redislite.persistence.rdb_file import DATABASES_MAX, RdbFileError, read_file
 from redislite.tools import console
 
 PROGRAM = "redislite-check-rdb"
-DATABASES = 1024
 
 
 def check(path: str) -> list[str]:
     """What there is to say about a sound file. Raises RdbFileError, OSError, MemoryError."""
-    engine = Engine(databases=DATABASES)
+    engine = Engine(databases=DATABASES_MAX)
     result = read_file(engine, path, deep=True, keep_expired=True)
     size = result["bytes"]
     lines = [f"[offset 0] Checking RDB file {path}"]
     for name, value in result["aux"].items():
         lines.append(f"AUX FIELD {name.decode('utf-8', 'replace')} = '{value.decode('utf-8', 'replace')}'")
-    for number in range(DATABASES):
+    for number in range(DATABASES_MAX):
         if count := engine.database_size(number):
             lines.append(f"DB ID {number}: {count} keys, {engine.database_statistics(number)['expires']} expire")
     if result["checked"]:

@@ -46,8 +46,6 @@ def caused_by(engine: Engine, command: str) -> list[str]:
     return [re.sub(moments, "NOW", text) for text in texts if not text.startswith("SELECT")]
 
 
-
-
 @pytest.mark.parametrize(("before", "command", "expected"), FORMS, ids=[form[1] for form in FORMS])
 def test_form(before: list[str], command: str, expected: list[str]) -> None:
     engine = listening()
