@@ -15,8 +15,8 @@ import sys
 import time
 from functools import partial
 
-from redislite._core.child import disable_huge_pages
 from redislite._core.engine import Engine
+from redislite._core.fork import disable_huge_pages
 from redislite._core.row import rows_of
 from redislite.acl.files import AclFileError, configured_rules, load_configured
 from redislite.acl.users import Users
@@ -36,10 +36,10 @@ from redislite.commands import (
 from redislite.commands import server as server_commands
 from redislite.config import Config, ConfigError
 from redislite.connection import CLIENT_PUBSUB, CLIENT_UNIX, HIDDEN, describe
-from redislite.crash import CrashReports
+from redislite.crash_reports import CrashReports
 from redislite.info import Metrics
 from redislite.keyspace_events import event_classes
-from redislite.latency import LatencyMonitor
+from redislite.latency_monitor import LatencyMonitor
 from redislite.listeners import ListenError, Listeners
 from redislite.log import VERBOSE, Log
 from redislite.loop import READABLE, WRITABLE, Loop

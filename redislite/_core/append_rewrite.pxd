@@ -4,7 +4,7 @@ of all commands so far, where it is not a snapshot.
 Runs without the interpreter and changes nothing that a parent process would see: a forked child does it.
 """
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.child cimport ChildPage, ChildReport
+from redislite._core.fork cimport ChildPage, ChildReport
 from redislite._core.rdb_output cimport RdbOutput
 from redislite._core.state cimport Core
 

@@ -5,7 +5,7 @@ Collections are written in pieces, so that whoever executes them is never held u
 from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
 from libc.string cimport strlen
-from redislite._core.child cimport ChildPage, ChildReport, child_fork
+from redislite._core.fork cimport ChildPage, ChildReport, child_fork
 from redislite._core.dict cimport DictIterator, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size
 from redislite._core.hash_value cimport (
     HASH_NO_DEADLINE, HashItem, HashIterator, HashValue, hash_iterate_begin, hash_iterate_end, hash_iterate_next,

@@ -5,8 +5,8 @@ from mmap import mmap
 from typing import Any
 
 from redislite._core.append_log import AppendOnlyLog
-from redislite._core.child import ChildReport
 from redislite._core.client import Connection
+from redislite._core.fork import ChildReport
 from redislite._core.permissions import Permissions
 from redislite._core.replay import Replay
 from redislite._core.row import CommandRow, CommandTable

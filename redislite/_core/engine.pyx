@@ -13,7 +13,7 @@ from redislite._core.alloc cimport (
 from redislite._core.append_log cimport append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log
 from redislite._core.append_rewrite cimport RewriteTask, rewrite_fork
 from redislite._core.blocking cimport WAIT_ALSO_MISSING
-from redislite._core.child cimport ChildReport
+from redislite._core.fork cimport ChildReport
 from redislite._core.client cimport (
     Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_waiters,
 )
@@ -67,7 +67,7 @@ from redislite._core.state cimport (
 )
 from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
 from redislite._core.rdb_write cimport rdb_write_value
-from redislite._core.snapshots cimport snapshot_fork, snapshot_load, snapshot_save
+from redislite._core.rdb_snapshot cimport snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.table cimport (
     command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from redislite._core.child import ChildReport
+from redislite._core.fork import ChildReport
 
 def fork_child(
     report: ChildReport,

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from redislite._core.child cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
+from redislite._core.fork cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
 from redislite._core.state cimport Core
 
 cdef extern from *:

@@ -1,6 +1,6 @@
 """The one background child of a server: who runs, how far it is, and what happens when it ends.
 
-A child is forked in the data plane (`_core/child`), for a snapshot, for a rewrite of the append-only file, or for a
+A child is forked in the data plane (`_core/fork`), for a snapshot, for a rewrite of the append-only file, or for a
 replica. There is one at a time: each has the memory as it was at its fork, and what the server changes meanwhile is
 copied.
 
@@ -15,7 +15,7 @@ import os
 import signal
 import time
 
-from redislite._core.child import ChildReport
+from redislite._core.fork import ChildReport
 from redislite.process import CHILD
 
 TYPE_CHECKING = False

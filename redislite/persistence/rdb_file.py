@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from redislite._core.snapshots import RdbError
+from redislite._core.rdb_snapshot import RdbError
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False

@@ -217,7 +217,7 @@ def test_a_rewrite_makes_an_equal_data_set(tmp_path: Path) -> None:
 
     from differential.grammar import available
 
-    from redislite._core.child import ChildReport
+    from redislite._core.fork import ChildReport
     from redislite._core.reply_types import CommandError
     from redislite.digest import dataset_digest
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from harness import wait_until
 
-from redislite._core.child import ChildReport
+from redislite._core.fork import ChildReport
 from redislite._core.probe_child import fork_child
 from redislite.config import Config
 from redislite.log import WARNING, Log

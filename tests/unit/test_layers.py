@@ -18,7 +18,7 @@ LAYERS = [
     | {"stack_trace", "memory_test"}
     | {"ziplist", "rdb_output", "rdb_input"},
     {"state"},
-    {"child", "latency"},
+    {"fork", "latency"},
     {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
@@ -35,7 +35,7 @@ LAYERS = [
     | {"pubsub"}
     | {"dump"},
     {"client_memory"},
-    {"client", "snapshots"},
+    {"client", "rdb_snapshot"},
     {"replay"},
     {"engine"},
 ]

@@ -29,10 +29,10 @@ from rdb_samples import (
 )
 
 from redislite._core import probe_crc64
-from redislite._core.child import ChildReport
 from redislite._core.engine import Engine
+from redislite._core.fork import ChildReport
+from redislite._core.rdb_snapshot import RdbError
 from redislite._core.reply_types import CommandError
-from redislite._core.snapshots import RdbError
 
 EXPIRE_MS, EXPIRE, SELECT, RESIZE, AUX, FREQ, IDLE = b"\xfc", b"\xfd", b"\xfe", b"\xfb", b"\xfa", b"\xf9", b"\xf8"
 FUNCTION = b"\xf5"

@@ -21,7 +21,7 @@ from redislite.command_log import LARGE_REPLY, LARGE_REQUEST, SLOW, CommandLog
 from redislite.commands.observability import cumulative_microseconds, quote
 from redislite.config import Config
 from redislite.info import Metrics, at_percentile, human_bytes
-from redislite.latency import LatencyMonitor, age_label
+from redislite.latency_monitor import LatencyMonitor, age_label
 from redislite.log import NOTHING, Log
 from redislite.redaction import REDACTED, redact
 from redislite.server import Server

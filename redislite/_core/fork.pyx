@@ -1,4 +1,4 @@
-"""Forked children; the contract is in child.pxd."""
+"""Forked children; the contract is in fork.pxd."""
 from libc.errno cimport errno
 from libc.signal cimport SIG_DFL, SIG_IGN, SIGINT, SIGTERM, SIGUSR1, signal
 from libc.stdint cimport int64_t, uint64_t
@@ -191,7 +191,7 @@ def disable_huge_pages() -> bool:
 
 
 cdef class ChildReport:
-    """What a child tells of its work; see ChildPage in child.pxd."""
+    """What a child tells of its work; see ChildPage in fork.pxd."""
 
     def __cinit__(self):
         cdef void* page = mmap(NULL, sizeof(ChildPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)

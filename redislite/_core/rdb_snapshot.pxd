@@ -1,5 +1,5 @@
 """Snapshots as Python asks for them: the engine's save_rdb, fork_save_rdb and load_rdb (engine.pyx) are these."""
-from redislite._core.child cimport ChildReport
+from redislite._core.fork cimport ChildReport
 from redislite._core.state cimport Core
 
 # Each raises what its method is said to raise.

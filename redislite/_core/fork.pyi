@@ -1,4 +1,4 @@
-"""What Python sees of forked children; the code is in child.pyx."""
+"""What Python sees of forked children; the code is in fork.pyx."""
 
 def disable_huge_pages() -> bool: ...
 

@@ -1,4 +1,4 @@
-"""What Python sees of snapshots; the code is in snapshots.pyx."""
+"""What Python sees of snapshots; the code is in rdb_snapshot.pyx."""
 
 class RdbError(Exception):
     reason: str

@@ -1,13 +1,13 @@
 """Snapshots as Python asks for them; the methods of the engine that lead here describe them.
 
-A child (child.pxd) runs C only and tells its progress in its page; a save in the server's own process lets signals be
+A child (fork.pxd) runs C only and tells its progress in its page; a save in the server's own process lets signals be
 handled meanwhile.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport PyObject
 from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.child cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
+from redislite._core.fork cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
 from redislite._core.rdb_input cimport (
     RdbInput, input_close, input_open, input_offset,
 )
