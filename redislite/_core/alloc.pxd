@@ -48,7 +48,10 @@ cdef struct Heap:
     void* kept              # a huge block that was released and may be asked for again, or NULL
     size_t kept_size        # bytes mapped for it
     int64_t kept_since_ms   # when heap_tick first saw it; 0: it has not
-    size_t limit            # checked build: what used may not pass, as if memory were out; 0: nothing. For tests
+    # For tests, in the checked build: what used may not pass, as if memory were out; how many blocks may yet be asked for
+    # until one is refused, which that one and 0 in it end. 0: nothing of the kind.
+    size_t limit
+    size_t until_failure
 
 
 # A new heap, or NULL where memory is out.

@@ -399,6 +399,10 @@ cdef void* checked_alloc(Heap* heap, size_t size, uint64_t kind) noexcept nogil:
     cdef CheckedBlock* header
     if heap.limit and size > heap.limit - min(heap.used, heap.limit):
         return NULL
+    if heap.until_failure:
+        heap.until_failure -= 1
+        if heap.until_failure == 0:
+            return NULL
     if size > <size_t> -1 - CHECKED_HEADER or posix_memalign(&start, LINE, CHECKED_HEADER + size):
         return NULL
     header = <CheckedBlock*> start

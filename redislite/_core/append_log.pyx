@@ -352,10 +352,9 @@ cdef int sync_as_due(Core* core, AppendLog* log) noexcept nogil:
     return 0
 
 
-cdef void drop_broken(Core* core, AppendLog* log) noexcept nogil:
+cdef void note_lost(Core* core, AppendLog* log) noexcept nogil:
     """Memory was out while a unit was taken down: what follows it is no use without it until the file is rewritten."""
-    core.feed.is_broken = 0
-    core.feed.length = core.feed.unit_start
+    core.feed.has_lost = 0
     log.incomplete = 1
     log_error(core, log, "Out of memory: commands are missing in the append only file, which has to be rewritten")
     set_error(core, log, errno.ENOMEM, 0)
@@ -383,8 +382,8 @@ cdef int append_log_flush(Core* core, bint force) noexcept nogil:
     if core.executing != NULL and core.feed.unit_commands:
         # Amid a transaction, which switches the log off: what there is of it so far must be complete in itself.
         propagate_unit(core)
-    if core.feed.is_broken:
-        drop_broken(core, log)
+    if core.feed.has_lost:
+        note_lost(core, log)
         if log.policy == FSYNC_ALWAYS:
             return -1
     if core.feed.length == 0 and log.waiting_length == 0:

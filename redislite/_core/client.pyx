@@ -32,11 +32,11 @@ from redislite._core.reply cimport (
 )
 from redislite._core.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle,
-    parser_new, parser_release_owned, resp_large_done, resp_parse,
+    parser_new, parser_release_owned, parser_reset, resp_large_done, resp_parse,
 )
 from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE, CLIENT_INSIDE,
+    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE,
     CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED,
     CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
@@ -241,6 +241,7 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
     cdef uint64_t begun = core.ticks
     cdef uint64_t now, elapsed
     cdef size_t output = reply_pending(&client.reply)
+    cdef uint64_t errors = client.reply.errors
     cdef int logged = 0
     cdef bint again = client.blocked != NULL
     client.command = command
@@ -253,7 +254,7 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
     if outer == NULL:
         core.outermost = NULL
     if core.propagation:
-        propagate_command(core, client, database, dirty)
+        propagate_command(core, client, database, dirty, client.reply.errors != errors)
         if outer == NULL:
             propagate_unit(core)
     # A command that has to wait is shown when it comes, and not again when it is executed for good.
@@ -324,7 +325,7 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
             if admitted == REFUSED:
                 core.command_statistics[command.id].rejected += 1
         if admitted == ADMITTED and not execute(core, client, command, request_bytes):
-            if core.late.first != NULL and core.executing == NULL:
+            if core.has_late and core.executing == NULL:
                 push_late(core, client)
             return 0
     if admitted == REFUSED:
@@ -339,7 +340,7 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
             client.gate &= ~<uint64_t> GATE_REPLY_OFF
     if client.gate & GATE_TRACKING:
         tracking_command_done(core, client, command, admitted == ADMITTED)
-    if core.late.first != NULL and core.executing == NULL:
+    if core.has_late and core.executing == NULL:
         push_late(core, client)
     return 1
 
@@ -397,20 +398,39 @@ cdef bint may_execute(Client* client) noexcept nogil:
     return not client.flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_POSTPONED | CLIENT_BLOCKED)
 
 
+cdef void doom(Core* core, Client* client) noexcept nogil:
+    """Has the client closed before the loop sleeps, whoever comes to it."""
+    client_queue_write(core, client)
+    client.flags |= CLIENT_CLOSE_NOW
+
+
+cdef void forget_input(Core* core, Client* client, Parser* parser) noexcept nogil:
+    """Nothing that the client has sent is executed any more. No other may find it in the parser that they share."""
+    unblock(core, client)
+    parser_reset(core.heap, parser)
+    client.query_length = 0
+
+
 cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
-    """Puts away what is left of the input: nothing, in the common case, and the buffers go back to the core."""
+    """Puts away what is left of the input: nothing, in the common case, and the buffers go back to the core. Whatever
+    happens, the core's parser is idle afterwards."""
     # What is there of a long argument is in its own string already.
     cdef size_t end = parser.position if parser.large != NULL else length
-    cdef size_t start = parser_compact(core.heap, parser)
-    cdef size_t rest = end - start
-    cdef size_t capacity
+    cdef size_t start, rest, capacity
+    cdef Parser* fresh
+    if client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY):
+        forget_input(core, client, parser)
+        return
+    start = parser_compact(core.heap, parser)
+    rest = end - start
     if rest:
         if client.query == NULL:
             # Who sends long arguments is read in larger pieces from here on.
             capacity = rest + (LONG_QUERY_BUFFER if parser.large != NULL else QUERY_BUFFER)
             client.query = <char*> heap_alloc(core.heap, capacity)
             if client.query == NULL:
-                client.flags |= CLIENT_CLOSE_NOW
+                forget_input(core, client, parser)
+                doom(core, client)
                 return
             client.query_capacity = capacity
             core.own_queries += 1
@@ -425,12 +445,13 @@ cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parse
             parser_free(core.heap, client.parser)
             client.parser = NULL
     elif client.parser == NULL:
+        fresh = parser_new(core.heap)
+        if fresh == NULL:
+            forget_input(core, client, parser)
+            doom(core, client)
+            return
         client.parser = parser
-        core.parser = parser_new(core.heap)
-        if core.parser == NULL:
-            core.parser = parser
-            client.parser = NULL
-            client.flags |= CLIENT_CLOSE_NOW
+        core.parser = fresh
 
 
 cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
@@ -441,8 +462,10 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     core.ticks = clock_counter()
     if core.ticks >= core.renewal_ticks:
         renew_clock(core)
-    client.flags |= CLIENT_INSIDE
-    if parser.large != NULL:
+    core.served = client
+    if parser.failed:
+        state = parser.failed
+    elif parser.large != NULL:
         state = PARSE_LONG
         if sds_length(parser.large) == <size_t> parser.bulk + 2:
             state = resp_large_done(core.heap, parser)
@@ -487,9 +510,9 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     elif state == PARSE_NO_MEMORY and may_execute(client):
         reply_error(&client.reply, "OOM out of memory while reading the request")
         client.flags |= CLIENT_CLOSE_AFTER_REPLY
-    client.flags &= ~<uint64_t> CLIENT_INSIDE
+    core.served = NULL
     if client.reply.starved:
-        client.flags |= CLIENT_CLOSE_NOW
+        doom(core, client)
 
 
 cdef void queue_resume(Core* core, Client* client) noexcept nogil:

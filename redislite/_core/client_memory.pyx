@@ -6,7 +6,7 @@ from redislite._core.pubsub cimport subscriptions_memory
 from redislite._core.reply cimport reply_release
 from redislite._core.resp cimport parser_free, parser_memory
 from redislite._core.state cimport (
-    CLIENT_CLOSE_NOW, CLIENT_INSIDE, CLIENT_INTERNAL, CLIENT_NO_EVICT, CLIENT_SIZE_CLASSES, GATE_CLIENT_MEMORY, Client,
+    CLIENT_CLOSE_NOW, CLIENT_INTERNAL, CLIENT_NO_EVICT, CLIENT_SIZE_CLASSES, GATE_CLIENT_MEMORY, Client,
     ClientSizes, Core, Watch, WatchList,
 )
 from redislite._core.tracking cimport tracking_memory
@@ -122,7 +122,7 @@ cdef void close_client(Core* core, Client* client) noexcept nogil:
     client.flags |= CLIENT_CLOSE_NOW
     core.upcalls.close_soon(core, client)
     client_uncount(core, client)
-    if client.flags & CLIENT_INSIDE or client.argv != NULL or client.blocked != NULL:
+    if client == core.served or client.argv != NULL or client.blocked != NULL:
         return
     reply_release(&client.reply)
     parser_free(core.heap, client.parser)

@@ -553,7 +553,7 @@ cdef class Engine:
             core.writers = client.next_write
             client.next_write = NULL
             client.flags &= ~<uint64_t> CLIENT_QUEUED_WRITE
-            if not client.flags & CLIENT_WAITS_WRITABLE and client_write(core, client) < 0:
+            if not client.flags & (CLIENT_WAITS_WRITABLE | CLIENT_CLOSE_NOW) and client_write(core, client) < 0:
                 client.flags |= CLIENT_CLOSE_NOW
             if client.flags & CLIENT_CLOSE_NOW or \
                     (client.flags & CLIENT_CLOSE_AFTER_REPLY and not reply_pending(&client.reply)):
@@ -936,10 +936,10 @@ cdef class Engine:
         """The writes since the last call, as requests in RESP. reselect: what comes next begins with a SELECT.
         MemoryError where something is missing because memory was out."""
         cdef bytes taken = self.core.feed.data[:self.core.feed.length] if self.core.feed.length else b""
-        cdef bint is_broken = self.core.feed.is_broken
-        self.core.feed.is_broken = 0
+        cdef bint has_lost = self.core.feed.has_lost
+        self.core.feed.has_lost = 0
         propagate_taken(&self.core, reselect)
-        if is_broken:
+        if has_lost:
             raise MemoryError("writes could not be propagated")
         return taken
 
@@ -1093,6 +1093,16 @@ cdef class Engine:
         self.core.heap.limit = limit
 
     @property
+    def heap_until_failure(self) -> int:
+        """How many blocks the heap is yet asked for until it refuses one, as if memory were out, and that one only; 0: none is
+        refused (any more). For tests: only a checked build looks at it."""
+        return self.core.heap.until_failure
+
+    @heap_until_failure.setter
+    def heap_until_failure(self, size_t count) -> None:
+        self.core.heap.until_failure = count
+
+    @property
     def heap_is_checked(self) -> bool:
         """Whether this build's heap checks how it is used, and has a limit."""
         return heap_is_checked()
@@ -1109,7 +1119,8 @@ cdef class Engine:
         }
 
     def trim_memory(self) -> None:
-        """Gives unused pages back to the system."""
+        """Gives back what is at hand for output, and unused pages to the system."""
+        reply_empty_pool(&self.core)
         heap_trim(self.core.heap)
 
     def reset_peak(self) -> None:

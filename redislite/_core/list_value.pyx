@@ -6,13 +6,14 @@ from redislite._core.listpack cimport (
     LISTPACK_HEADER, ListpackValue, listpack, listpack_append, listpack_bytes, listpack_copy, listpack_delete_range,
     listpack_equals, listpack_first, listpack_free, listpack_get, listpack_insert, listpack_last, listpack_length,
     listpack_memory, listpack_new, listpack_next, listpack_prepend, listpack_previous, listpack_replace, listpack_seek,
+    listpack_slice,
 )
 from redislite._core.listpack_reply cimport reply_listpack, reply_listpack_value
 from redislite._core.quicklist cimport (
     NODE_PACKED, Quicklist, QuicklistIterator, quicklist_copy, quicklist_delete, quicklist_delete_range,
     quicklist_drop, quicklist_end, quicklist_equals, quicklist_exceeds, quicklist_free, quicklist_get,
-    quicklist_insert, quicklist_into_listpack, quicklist_limits, quicklist_memory, quicklist_new, quicklist_next,
-    quicklist_next_node, quicklist_previous, quicklist_push, quicklist_push_listpack, quicklist_release_step,
+    quicklist_insert, quicklist_into_listpack, quicklist_keep_range, quicklist_limits, quicklist_memory, quicklist_new,
+    quicklist_next, quicklist_next_node, quicklist_previous, quicklist_push, quicklist_push_listpack, quicklist_release_step,
     quicklist_replace, quicklist_seek, quicklist_stop,
 )
 from redislite._core.reply cimport reply_bulk
@@ -155,6 +156,21 @@ cdef int list_delete_range(Heap* heap, ListValue* value, size_t start, size_t co
         return quicklist_delete_range(heap, quick_of(value), start, count)
     entry = listpack_seek(pack_of(value), <int64_t> start)
     return changed(value, listpack_delete_range(heap, pack_of(value), &entry, count))
+
+
+cdef int list_keep_range(Heap* heap, ListValue* value, size_t start, size_t count) noexcept nogil:
+    cdef size_t length = list_length(value)
+    cdef listpack slice
+    if not is_small(value):
+        return quicklist_keep_range(heap, quick_of(value), start, count)
+    if start == 0 or start + count == length:
+        return list_delete_range(heap, value, count if start == 0 else 0, length - count)
+    slice = listpack_slice(heap, listpack_seek(pack_of(value), <int64_t> start), count)
+    if slice == NULL:
+        return -1
+    listpack_free(heap, pack_of(value))
+    value.block = slice
+    return 0
 
 
 cdef void reply_backward(Reply* reply, Heap* heap, ListValue* value, size_t start, size_t count) noexcept nogil:

@@ -90,6 +90,8 @@ cdef listpack listpack_replace_integer(Heap* heap, listpack pack, uint8_t** entr
 cdef listpack listpack_delete(Heap* heap, listpack pack, uint8_t** entry) noexcept nogil
 # Removes count elements from the entry on, or all to the end where there are fewer; *entry as above.
 cdef listpack listpack_delete_range(Heap* heap, listpack pack, uint8_t** entry, size_t count) noexcept nogil
+# A new listpack of count elements from the entry on (so many there are); NULL where memory is out.
+cdef listpack listpack_slice(Heap* heap, const uint8_t* entry, size_t count) noexcept nogil
 # For who lays out entries in memory of its own: works out how a value stands, and writes it (encoded.bytes bytes).
 cdef void listpack_encode(ListpackEncoded* encoded, const char* data, size_t length) noexcept nogil
 cdef void listpack_write(uint8_t* place, const ListpackEncoded* encoded) noexcept nogil

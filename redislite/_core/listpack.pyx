@@ -459,6 +459,22 @@ cdef listpack listpack_delete_range(Heap* heap, listpack pack, uint8_t** entry, 
     return moved
 
 
+cdef listpack listpack_slice(Heap* heap, const uint8_t* entry, size_t count) noexcept nogil:
+    cdef const uint8_t* end = entry
+    cdef size_t bytes, i
+    cdef listpack slice
+    for i in range(count):
+        end += listpack_entry_bytes(end)
+    bytes = LISTPACK_HEADER + (end - entry) + 1
+    slice = <listpack> heap_alloc(heap, growth_size(bytes))
+    if slice == NULL:
+        return NULL
+    memcpy(slice + LISTPACK_HEADER, entry, end - entry)
+    slice[bytes - 1] = LISTPACK_END
+    set_header(slice, bytes, count)
+    return slice
+
+
 cdef size_t listpack_value_bytes(const char* data, size_t length) noexcept nogil:
     cdef int64_t value
     cdef size_t bytes

@@ -16,8 +16,8 @@ from redislite._core.keyspace cimport (
 )
 from redislite._core.list_value cimport (
     ListIterator, ListValue, list_delete, list_delete_range, list_drop, list_end, list_equals, list_failed, list_free,
-    list_get, list_insert, list_length, list_new, list_next, list_previous, list_push, list_replace, list_reply_range,
-    list_reserve, list_seek, list_shrink, list_stop,
+    list_get, list_insert, list_keep_range, list_length, list_new, list_next, list_previous, list_push, list_replace,
+    list_reply_range, list_reserve, list_seek, list_shrink, list_stop,
 )
 from redislite._core.listpack cimport ListpackValue
 from redislite._core.listpack_reply cimport reply_listpack_value
@@ -27,7 +27,8 @@ from redislite._core.object cimport (
     entry_set_pointer, entry_type,
 )
 from redislite._core.propagate cimport (
-    propagate_arguments, propagate_begin, propagate_instead, propagate_instead_counted, propagate_nothing, propagate_text,
+    propagate_arguments, propagate_begin, propagate_instead, propagate_instead_counted, propagate_integer, propagate_nothing,
+    propagate_text,
 )
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer,
@@ -463,8 +464,7 @@ cdef void ltrim_command(Core* core, Client* client) noexcept nogil:
             delete_key(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1), 1)
             note_change(core, client, 1, <size_t> length, "ltrim")
             notify_deleted(core, client, 1)
-        elif (list_delete_range(core.heap, &value, <size_t> end, <size_t> (length - end)) != 0
-              or list_delete_range(core.heap, &value, 0, <size_t> start) != 0):
+        elif list_keep_range(core.heap, &value, <size_t> start, <size_t> (end - start)) != 0:
             give(slot[0], &value)
             reply_out_of_memory(client)
             return
@@ -481,6 +481,7 @@ cdef void lrem_command(Core* core, Client* client) noexcept nogil:
     cdef int64_t count
     cdef int64_t removed = 0
     cdef bint backward, more
+    cdef bint starved = 0
     if not argument_range_or_reply(
             client, 2, -INT64_MAX, INT64_MAX, &count,
             "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"):
@@ -500,15 +501,28 @@ cdef void lrem_command(Core* core, Client* client) noexcept nogil:
         if not list_equals(&it, unwanted.data, unwanted.length):
             more = list_previous(&it) if backward else list_next(&it)
         elif list_delete(&it, backward, &more) != 0:
+            starved = 1
             break
         else:
             removed += 1
             if removed == count:
                 break
+    starved |= list_failed(&it)
     list_stop(&it)
     if removed:
         finish_removal(core, client, 1, slot[0], &value, <size_t> removed, "lrem")
-    reply_integer(&client.reply, removed)
+    if not starved:
+        reply_integer(&client.reply, removed)
+        return
+    reply_out_of_memory(client)
+    if removed and core.propagation:
+        # So many are gone, and no more.
+        propagate_begin(core, client.database, 4)
+        propagate_text(core, "LREM")
+        propagate_arguments(core, client, 1, 2)
+        propagate_integer(core, -removed if backward else removed)
+        propagate_arguments(core, client, 3, 4)
+        propagate_nothing(core)
 
 
 # --- moving

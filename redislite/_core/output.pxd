@@ -37,6 +37,7 @@ cdef inline Reply* push_place(Core* core, Client* client) noexcept nogil:
     if client != core.outermost:
         return &client.reply
     core.late.protocol = client.reply.protocol
+    core.has_late = 1
     return &core.late
 
 

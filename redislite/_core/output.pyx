@@ -126,6 +126,7 @@ cdef int client_write(Core* core, Client* client) noexcept nogil:
 
 
 cdef void push_late(Core* core, Client* client) noexcept nogil:
+    core.has_late = 0
     reply_join(&client.reply, &core.late)
     client_queue_write(core, client)
 

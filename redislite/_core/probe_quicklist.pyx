@@ -8,7 +8,7 @@ from redislite._core.listpack cimport (
 from redislite._core.quicklist cimport (
     NODE_PACKED, QUICKLIST_COMPRESS_MIN, Quicklist, QuicklistIterator, QuicklistNode, node_pack, quicklist_copy,
     quicklist_delete, quicklist_delete_range, quicklist_drop, quicklist_end, quicklist_equals, quicklist_exceeds,
-    quicklist_free, quicklist_get, quicklist_insert, quicklist_into_listpack, quicklist_memory, quicklist_new,
+    quicklist_free, quicklist_get, quicklist_insert, quicklist_into_listpack, quicklist_keep_range, quicklist_memory, quicklist_new,
     quicklist_next, quicklist_previous, quicklist_push, quicklist_push_listpack, quicklist_push_plain,
     quicklist_release_step, quicklist_replace, quicklist_seek, quicklist_stop,
 )
@@ -204,6 +204,9 @@ cdef class QuicklistProbe:
 
     def delete_range(self, size_t start, size_t count):
         done(quicklist_delete_range(self.heap, self.list, start, count))
+
+    def keep_range(self, size_t start, size_t count):
+        done(quicklist_keep_range(self.heap, self.list, start, count))
 
     def copy(self):
         """The elements of a copy, which is released again; the copy has as many nodes."""

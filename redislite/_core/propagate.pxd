@@ -25,9 +25,12 @@ cdef inline void propagate_nothing(Core* core) noexcept nogil:
     core.feed.is_replaced = 1
 # The key was removed: DEL, or UNLINK where lazy.
 cdef void propagate_deletion(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil
-# Called by call_command around each command: database is the one it began in, dirty the count of changes before it.
-cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty) noexcept nogil
-# Ends a unit: from here on its requests may be taken. Harmless where it has none.
+# Called by call_command around each command: database is the one it began in, dirty the count of changes before it. failed: it
+# has answered an error. Where it has changed something all the same, memory having been out in the middle, and has not said
+# what, nobody can tell others: its unit is lost.
+cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty, bint failed) noexcept nogil
+# Ends a unit: from here on its requests may be taken, or if memory was out for one of them, none of them, and
+# Feed.has_lost says that something is missing. Harmless where it has none.
 cdef void propagate_unit(Core* core) noexcept nogil
 # Forgets what was taken, which is all of it; the next request is preceded by a SELECT where reselect.
 cdef void propagate_taken(Core* core, bint reselect) noexcept nogil

@@ -139,10 +139,15 @@ cdef void propagate_deletion(Core* core, const Database* database, const char* k
     propagate(core, database, words, 2)
 
 
-cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty) noexcept nogil:
+cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty,
+                            bint failed) noexcept nogil:
     cdef bint is_replaced = core.feed.is_replaced
     core.feed.is_replaced = 0
-    if core.dirty > dirty and not is_replaced and not client.flags & CLIENT_BLOCKED:
+    if core.dirty == dirty or is_replaced or client.flags & CLIENT_BLOCKED:
+        return
+    if failed:
+        core.feed.is_broken = 1
+    else:
         propagate(core, database, client.argv, client.argc)
 
 
@@ -150,11 +155,17 @@ cdef void propagate_unit(Core* core) noexcept nogil:
     cdef Feed* feed = &core.feed
     cdef size_t length = strlen(MULTI_REQUEST)
     cdef size_t end_length = strlen(EXEC_REQUEST)
-    if feed.unit_commands > 1 and feed_room(core, length + end_length) != NULL:
+    if feed.unit_commands > 1 and not feed.is_broken and feed_room(core, length + end_length) != NULL:
         memmove(feed.data + feed.unit_start + length, feed.data + feed.unit_start, feed.length - feed.unit_start)
         memcpy(feed.data + feed.unit_start, MULTI_REQUEST, length)
         memcpy(feed.data + feed.length + length, EXEC_REQUEST, end_length)
         feed.length += length + end_length
+    if feed.is_broken:
+        # All of it or nothing. A SELECT may have been among it.
+        feed.length = feed.unit_start
+        feed.database = -1
+        feed.is_broken = 0
+        feed.has_lost = 1
     feed.unit_start = feed.length
     feed.unit_commands = 0
 

@@ -564,46 +564,70 @@ cdef QuicklistNode* find_node(const Quicklist* list, size_t index, size_t* withi
     return node
 
 
-cdef int quicklist_delete_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
+cdef QuicklistNode* node_across(const Quicklist* list, size_t index) noexcept nogil:
+    """The node that has elements both before and from this index on, or NULL."""
     cdef size_t within
-    cdef size_t part, offset, end
+    cdef QuicklistNode* node
+    if index == 0 or index >= list.count:
+        return NULL
+    node = find_node(list, index, &within)
+    return node if within else NULL
+
+
+cdef void cut(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
+    """Removes the range; nodes that lose some of their elements only are open."""
+    cdef size_t within, part, offset, end
     cdef QuicklistNode* node
     cdef QuicklistNode* next
-    cdef QuicklistNode* partial = NULL
-    cdef uint8_t* entry
     if count == 0:
-        return 0
+        return
     node = find_node(list, start, &within)
     while count and node != NULL:
         next = node.next
         part = node.count - within
         if part > count:
             part = count
+        list.count -= part
         if part == node.count:
-            list.count -= part
             remove_node(heap, list, node)
         else:
-            if not node_open(heap, node):
-                settle(heap, list, partial)
-                return -1
-            entry = listpack_seek(node_pack(node), <int64_t> within)
-            offset = entry - node_pack(node)
+            offset = listpack_seek(node_pack(node), <int64_t> within) - node_pack(node)
             if within + part == node.count:
                 end = node.bytes - 1
             else:
                 end = listpack_seek(node_pack(node), <int64_t> (within + part)) - node_pack(node)
             node_cut(node, offset, end - offset, part)
-            list.count -= part
-            if partial != NULL:
-                settle(heap, list, partial)
-            partial = node
             if node.bytes * 2 + TRIM_MIN < node.capacity:
                 node_trim(heap, node)
         count -= part
         within = 0
         node = next
-    settle(heap, list, partial)
-    return 0
+
+
+cdef int cut_range(Heap* heap, Quicklist* list, size_t start, size_t count, bint keep) noexcept nogil:
+    """Removes a range of elements, or all but it. All memory that this needs is asked for first."""
+    cdef QuicklistNode* first = node_across(list, start)
+    cdef QuicklistNode* last = node_across(list, start + count)
+    cdef int failed = 0
+    if (first != NULL and not node_open(heap, first)) or (last != NULL and not node_open(heap, last)):
+        failed = -1
+    elif keep:
+        cut(heap, list, start + count, list.count - (start + count))
+        cut(heap, list, 0, start)
+    else:
+        cut(heap, list, start, count)
+    settle(heap, list, first)
+    if last != first:
+        settle(heap, list, last)
+    return failed
+
+
+cdef int quicklist_delete_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
+    return cut_range(heap, list, start, count, 0) if count else 0
+
+
+cdef int quicklist_keep_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
+    return cut_range(heap, list, start, count, 1)
 
 
 # --- iterators

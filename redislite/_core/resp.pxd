@@ -20,7 +20,9 @@ cdef enum:
     PARSE_MORE = 0              # the buffer ends inside a request, or between two
     PARSE_REQUEST = 1           # a request is complete: arguments request_first up to used
     PARSE_LONG = 2              # read Parser.large to its full length next
-    PARSE_ERROR = -1            # Parser.error says what; the connection must be closed
+    # The connection must be closed: Parser.error says what is wrong, or memory was out. Parser.failed tells the same from
+    # then on, and there is nothing more to parse.
+    PARSE_ERROR = -1
     PARSE_NO_MEMORY = -2
 
 cdef enum:
@@ -40,7 +42,7 @@ cdef size_t parser_compact(Heap* heap, Parser* parser) noexcept nogil
 cdef void parser_reset(Heap* heap, Parser* parser) noexcept nogil
 # Releases the strings that arguments first up to end still own.
 cdef void parser_release_owned(Heap* heap, Parser* parser, size_t first, size_t end) noexcept nogil
-# True where no request is incomplete or waits to be executed.
+# True where no request is incomplete or waits to be executed. Only such a parser may be lent to the next client.
 cdef bint parser_is_idle(const Parser* parser) noexcept nogil
 # Parses up to one request from data[position:length]. Arguments hold offsets in data.
 # An empty request (blank line, *0) is skipped.

@@ -70,13 +70,14 @@ cdef void parser_reset(Heap* heap, Parser* parser) noexcept nogil:
     parser.remaining = 0
     parser.bulk = -1
     parser.error = NULL
+    parser.failed = 0
     parser.requests_count = 0
     parser.requests_done = 0
     shrink_arguments(heap, parser)
 
 
 cdef bint parser_is_idle(const Parser* parser) noexcept nogil:
-    return parser.remaining == 0 and parser.requests_count == parser.requests_done
+    return parser.remaining == 0 and parser.requests_count == parser.requests_done and parser.failed == 0
 
 
 cdef size_t parser_compact(Heap* heap, Parser* parser) noexcept nogil:
@@ -131,7 +132,13 @@ cdef bint add_argument(Heap* heap, Parser* parser, size_t offset, size_t length,
 
 cdef int fail(Parser* parser, const char* text) noexcept nogil:
     parser.error = text
+    parser.failed = PARSE_ERROR
     return PARSE_ERROR
+
+
+cdef int starve(Parser* parser) noexcept nogil:
+    parser.failed = PARSE_NO_MEMORY
+    return PARSE_NO_MEMORY
 
 
 cdef char* line_end(char* text, char byte, size_t length) noexcept nogil:
@@ -273,7 +280,7 @@ cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noe
                 out += 1
             at += 1
         if not add_argument(heap, parser, start, out - start, NULL):
-            return PARSE_NO_MEMORY
+            return starve(parser)
     return PARSE_REQUEST
 
 
@@ -339,12 +346,13 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                 if value >= LONG_ARGUMENT and length - behind < <size_t> value + 2:
                     parser.large = sds_new(heap, data + behind, length - behind, <size_t> value + 2)
                     if parser.large == NULL:
-                        return PARSE_NO_MEMORY
+                        return starve(parser)
                     return PARSE_LONG
-            if length - parser.position < <size_t> parser.bulk + 2:
+            # A sum, which no length can make negative: what is read must be there, whatever went wrong elsewhere.
+            if length < parser.position + <size_t> parser.bulk + 2:
                 return PARSE_MORE
             if not add_argument(heap, parser, parser.position, <size_t> parser.bulk, NULL):
-                return PARSE_NO_MEMORY
+                return starve(parser)
             parser.position += <size_t> parser.bulk + 2
             parser.bulk = -1
             parser.remaining -= 1
@@ -354,7 +362,7 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
 cdef int resp_large_done(Heap* heap, Parser* parser) noexcept nogil:
     sds_set_length(parser.large, <size_t> parser.bulk)
     if not add_argument(heap, parser, 0, <size_t> parser.bulk, parser.large):
-        return PARSE_NO_MEMORY
+        return starve(parser)
     parser.owned_bytes += sds_block_size(parser.large)
     parser.large = NULL
     parser.bulk = -1

@@ -97,6 +97,7 @@ cdef struct Parser:
     size_t owned_bytes          # bytes in the strings that its arguments own
     int64_t remaining           # arguments that it still lacks; 0: between requests
     int64_t bulk                # length of the argument that comes next; -1: not read yet
+    int failed                  # PARSE_ERROR or PARSE_NO_MEMORY: nothing behind that can be read; 0: neither
     sds large                   # a long argument being read by itself
     const char* error           # text of a protocol error, behind "Protocol error: "
     char error_text[64]
@@ -173,7 +174,6 @@ cdef enum:
     CLIENT_MONITOR = 4096
     CLIENT_INTERNAL = 8192      # no socket: the engine's own client
     CLIENT_PROTOCOL_ERROR = 16384
-    CLIENT_INSIDE = 32768       # its requests are being executed further up the stack
     CLIENT_AUTHENTICATED = 65536
     CLIENT_DENY_BLOCKING = 131072   # a command that would block answers as after its timeout
     CLIENT_DIRTY_WATCH = 524288    # a key that it watches has changed: EXEC will answer null
@@ -518,7 +518,8 @@ cdef struct Feed:
     int64_t unit_commands       # how many requests it has propagated so far
     int database                # number of the database that the last request was for; -1: SELECT must come first
     bint is_replaced            # the command that runs has said itself what is propagated of it
-    bint is_broken              # memory was out: something is missing
+    bint is_broken              # memory was out: something is missing in the unit that runs
+    bint has_lost               # units were dropped for that
 
 
 # What waits to be released bit by bit: an entry with a large value, or a dict of entries.
@@ -593,12 +594,14 @@ cdef struct Core:
     int64_t clients_count
     uint64_t next_client_id
     Client* writers             # clients to write to before the loop sleeps
+    Client* served              # client whose requests are being executed, with the buffer and the parser above
     Client* executing           # client whose command runs now
     uint64_t turn_begun         # counter at the first thing that the loop's turn does; 0: nothing yet
     int64_t turn_commands       # commands_processed then
     int64_t errors_counted      # of statistics.error_replies: counted with the command that made them
     Client* outermost           # the one whose request that is, where commands call commands; NULL: no command runs
     Reply late                  # messages to it, which come behind what it is being replied (output.pxd)
+    bint has_late               # there may be some
     int expire_database         # where the next expiry cycle begins
     # clients that wait for keys, or watch them
     int64_t blocked_clients

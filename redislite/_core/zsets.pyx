@@ -845,6 +845,10 @@ cdef void zscan_command(Core* core, Client* client) noexcept nogil:
         reply_deferred_end(&client.reply, place, c'*', elements)
         return
     scan_dict(core.heap, &(<SortedSet*> value.data).members, &options, &found)
+    if found.starved:
+        reply_out_of_memory(client)
+        scan_release(&found)
+        return
     reply_scan_cursor(client, options.cursor)
     place = reply_deferred_begin(&client.reply)
     for i in range(found.count):

@@ -94,6 +94,14 @@ class ListMachine(RuleBasedStateMachine):
         self.list.delete_range(start, count)
         del self.model[start : start + count]
 
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def keep_range(self, data: st.DataObject) -> None:
+        start = data.draw(st.integers(0, len(self.model) - 1))
+        count = data.draw(st.integers(1, len(self.model) - start))
+        self.list.keep_range(start, count)
+        self.model = self.model[start : start + count]
+
     @rule(index=st.integers(-900, 900), backward=st.booleans(), count=st.integers(0, 50))
     def walk(self, index: int, backward: bool, count: int) -> None:
         expected: list[bytes] = []
