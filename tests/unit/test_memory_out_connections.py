@@ -112,8 +112,8 @@ def play(server: Server, clients: dict[str, Client], steps: list[tuple[str, byte
             client.read()
 
 
-# Who does what, in turns. Each client's keys, values and secrets carry its name, so that no byte of one may ever turn up
-# at another; what they share is said to be "common".
+# Who does what, in turns. Each client's keys, values and secrets carry its name, so that no byte of one may turn up at
+# another; what they share is said to be "common".
 SECRET = "secret-of-{}"
 STEPS: list[tuple[str, bytes]] = [
     *[(name, request("AUTH", name, SECRET.format(name))) for name in ("amy", "bob", "cid", "dan")],
