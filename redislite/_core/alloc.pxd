@@ -1,5 +1,8 @@
 """Memory of one engine: small blocks in 8-byte size classes, large ones from the C library, huge ones mapped.
 
+What comes and goes in masses (output, messages) has blocks of its own, of up to 16 KiB, so that all of it goes back to the
+system page by page, whatever else lies around it.
+
 Guarantees
 - Every block is counted, as what it really takes, in ``Heap.used``.
 - Release is sized: the caller says the size it asked for.  No block carries a header, so a 29-byte
@@ -13,7 +16,8 @@ that releasing a random block touches few cache sets and few TLB entries, and an
     segment | links, free pages | page headers: class, blocks in use, free list, bump offset, links | pages ... |
 
 A page that falls empty goes to a small reserve, and past that back to the system; so does an empty segment. The huge
-block that was released last stays for two seconds, in case another one of its size is asked for.
+block that was released last stays for two seconds, in case another one of its size is asked for. What the C library keeps
+of released large blocks goes back when much has been released since the last time (heap_tick).
 
 With the C macro REDISLITE_CHECKED_HEAP every block comes from malloc behind a header that remembers its size: a wrong
 size ends the process, and AddressSanitizer sees each block. The accounting is the same.
@@ -24,6 +28,8 @@ cdef enum:
     SMALL_MAX = 1024        # bytes; larger blocks come from malloc
     SMALL_CLASSES = 129     # SMALL_MAX / 8 + 1; class 0 is not used
     HUGE_MIN = 32 << 20     # bytes; blocks from this size on are mapped pages of their own
+    PASSING_MAX = 16384     # bytes; larger blocks of heap_alloc_passing are as those of heap_alloc
+    PASSING_CLASSES = 4     # 2, 4, 8 and 16 KiB
     LINE = 64               # bytes; alignment of the blocks of heap_zalloc_lines
     LINES_MAPPED_MIN = 256 * 1024   # bytes; blocks of lines from this size on are mapped pages of their own
 
@@ -38,7 +44,9 @@ cdef struct Heap:
     size_t peak             # largest value of used that was noted (heap_note_peak)
     size_t mapped           # bytes of pages obtained for small blocks, whether in use or not, and of a kept block
     size_t large            # bytes of used that are in large blocks
-    Page* partial[SMALL_CLASSES]    # by class: pages with a free block, the first is allocated from
+    size_t large_peak       # largest value of large since the C library was last told to give back what is free
+    int64_t trim_after_ms   # when it may be told again
+    Page* partial[SMALL_CLASSES + PASSING_CLASSES]  # by class: pages with a free block, the first is allocated from
     Page* spare             # empty pages kept for reuse
     uint32_t spare_count
     Segment* segments       # all segments
@@ -75,13 +83,18 @@ cdef void heap_free_lines(Heap* heap, void* block, size_t size) noexcept nogil
 cdef void heap_discard_lines(void* block, size_t size, size_t start, size_t end) noexcept nogil
 # Moves a block to a new size, keeping the bytes both sizes have. NULL (old block intact) where memory is out.
 cdef void* heap_realloc(Heap* heap, void* block, size_t old_size, size_t new_size) noexcept nogil
+# A block for what comes and goes in masses; otherwise as that of heap_alloc, aligned to 8 at least.
+cdef void* heap_alloc_passing(Heap* heap, size_t size) noexcept nogil
+# Releases such a block; size is the size that was asked for. NULL is accepted.
+cdef void heap_free_passing(Heap* heap, void* block, size_t size) noexcept nogil
 # Whether this is a checked build.
 cdef bint heap_is_checked() noexcept nogil
 # Notes the peak; called before INFO.
 cdef void heap_note_peak(Heap* heap) noexcept nogil
-# Called from cron, with a clock that never goes back: notes the peak, and gives back what was kept long enough.
+# Called from cron, with a clock that never goes back: notes the peak, and gives back what was kept long enough, or what much
+# has been released of.
 cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil
-# Gives empty pages, and a kept block, back to the system.
+# Gives all that is free back to the system.
 cdef void heap_trim(Heap* heap) noexcept nogil
 
 
@@ -97,3 +110,15 @@ cdef inline size_t heap_lines_footprint(size_t size) noexcept nogil:
     if size <= SMALL_MAX or size >= LINES_MAPPED_MIN:
         return size
     return size + LINE
+
+
+# The class of a passing block, counted from 2 KiB.
+cdef inline int passing_class(size_t size) noexcept nogil:
+    if size <= 4096:
+        return 0 if size <= 2048 else 1
+    return 2 if size <= 8192 else 3
+
+
+# What a passing block of this size takes, which is also what there is room for in it.
+cdef inline size_t heap_passing_footprint(size_t size) noexcept nogil:
+    return heap_footprint(size) if size <= SMALL_MAX or size > PASSING_MAX else <size_t> 2048 << passing_class(size)

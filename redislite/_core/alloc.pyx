@@ -4,6 +4,7 @@ The contract is in alloc.pxd. Invariants kept here:
 
 - A page stands in the list ``partial`` of its class exactly while it has both a free block and a block in use
   (or has just been taken for its first one); its head is what is allocated from.
+- The first of the passing classes follows the last small one; a class has a number for its list and a size for its blocks.
 - A page outside ``partial`` is full, in the reserve, or free in its segment's bitmap.
 - Page starts and the space for headers are multiples of 64 bytes, so blocks of a class that is a multiple of 64
   are aligned to 64.
@@ -17,6 +18,10 @@ cdef extern from *:
     """
     #include <stdlib.h>
     #include <sys/mman.h>
+    #include <time.h>
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    #endif
 
     #ifdef REDISLITE_CHECKED_HEAP
     #define REDISLITE_HEAP_CHECKED 1
@@ -45,6 +50,19 @@ cdef extern from *:
     #endif
     }
 
+    /* Has the C library give back what it keeps, where it can be told to; answers how many milliseconds that took. */
+    static long redislite_trim_library(void) {
+    #ifdef __GLIBC__
+        struct timespec begun, done;
+        clock_gettime(CLOCK_MONOTONIC, &begun);
+        malloc_trim(1 << 20);
+        clock_gettime(CLOCK_MONOTONIC, &done);
+        return (done.tv_sec - begun.tv_sec) * 1000 + (done.tv_nsec - begun.tv_nsec) / 1000000;
+    #else
+        return 0;
+    #endif
+    }
+
     static void redislite_discard(void *block, size_t size) {
     #ifdef __linux__
         (void) madvise(block, size, MADV_DONTNEED);
@@ -57,6 +75,7 @@ cdef extern from *:
     bint unlikely "REDISLITE_UNLIKELY"(bint condition) noexcept nogil
     void* map_pages "redislite_map"(size_t size) noexcept nogil
     void* remap_pages "redislite_remap"(void* block, size_t old_size, size_t new_size) noexcept nogil
+    long trim_library "redislite_trim_library"() noexcept nogil
     void discard_pages "redislite_discard"(void* block, size_t size) noexcept nogil
     int munmap(void* block, size_t size) noexcept nogil
     int posix_memalign(void** block, size_t alignment, size_t size) noexcept nogil
@@ -72,6 +91,9 @@ cdef enum:
     GRANULE = 65536         # bytes: whole pages everywhere
     KEPT_MAX = 256 << 20    # bytes of a huge block that is kept
     KEPT_MS = 2000          # how long
+    TRIM_LEAST = 32 << 20   # released bytes from which on the C library is told to give back what is free
+    TRIM_PAUSE_MS = 1000    # between two times, at least
+    TRIM_SHARE = 100        # of the time, one part in so many may go into that
 
 
 cdef struct Page:           # header of one page; one cache line
@@ -106,6 +128,7 @@ cdef struct CheckedBlock:
 cdef enum:
     KIND_BLOCK = 0x6b636f6c62
     KIND_LINES = 0x73656e696c
+    KIND_PASSING = 0x676e6973736170
 
 
 cdef inline size_t class_of(size_t size) noexcept nogil:
@@ -222,8 +245,8 @@ cdef void page_give_back(Heap* heap, Page* page) noexcept nogil:
         discard_pages(<char*> segment + index * PAGE_SIZE, PAGE_SIZE)
 
 
-cdef Page* partial_add_page(Heap* heap, size_t size_class) noexcept nogil:
-    """Takes a page for a class whose list of partial pages is empty, makes it the list, and answers it, or NULL."""
+cdef Page* partial_add_page(Heap* heap, size_t size_class, size_t block_size) noexcept nogil:
+    """Takes a page for a class, of blocks of this size, whose list of partial pages is empty, makes it the list, and answers it, or NULL."""
     cdef Page* page = page_take(heap)
     cdef Segment* segment
     cdef size_t index, offset
@@ -236,7 +259,7 @@ cdef Page* partial_add_page(Heap* heap, size_t size_class) noexcept nogil:
     page.free = NULL
     page.in_use = 0
     page.bump = 0
-    page.block_size = <uint32_t> (size_class << 3)
+    page.block_size = <uint32_t> block_size
     page.capacity = <uint32_t> ((PAGE_SIZE - offset) // page.block_size)
     page.base = <char*> segment + index * PAGE_SIZE + offset
     page.next = NULL
@@ -270,11 +293,11 @@ cdef void page_fell_empty(Heap* heap, Page* page, size_t size_class) noexcept no
         page_give_back(heap, page)
 
 
-cdef inline void* small_alloc(Heap* heap, size_t size_class) noexcept nogil:
+cdef inline void* page_alloc(Heap* heap, size_t size_class, size_t block_size) noexcept nogil:
     cdef Page* page = heap.partial[size_class]
     cdef void* block
     if unlikely(page == NULL):
-        page = partial_add_page(heap, size_class)
+        page = partial_add_page(heap, size_class, block_size)
         if page == NULL:
             return NULL
     block = page.free
@@ -288,25 +311,35 @@ cdef inline void* small_alloc(Heap* heap, size_t size_class) noexcept nogil:
         heap.partial[size_class] = page.next
         if page.next != NULL:
             page.next.previous = NULL
-    heap.used += size_class << 3
+    heap.used += block_size
     return block
 
 
-cdef inline void small_free(Heap* heap, void* block, size_t size_class) noexcept nogil:
+cdef inline void page_free(Heap* heap, void* block, size_t size_class, size_t block_size) noexcept nogil:
     cdef Page* page = page_of(block)
     (<void**> block)[0] = page.free
     page.free = block
     if unlikely(page.in_use == page.capacity):
         page_left_full(heap, page, size_class)
     page.in_use -= 1
-    heap.used -= size_class << 3
+    heap.used -= block_size
     if unlikely(page.in_use == 0):
         page_fell_empty(heap, page, size_class)
+
+
+cdef inline void* small_alloc(Heap* heap, size_t size_class) noexcept nogil:
+    return page_alloc(heap, size_class, size_class << 3)
+
+
+cdef inline void small_free(Heap* heap, void* block, size_t size_class) noexcept nogil:
+    page_free(heap, block, size_class, size_class << 3)
 
 
 cdef void count_large(Heap* heap, size_t footprint) noexcept nogil:
     heap.used += footprint
     heap.large += footprint
+    if heap.large > heap.large_peak:
+        heap.large_peak = heap.large
 
 
 cdef void uncount_large(Heap* heap, size_t footprint) noexcept nogil:
@@ -382,8 +415,12 @@ cdef inline CheckedBlock* checked_header(void* block) noexcept nogil:
 
 cdef void checked_count(Heap* heap, size_t size, uint64_t kind, bint add) noexcept nogil:
     """Counts a block in or out, as the unchecked build would."""
-    cdef size_t footprint = heap_footprint(size) if kind == KIND_BLOCK else heap_lines_footprint(size)
-    if size > SMALL_MAX:
+    cdef size_t footprint = heap_footprint(size)
+    if kind == KIND_LINES:
+        footprint = heap_lines_footprint(size)
+    elif kind == KIND_PASSING:
+        footprint = heap_passing_footprint(size)
+    if size > (PASSING_MAX if kind == KIND_PASSING else SMALL_MAX):
         if add:
             count_large(heap, footprint)
         else:
@@ -410,14 +447,14 @@ cdef void* checked_alloc(Heap* heap, size_t size, uint64_t kind) noexcept nogil:
     header.kind = kind
     header.previous = NULL
     header.next = NULL
-    if size <= SMALL_MAX:
+    if size <= SMALL_MAX or (kind == KIND_PASSING and size <= PASSING_MAX):
         header.next = heap.checked
         if heap.checked != NULL:
             heap.checked.previous = header
         heap.checked = header
     checked_count(heap, size, kind, True)
     # What is not zeroed must not look as if it were.
-    memset(<char*> start + CHECKED_HEADER, 0xa5 if kind == KIND_BLOCK else 0, size)
+    memset(<char*> start + CHECKED_HEADER, 0 if kind == KIND_LINES else 0xa5, size)
     return <char*> start + CHECKED_HEADER
 
 
@@ -435,7 +472,7 @@ cdef void checked_verify(void* block, size_t size, uint64_t kind) noexcept nogil
 cdef void checked_free(Heap* heap, void* block, size_t size, uint64_t kind) noexcept nogil:
     cdef CheckedBlock* header = checked_header(block)
     checked_verify(block, size, kind)
-    if size <= SMALL_MAX:
+    if size <= SMALL_MAX or (kind == KIND_PASSING and size <= PASSING_MAX):
         if header.previous != NULL:
             header.previous.next = header.next
         else:
@@ -584,6 +621,29 @@ cdef void* heap_realloc(Heap* heap, void* block, size_t old_size, size_t new_siz
     return moved
 
 
+cdef void* heap_alloc_passing(Heap* heap, size_t size) noexcept nogil:
+    cdef int number
+    if CHECKED:
+        return checked_alloc(heap, size, KIND_PASSING)
+    if size <= SMALL_MAX or size > PASSING_MAX:
+        return heap_alloc(heap, size)
+    number = passing_class(size)
+    return page_alloc(heap, SMALL_CLASSES + number, <size_t> 2048 << number)
+
+
+cdef void heap_free_passing(Heap* heap, void* block, size_t size) noexcept nogil:
+    cdef int number
+    if block == NULL:
+        return
+    if CHECKED:
+        checked_free(heap, block, size, KIND_PASSING)
+    elif size <= SMALL_MAX or size > PASSING_MAX:
+        heap_free(heap, block, size)
+    else:
+        number = passing_class(size)
+        page_free(heap, block, SMALL_CLASSES + number, <size_t> 2048 << number)
+
+
 cdef bint heap_is_checked() noexcept nogil:
     return CHECKED
 
@@ -593,8 +653,17 @@ cdef void heap_note_peak(Heap* heap) noexcept nogil:
         heap.peak = heap.used
 
 
+cdef void trim_large(Heap* heap, int64_t now_ms) noexcept nogil:
+    """Has the C library give back what it keeps. It walks all that is free, so it is to be asked seldom."""
+    cdef long took_ms = trim_library()
+    heap.large_peak = heap.large
+    heap.trim_after_ms = now_ms + max(<int64_t> TRIM_PAUSE_MS, <int64_t> took_ms * TRIM_SHARE)
+
+
 cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil:
     heap_note_peak(heap)
+    if heap.large_peak - heap.large >= TRIM_LEAST and now_ms >= heap.trim_after_ms:
+        trim_large(heap, now_ms)
     if heap.kept == NULL:
         return
     if heap.kept_since_ms == 0:
@@ -606,6 +675,7 @@ cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil:
 cdef void heap_trim(Heap* heap) noexcept nogil:
     cdef Page* page
     huge_release_kept(heap)
+    trim_large(heap, 0)
     while heap.spare != NULL:
         page = heap.spare
         heap.spare = page.next

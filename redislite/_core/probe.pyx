@@ -9,9 +9,9 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 from redislite._core.alloc cimport (
-    HUGE_MIN, LINE, LINES_MAPPED_MIN, SMALL_MAX, Heap, heap_alloc, heap_destroy, heap_discard_lines, heap_footprint,
-    heap_free, heap_free_lines, heap_is_checked, heap_lines_footprint, heap_new, heap_note_peak, heap_realloc, heap_tick,
-    heap_trim, heap_zalloc, heap_zalloc_lines,
+    HUGE_MIN, LINE, LINES_MAPPED_MIN, PASSING_MAX, SMALL_MAX, Heap, heap_alloc, heap_alloc_passing, heap_destroy,
+    heap_discard_lines, heap_footprint, heap_free, heap_free_lines, heap_free_passing, heap_is_checked, heap_lines_footprint,
+    heap_new, heap_note_peak, heap_passing_footprint, heap_realloc, heap_tick, heap_trim, heap_zalloc, heap_zalloc_lines,
 )
 from redislite._core.dict cimport (
     BUCKET_SLOTS, Bucket, Dict, DictIterator, dict_drain, dict_find, dict_grow_if_full, dict_hash, dict_init, dict_insert,
@@ -42,6 +42,7 @@ cdef class HeapProbe:
     cdef Heap* heap
 
     small_max = SMALL_MAX
+    passing_max = PASSING_MAX
     line = LINE
     lines_mapped_min = LINES_MAPPED_MIN
     huge_min = HUGE_MIN
@@ -56,6 +57,15 @@ cdef class HeapProbe:
 
     def alloc(self, size_t size):
         return <uintptr_t> heap_alloc(self.heap, size)
+
+    def alloc_passing(self, size_t size):
+        return <uintptr_t> heap_alloc_passing(self.heap, size)
+
+    def free_passing(self, uintptr_t block, size_t size):
+        heap_free_passing(self.heap, <void*> block, size)
+
+    def passing_footprint(self, size_t size):
+        return heap_passing_footprint(size)
 
     def zalloc(self, size_t size):
         return <uintptr_t> heap_zalloc(self.heap, size)

@@ -5,7 +5,9 @@ Formats: https://redis.io/docs/latest/develop/reference/protocol-spec/
 from libc.math cimport isinf, isnan
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, strlen
-from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free
+from redislite._core.alloc cimport (
+    PASSING_MAX, heap_alloc, heap_alloc_passing, heap_footprint, heap_free, heap_free_passing, heap_passing_footprint,
+)
 from redislite._core.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double, format_int64
 from redislite._core.state cimport (
     Chunk, Core, ERROR_KIND_LENGTH, ERROR_KINDS_MAX, ErrorKind, REPLY_CHUNK, Reply,
@@ -33,20 +35,24 @@ cdef void reply_init(Reply* reply, Core* core) noexcept nogil:
 
 cdef inline size_t chunk_size(const Chunk* chunk) noexcept nogil:
     """What the chunk takes; one that is shared counts in full for each client that has it."""
-    return heap_footprint(sizeof(Chunk) + (chunk.capacity if chunk.capacity else sizeof(Shared*) + chunk.length))
+    if chunk.capacity:
+        return heap_passing_footprint(sizeof(Chunk) + chunk.capacity)
+    return heap_footprint(sizeof(Chunk) + sizeof(Shared*)) + heap_passing_footprint(sizeof(Shared) + chunk.length)
 
 
 # The pool is memory at hand, as an allocator keeps it: what is in it does not count as used.
 
 cdef Chunk* chunk_new(Core* core, size_t capacity) noexcept nogil:
     cdef Chunk* chunk
+    if sizeof(Chunk) + capacity <= PASSING_MAX:
+        capacity = heap_passing_footprint(sizeof(Chunk) + capacity) - sizeof(Chunk)
     if capacity == REPLY_CHUNK and core.chunks != NULL:
         chunk = core.chunks
         core.chunks = chunk.next
         core.chunks_count -= 1
         core.heap.used += chunk_size(chunk)
     else:
-        chunk = <Chunk*> heap_alloc(core.heap, sizeof(Chunk) + capacity)
+        chunk = <Chunk*> heap_alloc_passing(core.heap, sizeof(Chunk) + capacity)
         if chunk == NULL:
             return NULL
         chunk.data = <char*> chunk + sizeof(Chunk)
@@ -70,7 +76,7 @@ cdef void chunk_free(Core* core, Chunk* chunk) noexcept nogil:
         core.chunks_count += 1
         core.heap.used -= chunk_size(chunk)
     else:
-        heap_free(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
+        heap_free_passing(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
 
 
 cdef void reply_empty_pool(Core* core) noexcept nogil:
@@ -80,7 +86,7 @@ cdef void reply_empty_pool(Core* core) noexcept nogil:
         core.chunks = chunk.next
         core.chunks_count -= 1
         core.heap.used += chunk_size(chunk)
-        heap_free(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
+        heap_free_passing(core.heap, chunk, sizeof(Chunk) + chunk.capacity)
 
 
 cdef void append_chunk(Reply* reply, Chunk* chunk) noexcept nogil:
@@ -137,7 +143,7 @@ cdef void reply_join(Reply* reply, Reply* other) noexcept nogil:
 
 
 cdef Shared* shared_new(Core* core, size_t length) noexcept nogil:
-    cdef Shared* shared = <Shared*> heap_alloc(core.heap, sizeof(Shared) + length)
+    cdef Shared* shared = <Shared*> heap_alloc_passing(core.heap, sizeof(Shared) + length)
     if shared != NULL:
         shared.references = 1
         shared.length = length
@@ -149,7 +155,7 @@ cdef void shared_release(Core* core, Shared* shared) noexcept nogil:
         return
     shared.references -= 1
     if shared.references == 0:
-        heap_free(core.heap, shared, sizeof(Shared) + shared.length)
+        heap_free_passing(core.heap, shared, sizeof(Shared) + shared.length)
 
 
 cdef void reply_shared(Reply* reply, Shared* shared) noexcept nogil:

@@ -26,22 +26,23 @@ class HeapMachine(RuleBasedStateMachine):
 
     blocks = Bundle("blocks")
     lines = Bundle("lines")
+    passing = Bundle("passing")
 
     def __init__(self) -> None:
         super().__init__()
         self.heap = HeapProbe()
-        self.live: dict[int, tuple[int, int, bool]] = {}
+        self.live: dict[int, tuple[int, int, str]] = {}
         self.made = 0
 
-    def enter(self, address: int, size: int, is_lines: bool, kept: bytes = b"") -> tuple[int, int]:
+    def enter(self, address: int, size: int, kind: str = "block", kept: bytes = b"") -> tuple[int, int]:
         assert address
-        alignment = 64 if is_lines else 8
+        alignment = 64 if kind == "lines" else 8
         assert address % alignment == 0
         if kept:
             assert self.heap.read(address, len(kept)) == kept
         self.made += 1
         self.heap.write(address, pattern(size, self.made))
-        self.live[address] = (size, self.made, is_lines)
+        self.live[address] = (size, self.made, kind)
         return address, size
 
     def leave(self, address: int) -> int:
@@ -53,22 +54,31 @@ class HeapMachine(RuleBasedStateMachine):
 
     @rule(target=blocks, size=sizes)
     def alloc(self, size: int) -> tuple[int, int]:
-        return self.enter(self.heap.alloc(size), size, False)
+        return self.enter(self.heap.alloc(size), size)
 
     @rule(target=blocks, size=sizes)
     def zalloc(self, size: int) -> tuple[int, int]:
-        return self.enter(self.heap.zalloc(size), size, False, bytes(size))
+        return self.enter(self.heap.zalloc(size), size, kept=bytes(size))
 
     @rule(target=lines, count=st.one_of(st.integers(1, 20), st.sampled_from([64, 4095, 4096, 4097, 8192])))
     def zalloc_lines(self, count: int) -> tuple[int, int]:
-        return self.enter(self.heap.zalloc_lines(64 * count), 64 * count, True, bytes(64 * count))
+        return self.enter(self.heap.zalloc_lines(64 * count), 64 * count, "lines", bytes(64 * count))
+
+    @rule(target=passing, size=st.one_of(sizes, st.integers(0, 20_000), st.sampled_from([2048, 2049, 16384, 16385])))
+    def alloc_passing(self, size: int) -> tuple[int, int]:
+        return self.enter(self.heap.alloc_passing(size), size, "passing")
+
+    @rule(block=consumes(passing))
+    def free_passing(self, block: tuple[int, int]) -> None:
+        self.leave(block[0])
+        self.heap.free_passing(*block)
 
     @rule(target=blocks, block=consumes(blocks), size=sizes)
     def realloc(self, block: tuple[int, int], size: int) -> tuple[int, int]:
         address, old_size = block
         kept = self.heap.read(address, min(size, old_size))
         self.leave(address)
-        return self.enter(self.heap.realloc(address, old_size, size), size, False, kept)
+        return self.enter(self.heap.realloc(address, old_size, size), size, kept=kept)
 
     @rule(block=consumes(blocks))
     def free(self, block: tuple[int, int]) -> None:
@@ -86,21 +96,28 @@ class HeapMachine(RuleBasedStateMachine):
 
     @invariant()
     def counters_and_extents(self) -> None:
-        footprints = [
-            self.heap.lines_footprint(size) if is_lines else self.heap.footprint(size)
-            for size, _, is_lines in self.live.values()
-        ]
-        assert self.heap.used == sum(footprints)
-        assert self.heap.large == sum(each for each in footprints if each > self.heap.small_max)
+        footprints = {
+            "block": self.heap.footprint,
+            "lines": self.heap.lines_footprint,
+            "passing": self.heap.passing_footprint,
+        }
+        used = large = 0
+        for size, _, kind in self.live.values():
+            taken = footprints[kind](size)
+            used += taken
+            if size > (self.heap.passing_max if kind == "passing" else self.heap.small_max):
+                large += taken
+        assert self.heap.used == used
+        assert self.heap.large == large
         end = 0
         for address in sorted(self.live):
             assert address >= end
             end = address + self.live[address][0]
 
     def teardown(self) -> None:
-        for address, (_, _, is_lines) in list(self.live.items()):
-            size = self.leave(address)
-            (self.heap.free_lines if is_lines else self.heap.free)(address, size)
+        release = {"block": self.heap.free, "lines": self.heap.free_lines, "passing": self.heap.free_passing}
+        for address, (_, _, kind) in list(self.live.items()):
+            release[kind](address, self.leave(address))
         assert self.heap.used == self.heap.large == 0
         self.heap.trim()
         assert self.heap.mapped == 0
@@ -153,6 +170,23 @@ def test_empty_pages_are_kept_in_a_small_reserve_and_trimmed() -> None:
     heap.trim()
     assert heap.mapped == heap.spare_pages == 0
     assert heap.alloc(48)
+
+
+@unchecked
+@pytest.mark.parametrize("size", [2000, 4096, 5000, 16384])
+def test_passing_blocks_go_back_page_by_page(size: int) -> None:
+    heap = HeapProbe()
+    blocks = [heap.alloc_passing(size) for _ in range(4000)]
+    assert heap.mapped >= heap.used >= 4000 * size
+    # One in fifty stays: its page does, and no other.
+    kept = blocks[::50]
+    for block in set(blocks) - set(kept):
+        heap.free_passing(block, size)
+    assert heap.mapped <= (len(kept) + heap.spare_pages) * PAGE
+    for block in kept:
+        heap.free_passing(block, size)
+    heap.trim()
+    assert heap.mapped == heap.used == 0
 
 
 @unchecked
