@@ -10,6 +10,8 @@ import contextlib
 import errno
 import os
 import socket
+import time
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .server import Server
 
 ACCEPTS_PER_TURN = 1000
+FAILURE_PAUSE = 0.1  # seconds until accepting is tried again that has failed (descriptors or memory have run out)
+FAILURE_LOG_PAUSE = 10.0  # seconds between two lines of the log about that
 LOOPBACK_V6 = "::1"
 
 PROTECTED_MODE_ERROR = (
@@ -111,6 +115,9 @@ class Listeners:
         self.unix: list[Listener] = []
         self._arrivals: dict[str, int] = {}  # by address, in the current second
         self._arrivals_second = 0
+        self._paused = False
+        self._failures = 0  # that the log has not been told of
+        self._failures_logged = -FAILURE_LOG_PAUSE
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter([*self.tcp, *self.unix])
@@ -195,6 +202,7 @@ class Listeners:
 
     def pause(self, paused: bool) -> None:
         """Leaves new connections in the listening queues, or takes them up again (one client at a time: sync)."""
+        self._paused = paused
         for listener in self:
             if paused:
                 self._server.loop.remove(listener.socket.fileno())
@@ -211,11 +219,27 @@ class Listeners:
                 except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                     return
                 except OSError as error:
-                    self._server.log.warning(f"Accepting client connection: {error.strerror}")
+                    self._accept_failed(listener, error)
                     return
                 self._admit(listener, sock, peer)
 
         return accept
+
+    def _accept_failed(self, listener: Listener, error: OSError) -> None:
+        """Leaves who waits at the door there for a while: asked again at once, the system would answer the same."""
+        self._failures += 1
+        now = time.monotonic()
+        if now - self._failures_logged >= FAILURE_LOG_PAUSE:
+            times = f" ({self._failures} times)" if self._failures > 1 else ""
+            self._server.log.warning(f"Accepting client connection: {error.strerror}{times}")
+            self._failures_logged = now
+            self._failures = 0
+        self._server.loop.remove(listener.socket.fileno())
+        self._server.loop.call_later(FAILURE_PAUSE, partial(self._accept_again, listener))
+
+    def _accept_again(self, listener: Listener) -> None:
+        if listener in self and not self._paused:
+            self.watch(listener)
 
     def _admit(self, listener: Listener, sock: socket.socket, peer: tuple[str, int]) -> None:
         server = self._server
