@@ -30,6 +30,7 @@ ERROR = 8
 HANGUP = 16
 
 LONGEST_SLEEP = 1.0  # seconds
+TIMERS_SWEPT = 64  # timers from which on cancelled ones are looked for
 # Events taken from epoll at once: the buffer that each wait allocates for them stays among the quickly allocated sizes.
 EVENTS_PER_TURN = 80
 
@@ -194,6 +195,7 @@ class Loop:
         self.before_sleep: Callable[[], bool] = lambda: False
         self._timers: list[Timer] = []
         self._timers_made = 0
+        self._sweep_at = TIMERS_SWEPT
         self.running = False
 
     def add(self, fd: int, handler: EventHandler, events: int = READABLE) -> None:
@@ -216,6 +218,8 @@ class Loop:
     def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
         """Has function called once, this many seconds from now."""
         self._timers_made += 1
+        if len(self._timers) >= self._sweep_at:
+            self._sweep_timers()
         timer = Timer(time.monotonic() + seconds, self._timers_made, function)
         heapq.heappush(self._timers, timer)
         return timer
@@ -254,6 +258,12 @@ class Loop:
             self._handlers[fd](events)
         self._fire(time.monotonic())
         self.before_sleep()
+
+    def _sweep_timers(self) -> None:
+        # In place: run has the list at hand.
+        self._timers[:] = [timer for timer in self._timers if timer.function is not None]
+        heapq.heapify(self._timers)
+        self._sweep_at = max(TIMERS_SWEPT, 2 * len(self._timers))
 
     def _fire(self, now: float) -> None:
         while self._timers and self._timers[0].due <= now:
