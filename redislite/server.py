@@ -35,7 +35,15 @@ from redislite.commands import (
 )
 from redislite.commands import server as server_commands
 from redislite.config import Config, ConfigError
-from redislite.connection import CLIENT_PUBSUB, CLIENT_UNIX, HIDDEN, describe
+from redislite.connection import (
+    CLIENT_BLOCKED,
+    CLIENT_MONITOR,
+    CLIENT_POSTPONED,
+    CLIENT_PUBSUB,
+    CLIENT_UNIX,
+    HIDDEN,
+    describe,
+)
 from redislite.crash_reports import CrashReports
 from redislite.info import Metrics
 from redislite.keyspace_events import event_classes
@@ -69,6 +77,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
 
     from redislite._core.client import Connection
+    from redislite.loop import Timer
 
 # Modules whose decorated functions are commands of the Python tier.
 COMMAND_MODULES = (
@@ -85,6 +94,8 @@ COMMAND_MODULES = (
     modules,
 )
 
+# Clients that `timeout` does not close, whether they say anything or not.
+NEVER_IDLE = CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_MONITOR | CLIENT_PUBSUB
 RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
 COLLECTION_PERIOD = 10.0  # seconds between garbage collections
 
@@ -176,6 +187,7 @@ class Server:
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
         self._next_collection = 0.0
         self._next_second = 0.0
+        self._waiting_timer: Timer | None = None
         self._follow_engine()
         self._follow_configuration()
 
@@ -281,13 +293,13 @@ class Server:
     def _follow_engine(self) -> None:
         engine = self.engine
         engine.on_close = self._closed
-        engine.on_writable = self._watch_writable
+        engine.on_interest = self._watch_socket
         engine.on_slow_command = self.command_log.add
         engine.on_monitored = self._feed_monitors
         engine.on_latency = self.latency.add
         engine.on_log = self._log_line
         engine.on_client_log = self._log_client
-        engine.on_blocked = self._time_out_later
+        engine.on_waiting = self._time_out_later
         engine.on_exception = self._log_exception
         engine.on_denied = self.users.deny
         engine.on_flushed = self.snapshots.flushed
@@ -313,18 +325,13 @@ class Server:
         if self.loop.is_sync and self.listeners.tcp + self.listeners.unix:
             self.listeners.pause(False)
 
-    def _watch_writable(self, client: Connection, watch: bool) -> None:
-        self.loop.modify(client.fileno, READABLE | WRITABLE if watch else READABLE)
+    def _watch_socket(self, client: Connection, readable: bool, writable: bool) -> None:
+        self.loop.modify(client.fileno, (READABLE if readable else 0) | (WRITABLE if writable else 0))
 
-    def _time_out_later(self, client: Connection, timeout_ms: int) -> None:
-        deadline_ms = client.deadline_ms
-
-        def time_out() -> None:
-            # The client may have been served, and wait for something else, since.
-            if client.deadline_ms == deadline_ms:
-                client.time_out()
-
-        self.loop.call_later(timeout_ms / 1000, time_out)
+    def _time_out_later(self, seconds: float) -> None:
+        if self._waiting_timer is not None:
+            self._waiting_timer.cancel()
+        self._waiting_timer = self.loop.call_later(seconds, self.engine.end_overdue_waiting)
 
     def _feed_monitors(self, client: Connection, args: list[bytes]) -> None:
         line = observability.monitor_line(self, client, args)
@@ -381,7 +388,7 @@ class Server:
     def _close_idle(self, seconds: int) -> None:
         oldest = self.engine.now_ms - seconds * 1000
         for client in self.engine.all_connections():
-            if client.active_ms < oldest and client not in self.monitors and not client.flags & CLIENT_PUBSUB:
+            if client.active_ms < oldest and not client.flags & NEVER_IDLE:
                 self.log.verbose("Closing idle client")
                 client.close_soon()
 

@@ -7,6 +7,30 @@ works on the Client struct without Python objects, until a command of the Python
           ─▶ parse up to REQUEST_BATCH requests ahead, prefetching their keys
           ─▶ execute each: call_command ─▶ native handler, or upcall
           ─▶ write what there is; what the socket does not take waits for the loop to say it is writable
+
+The life of a client. How its requests stand, while it is served:
+
+         ┌──────────── request answered ────────────┐
+         ▼                                          │
+    ready to execute ── block_on_keys ─▶ waiting (CLIENT_BLOCKED) ── wake_client, _end_waiting ─▶ resume_clients ─▶ ready
+         ├─ admit: a pause ─▶ postponed (CLIENT_POSTPONED) ── Connection.resume ─▶ ready
+         └─ parse_more ─▶ incomplete: buffer and parser are its own until the rest has come
+
+How it ends, from any of these:
+
+    served ──── client_end ────▶ ending (CLIENT_CLOSE_AFTER_REPLY): nothing more is read, executed or appended;
+       │                            │       its output is written, however long its peer takes
+       │                            ├─ output is written ─▶ Engine.close
+       └──────── client_doom ◀──────┘
+                     │           a kill, eviction, an output limit, memory that was out, a peer that is gone
+                     ▼
+                  doomed (CLIENT_CLOSE_NOW): nothing at all is done for it, it waits for no key, its output is dropped.
+                     │           Only a request of it that is being executed is finished (EXEC is atomic)
+                     ▼
+       Engine.close: out of the loop ─▶ Connection.release: socket closed, memory given back; Client.core is NULL
+
+client_doom is the one that decides that a client is served no more. Everything that acts for a client asks one of ending.pxd:
+client_is_doomed, client_takes_output (messages), client_may_execute (requests).
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.permissions cimport Permissions

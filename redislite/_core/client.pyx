@@ -11,12 +11,13 @@ from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblo
 from redislite._core.client_memory cimport client_memory, client_recount, client_uncount, evict_clients
 from redislite._core.clock cimport clock_counter, clock_wall_ns
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
+from redislite._core.ending cimport client_doom, client_is_doomed, client_may_execute, client_takes_output
 from redislite._core.eviction cimport EVICTION_FAILED, evict_keys, eviction_is_due
 from redislite._core.keyspace cimport keyspace_find
 from redislite._core.latency cimport latency_sample_if_long
 from redislite._core.object cimport Entry, entry_type
 from redislite._core.output cimport (
-    client_check_output, client_in_time, client_queue_write, client_write, output_is_limited, push_late, reply_peak_is_old,
+    client_check_output, client_end, client_in_time, client_queue_write, client_write, output_is_limited, push_late, reply_peak_is_old,
 )
 from redislite._core.permissions cimport Permissions, permissions_admit
 from redislite._core.pointer_set cimport pointer_set_at, pointer_set_places
@@ -36,7 +37,7 @@ from redislite._core.resp cimport (
 )
 from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE,
+    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_DIRTY_QUEUE,
     CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED,
     CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
@@ -54,7 +55,6 @@ from redislite._core.tracking cimport (
     tracking_options,
 )
 from redislite._core.transactions cimport transaction_discard, transaction_flags, transaction_memory, transaction_queue
-from redislite._core.watching cimport watch_count
 
 # The socket's call rather than read: it passes by the file layer, which costs a request some percent.
 cdef extern from "<sys/socket.h>":
@@ -201,7 +201,7 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
     if gate & GATE_CLIENT_MEMORY and core.executing == NULL:
         client_recount(core, client)
         evict_clients(core)
-        if client.flags & CLIENT_CLOSE_NOW:
+        if client_is_doomed(client):
             return DROPPED
     # Of a command within a transaction or script nothing is asked again. What is queued takes memory, whatever it is.
     if gate & GATE_MEMORY and core.executing == NULL and eviction_is_due(core) and evict_keys(core) == EVICTION_FAILED and \
@@ -295,20 +295,37 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
     return 1
 
 
+# Around whatever answers a request, be it that it is executed or that its waiting ends. A request that waits has not been
+# answered: CLIENT REPLY SKIP still stands for it when it goes on.
+
+cdef inline bint muted_reply_begin(Client* client, ReplyMark* mark) noexcept nogil:
+    """Whether the reply may be one that the client does not want; mark: where it begins."""
+    # The replies of a transaction's commands are parts of EXEC's.
+    if not client.gate & GATE_REPLY_OFF or client.flags & CLIENT_IN_EXEC:
+        return 0
+    mark[0] = reply_mark(&client.reply)
+    if client.flags & CLIENT_REPLY_SKIP_NEXT:
+        client.flags = (client.flags & ~<uint64_t> CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP
+    return 1
+
+
+cdef void muted_reply_end(Client* client, ReplyMark mark) noexcept nogil:
+    """Drops the reply if it is not wanted."""
+    if client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP):
+        reply_rollback(&client.reply, mark)
+    client.flags &= ~<uint64_t> CLIENT_REPLY_SKIP
+    if not client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT):
+        client.gate &= ~<uint64_t> GATE_REPLY_OFF
+
+
 cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
     cdef ReplyMark mark
-    cdef bint muted = 0
+    cdef bint muted = muted_reply_begin(client, &mark)
     cdef int admitted = REFUSED
-    if client.gate & GATE_REPLY_OFF:
-        mark = reply_mark(&client.reply)
-        muted = 1
-        if client.flags & CLIENT_REPLY_SKIP_NEXT:
-            client.flags = (client.flags & ~<uint64_t> CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP
-    if command == NULL and speaks_http(client):
+    if command == NULL and speaks_http(client) and not client.flags & CLIENT_INTERNAL:
         core.upcalls.log_line(core, 3, "Possible SECURITY ATTACK detected: a client sends POST or Host: commands, as a web "
                               "page does that attacks this server across protocols. Connection aborted.")
-        client.flags |= CLIENT_CLOSE_NOW
-        core.upcalls.close_soon(core, client)
+        client_doom(core, client)
     elif command == NULL:
         reply_unknown(client)
     elif command.container and client.argc >= 2:
@@ -333,11 +350,7 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
         if client.gate & GATE_TRANSACTION:
             client.flags |= CLIENT_DIRTY_QUEUE
     if muted:
-        if client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP):
-            reply_rollback(&client.reply, mark)
-        client.flags &= ~<uint64_t> CLIENT_REPLY_SKIP
-        if not client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT):
-            client.gate &= ~<uint64_t> GATE_REPLY_OFF
+        muted_reply_end(client, mark)
     if client.gate & GATE_TRACKING:
         tracking_command_done(core, client, command, admitted == ADMITTED)
     if core.has_late and core.executing == NULL:
@@ -394,14 +407,13 @@ cdef void take_request(Core* core, Client* client, Parser* parser, char* data) n
     parser.requests_count += 1
 
 
-cdef bint may_execute(Client* client) noexcept nogil:
-    return not client.flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_POSTPONED | CLIENT_BLOCKED)
-
-
-cdef void doom(Core* core, Client* client) noexcept nogil:
-    """Has the client closed before the loop sleeps, whoever comes to it."""
-    client_queue_write(core, client)
-    client.flags |= CLIENT_CLOSE_NOW
+cdef void execution_done(Core* core, Client* client) noexcept nogil:
+    """No request of the client is being executed any more. One that was doomed meanwhile waits for nothing."""
+    client.argv = NULL
+    client.argc = 0
+    client.hashed = 0
+    if client_is_doomed(client):
+        unblock(core, client)
 
 
 cdef void forget_input(Core* core, Client* client, Parser* parser) noexcept nogil:
@@ -418,7 +430,7 @@ cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parse
     cdef size_t end = parser.position if parser.large != NULL else length
     cdef size_t start, rest, capacity
     cdef Parser* fresh
-    if client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY):
+    if not client_takes_output(client):
         forget_input(core, client, parser)
         return
     start = parser_compact(core.heap, parser)
@@ -430,7 +442,7 @@ cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parse
             client.query = <char*> heap_alloc(core.heap, capacity)
             if client.query == NULL:
                 forget_input(core, client, parser)
-                doom(core, client)
+                client_doom(core, client)
                 return
             client.query_capacity = capacity
             core.own_queries += 1
@@ -448,7 +460,7 @@ cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parse
         fresh = parser_new(core.heap)
         if fresh == NULL:
             forget_input(core, client, parser)
-            doom(core, client)
+            client_doom(core, client)
             return
         client.parser = parser
         core.parser = fresh
@@ -485,7 +497,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
             for i in range(parser.requests_done, parser.requests_count):
                 if parser.requests[i].hashed:
                     dict_prefetch_entry(&client.database.keys, parser.requests[i].hash)
-        while parser.requests_done < parser.requests_count and may_execute(client):
+        while parser.requests_done < parser.requests_count and client_may_execute(client):
             if not execute_request(core, client, parser, &parser.requests[parser.requests_done], data):
                 break
             parser.requests_done += 1
@@ -493,26 +505,25 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
                 wake_waiters(core)
             if output_is_limited(core, client) and client_check_output(core, client):
                 break
-        if state != PARSE_REQUEST or not may_execute(client):
+        if state != PARSE_REQUEST or not client_may_execute(client):
             break
         parser.requests_done = 0
         parser.requests_count = 0
         parser.used = 0
-    client.argv = NULL
-    client.argc = 0
-    client.hashed = 0
-    if state == PARSE_ERROR and may_execute(client):
+    execution_done(core, client)
+    if state == PARSE_ERROR and client_may_execute(client):
         snprintf(text, sizeof(text), "ERR Protocol error: %s", parser.error)
         reply_error(&client.reply, text)
-        client.flags |= CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR
+        client.flags |= CLIENT_PROTOCOL_ERROR
+        client_end(core, client)
         snprintf(text, sizeof(text), "Protocol error (%s) from client: {client}. Query buffer: {data}", parser.error)
         core.upcalls.log_client(core, client, 1, text, data + parser.position, length - parser.position)
-    elif state == PARSE_NO_MEMORY and may_execute(client):
+    elif state == PARSE_NO_MEMORY and client_may_execute(client):
         reply_error(&client.reply, "OOM out of memory while reading the request")
-        client.flags |= CLIENT_CLOSE_AFTER_REPLY
+        client_end(core, client)
     core.served = NULL
     if client.reply.starved:
-        doom(core, client)
+        client_doom(core, client)
 
 
 cdef void queue_resume(Core* core, Client* client) noexcept nogil:
@@ -538,9 +549,7 @@ cdef void wake_client(Core* core, Client* client) noexcept nogil:
     elif not client.flags & CLIENT_BLOCKED:
         # Paused meanwhile: it waits no more for the key, but for the pause to end.
         unblock(core, client)
-    client.argv = NULL
-    client.argc = 0
-    client.hashed = 0
+    execution_done(core, client)
 
 
 cdef bint is_wanted(Core* core, WaitList* waiting, const Blocked* blocked) noexcept nogil:
@@ -556,8 +565,6 @@ cdef bint is_wanted(Core* core, WaitList* waiting, const Blocked* blocked) noexc
 
 cdef void wake_waiters(Core* core) noexcept nogil:
     cdef WaitList* waiting
-    cdef Waiter* waiter
-    cdef Waiter* following
     cdef Client* client
     if core.waking:
         return                          # a woken command changed a key: the loop below comes to it
@@ -567,15 +574,16 @@ cdef void wake_waiters(Core* core) noexcept nogil:
         core.ready = waiting.next_ready
         if core.ready == NULL:
             core.ready_last = NULL
-        waiter = waiting.first
-        while waiter != NULL:
-            # A woken command takes nobody but its own client out of the list.
-            following = waiter.next
-            client = waiter.client
+        waiting.is_ready = 0
+        waiting.is_walked = 1
+        waiting.following = waiting.first
+        # A woken command may end the waiting of any client: whoever leaves the list moves on what follows.
+        while waiting.following != NULL:
+            client = waiting.following.client
+            waiting.following = waiting.following.next
             if is_wanted(core, waiting, client.blocked):
                 wake_client(core, client)
-            waiter = following
-        waiting.is_ready = 0
+        waiting.is_walked = 0
         discard_if_empty(waiting)
     core.waking = 0
 
@@ -588,7 +596,7 @@ cdef void resume_clients(Core* core) noexcept nogil:
         client = core.resumed
         core.resumed = client.next_resumed
         client.flags &= ~<uint64_t> CLIENT_QUEUED_RESUME
-        if may_execute(client):
+        if client_may_execute(client):
             client_serve(core, client)
             client_queue_write(core, client)
 
@@ -729,7 +737,7 @@ cdef class Connection:
         """Serves the connection: epoll's events say whether it can be read, written, or is gone."""
         cdef Client* client = &self.client
         cdef Core* core = client.core
-        if core == NULL:
+        if core == NULL or client_is_doomed(client):
             return
         if core.turn_begun == 0:
             begin_turn(core)
@@ -745,29 +753,29 @@ cdef class Connection:
             elif client_read(core, client) < 0:
                 self.engine.close(self)
                 return
-            if core.propagation and not client.flags & CLIENT_CLOSE_NOW:
+            if client_is_doomed(client):
+                return
+            if core.propagation:
                 client_queue_write(core, client)
                 return
-            if reply_pending(&client.reply) and not client.flags & (CLIENT_WAITS_WRITABLE | CLIENT_CLOSE_NOW) \
-                    and client_write(core, client) < 0:
+            if reply_pending(&client.reply) and not client.flags & CLIENT_WAITS_WRITABLE and client_write(core, client) < 0:
                 self.engine.close(self)
                 return
         client_recount(core, client)
-        if client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY):
-            if client.flags & CLIENT_CLOSE_NOW or not reply_pending(&client.reply):
-                self.engine.close(self)
+        if client.flags & CLIENT_CLOSE_AFTER_REPLY and not reply_pending(&client.reply):
+            self.engine.close(self)
 
     def resume(self) -> None:
         """Executes what waited in the query buffer while the client was paused."""
         cdef Client* client = &self.client
-        if client.core == NULL or client.flags & CLIENT_CLOSE_NOW:
+        if client.core == NULL or client_is_doomed(client):
             return
         client.flags &= ~<uint64_t> CLIENT_POSTPONED
         client_serve(client.core, client)
         client_queue_write(client.core, client)
 
     def time_out(self) -> bool:
-        """Ends the waiting for keys as its timeout does; false where the client does not wait."""
+        """Ends the waiting for keys as its timeout does; false where the client does not wait (any more)."""
         return self._end_waiting(None)
 
     def unblock_with_error(self) -> bool:
@@ -779,8 +787,11 @@ cdef class Connection:
         cdef Parser* parser = client.parser
         cdef Request* request
         cdef CommandStatistics* statistics
+        cdef ReplyMark mark
+        cdef bint muted
         if client.core == NULL or client.blocked == NULL:
             return False
+        muted = muted_reply_begin(client, &mark)
         request = &parser.requests[parser.requests_done]
         parser_release_owned(client.core.heap, parser, request.first, request.first + request.count)
         statistics = &client.core.command_statistics[client.command.id]
@@ -789,7 +800,9 @@ cdef class Connection:
             reply_null_array(&client.reply)
         else:
             reply_error(&client.reply, error)
-            statistics.rejected += 1
+            statistics.failed += 1
+        if muted:
+            muted_reply_end(client, mark)
         finish_blocked(client.core, client)
         return True
 
@@ -805,7 +818,7 @@ cdef class Connection:
 
     @property
     def watched_keys(self) -> int:
-        return watch_count(&self.client)
+        return self.client.watches_count
 
     @property
     def subscription_counts(self) -> tuple[int, int, int]:
@@ -849,36 +862,30 @@ cdef class Connection:
         prefixes.sort()
         return tracker.options, (tracker.redirect.id if tracker.redirect != NULL else 0), prefixes
 
-    @property
-    def deadline_ms(self) -> int:
-        """When the waiting for keys ends, by the wall clock; 0 for never, -1 where the client does not wait."""
-        if self.client.blocked == NULL:
-            return -1
-        return self.client.blocked.deadline_ms
-
     def append(self, object value) -> None:
         """Appends a reply or a push message out of turn; it is written before the loop sleeps."""
-        if self.client.core != NULL and not self.client.flags & CLIENT_CLOSE_NOW:
+        if self.client.core != NULL and client_takes_output(&self.client):
             reply_object(&self.client.reply, value)
-            client_check_output(self.client.core, &self.client)
             client_queue_write(self.client.core, &self.client)
 
     def append_raw(self, bytes data) -> None:
         """The same for bytes that are encoded already."""
-        if self.client.core != NULL and not self.client.flags & CLIENT_CLOSE_NOW:
+        if self.client.core != NULL and client_takes_output(&self.client):
             reply_raw(&self.client.reply, data, len(data))
-            client_check_output(self.client.core, &self.client)
             client_queue_write(self.client.core, &self.client)
 
     def close_soon(self, *, bint after_reply=False) -> None:
-        """Marks the connection to be closed before the loop sleeps, or once its output is written."""
-        if self.client.core == NULL:
+        """Closes the connection: at once, or where its requests are being executed, before the loop sleeps; or once its output
+        is written."""
+        cdef Client* client = &self.client
+        if client.core == NULL:
             return
-        self.client.flags |= CLIENT_CLOSE_AFTER_REPLY if after_reply else CLIENT_CLOSE_NOW
         if after_reply:
-            client_queue_write(self.client.core, &self.client)
-        else:
-            self.client.core.upcalls.close_soon(self.client.core, &self.client)
+            client_end(client.core, client)
+            return
+        client_doom(client.core, client)
+        if client.argv == NULL and client != client.core.served:
+            self.engine.close(self)
 
     cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept:
         """Ties the connection to its engine, as a member of the list of clients unless it is internal."""
@@ -959,7 +966,7 @@ cdef class Connection:
 
     @property
     def is_open(self) -> bool:
-        return self.client.core != NULL and not self.client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)
+        return self.client.core != NULL and client_takes_output(&self.client)
 
     @property
     def database(self) -> int:

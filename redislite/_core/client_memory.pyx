@@ -1,17 +1,17 @@
 """What clients take; the contract is in client_memory.pxd."""
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.alloc cimport heap_footprint, heap_free
+from redislite._core.blocking cimport blocked_memory
+from redislite._core.ending cimport client_doom, client_is_doomed
 from redislite._core.output cimport CLASS_NORMAL, CLASS_PUBSUB, class_of
 from redislite._core.pubsub cimport subscriptions_memory
 from redislite._core.reply cimport reply_release
 from redislite._core.resp cimport parser_free, parser_memory
 from redislite._core.state cimport (
-    CLIENT_CLOSE_NOW, CLIENT_INTERNAL, CLIENT_NO_EVICT, CLIENT_SIZE_CLASSES, GATE_CLIENT_MEMORY, Client,
-    ClientSizes, Core, Watch, WatchList,
+    CLIENT_INTERNAL, CLIENT_NO_EVICT, CLIENT_SIZE_CLASSES, GATE_CLIENT_MEMORY, Client, ClientSizes, Core,
 )
 from redislite._core.tracking cimport tracking_memory
 from redislite._core.transactions cimport transaction_memory
-from redislite._core.watching cimport watch_count
 
 cdef extern from *:
     int count_leading_zeros "__builtin_clzll"(unsigned long long value) noexcept nogil
@@ -22,9 +22,7 @@ cdef enum:
 
 cdef size_t client_memory(const Client* client) noexcept nogil:
     cdef size_t total = sizeof(Client) + client.reply.held + transaction_memory(client)
-    total += subscriptions_memory(client) + tracking_memory(client)
-    if client.watches != NULL:
-        total += <size_t> watch_count(client) * (sizeof(Watch) + sizeof(WatchList))
+    total += subscriptions_memory(client) + tracking_memory(client) + blocked_memory(client) + client.watches_bytes
     if client.query != NULL:
         total += heap_footprint(client.query_capacity)
     if client.parser != NULL:
@@ -79,7 +77,7 @@ cdef void client_recount(Core* core, Client* client) noexcept nogil:
     cdef int kind = class_of(client)
     if not core.settings.max_client_memory:
         return
-    if client.flags & (CLIENT_INTERNAL | CLIENT_CLOSE_NOW) or (kind != CLASS_NORMAL and kind != CLASS_PUBSUB):
+    if client.flags & CLIENT_INTERNAL or client_is_doomed(client) or (kind != CLASS_NORMAL and kind != CLASS_PUBSUB):
         client_uncount(core, client)
         return
     size = client_memory(client)
@@ -116,13 +114,12 @@ cdef size_t client_memory_limit(const Core* core) noexcept nogil:
 
 
 cdef void close_client(Core* core, Client* client) noexcept nogil:
-    """Has a client closed, and gives back at once what it holds, unless its requests are being executed or it waits."""
+    """Has a client closed, and gives back at once what it holds, unless its requests are being executed."""
     core.upcalls.log_client(core, client, 2, "Evicting client: {client}", NULL, 0)
     core.statistics.evicted_clients += 1
-    client.flags |= CLIENT_CLOSE_NOW
-    core.upcalls.close_soon(core, client)
+    client_doom(core, client)
     client_uncount(core, client)
-    if client == core.served or client.argv != NULL or client.blocked != NULL:
+    if client == core.served or client.argv != NULL:
         return
     reply_release(&client.reply)
     parser_free(core.heap, client.parser)

@@ -18,13 +18,13 @@ class Engine:
     control: Any
     closing: list[Connection]
     on_close: Callable[[Connection], object]
-    on_writable: Callable[[Connection, bool], object]
+    on_interest: Callable[[Connection, bool, bool], object]
     on_slow_command: Callable[[Connection, list[bytes], list[int], int, int, int, int, int], object]
     on_monitored: Callable[[Connection, list[bytes]], object]
     on_latency: Callable[[str, int], object]
     on_log: Callable[[int, str], object]
     on_client_log: Callable[[Connection, int, str, bytes, int], object]
-    on_blocked: Callable[[Connection, int], object]
+    on_waiting: Callable[[float], object]
     on_flushed: Callable[[], object]
     on_log_lost: Callable[[], object]
     on_log_error: Callable[[], object]
@@ -43,6 +43,7 @@ class Engine:
     def new_permissions(self) -> Permissions: ...
     def count_rejected(self) -> None: ...
     def before_sleep(self) -> bool: ...
+    def end_overdue_waiting(self) -> None: ...
     def cron(self, budget_us: int) -> None: ...
     def set(self, name: str, value: int) -> None: ...
     def get(self, name: str) -> int: ...

@@ -12,7 +12,7 @@ from redislite._core.alloc cimport (
 )
 from redislite._core.append_log cimport append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log
 from redislite._core.append_rewrite cimport RewriteTask, rewrite_fork
-from redislite._core.blocking cimport WAIT_ALSO_MISSING
+from redislite._core.blocking cimport WAIT_ALSO_MISSING, overdue_client
 from redislite._core.fork cimport ChildReport
 from redislite._core.client cimport (
     Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_waiters,
@@ -26,6 +26,7 @@ from redislite._core.dict cimport (
     Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
     dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
 )
+from redislite._core.ending cimport client_doom, client_is_doomed
 from redislite._core.eviction cimport (
     eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
     eviction_turn, eviction_warn,
@@ -60,7 +61,7 @@ from redislite._core.replay cimport replay_of
 from redislite._core.reply cimport chunk_data, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
     GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
     HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core,
     Database, ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
@@ -208,16 +209,17 @@ cdef void latency_sample(Core* core, const char* event, int64_t ms) noexcept wit
         (<Engine> core.engine).on_exception(error)
 
 
-cdef void watch_writable(Core* core, Client* client, bint watch) noexcept with gil:
+cdef void watch_socket(Core* core, Client* client) noexcept with gil:
     try:
-        (<Engine> core.engine).on_writable(<object> client.connection, watch)
+        (<Engine> core.engine).on_interest(<object> client.connection, not client.flags & CLIENT_CLOSE_AFTER_REPLY,
+                                           client.flags & CLIENT_WAITS_WRITABLE != 0)
     except Exception as error:
         (<Engine> core.engine).on_exception(error)
 
 
-cdef void block_timer(Core* core, Client* client, int64_t timeout_ms) noexcept with gil:
+cdef void waiting_timer(Core* core, int64_t ns) noexcept with gil:
     try:
-        (<Engine> core.engine).on_blocked(<object> client.connection, timeout_ms)
+        (<Engine> core.engine).on_waiting(ns / 1e9)
     except Exception as error:
         (<Engine> core.engine).on_exception(error)
 
@@ -280,9 +282,11 @@ cdef class Engine:
     databases: how many there are. control: what handlers of the Python tier get as their first argument.
 
     Called by the data plane, each set by the control plane before the first connection:
-    on_close(connection) when a connection is to be unregistered; on_writable(connection, watch);
+    on_close(connection) when a connection is to be unregistered; on_interest(connection, readable, writable) when its socket
+    is to be watched for these from here on;
     on_slow_command(connection, args, lengths, count, kinds, us, request_bytes, reply_bytes);
-    on_blocked(connection, timeout_ms) when its time_out is to be called then; on_monitored(connection, args);
+    on_waiting(seconds) when end_overdue_waiting is to be called then, instead of when was said before;
+    on_monitored(connection, args);
     on_latency(event, ms); on_log(level, text); on_exception(error); on_client_log(connection, level, text, ends, length)
     where {client} in the text stands for the client's description and {data} for length bytes that it sent, of which ends
     has the first and the last 64, or all;
@@ -296,7 +300,7 @@ cdef class Engine:
     cdef Connection own
     cdef readonly object table
     cdef public object control
-    cdef public object on_close, on_writable, on_slow_command, on_monitored, on_latency, on_log, on_blocked, on_exception
+    cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
     cdef public object on_flushed, on_log_lost, on_log_error
     cdef bytes refusal
@@ -325,8 +329,8 @@ cdef class Engine:
         core.upcalls.log_command = log_command
         core.upcalls.feed_monitors = feed_monitors
         core.upcalls.latency_sample = latency_sample
-        core.upcalls.watch_writable = watch_writable
-        core.upcalls.block_timer = block_timer
+        core.upcalls.watch_socket = watch_socket
+        core.upcalls.waiting_timer = waiting_timer
         core.upcalls.close_soon = close_soon
         core.upcalls.log_line = log_line
         core.upcalls.log_client = log_client
@@ -341,8 +345,8 @@ cdef class Engine:
         self.closing = []
         self.function_libraries = []
         self.connections = {}
-        self.on_close = self.on_writable = self.on_slow_command = self.on_monitored = _nothing
-        self.on_latency = self.on_log = self.on_client_log = self.on_blocked = self.on_flushed = _nothing
+        self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
+        self.on_latency = self.on_log = self.on_client_log = self.on_waiting = self.on_flushed = _nothing
         self.on_log_lost = self.on_log_error = _nothing
         self.on_exception = _raise
         self.on_denied = _deny
@@ -532,6 +536,13 @@ cdef class Engine:
 
     # --- the loop's turns
 
+    def end_overdue_waiting(self) -> None:
+        """Answers clients that have waited for keys for as long as they wanted to."""
+        cdef Client* client = overdue_client(&self.core)
+        while client != NULL:
+            (<Connection> client.connection).time_out()
+            client = overdue_client(&self.core)
+
     def before_sleep(self) -> bool:
         """Ends a turn of the loop: goes on evicting, writes the append-only file and then the output that waited for that or was
         appended out of turn, closes what is to be closed, releases a bounded part of what was deleted lazily. True where
@@ -553,11 +564,11 @@ cdef class Engine:
             core.writers = client.next_write
             client.next_write = NULL
             client.flags &= ~<uint64_t> CLIENT_QUEUED_WRITE
-            if not client.flags & (CLIENT_WAITS_WRITABLE | CLIENT_CLOSE_NOW) and client_write(core, client) < 0:
-                client.flags |= CLIENT_CLOSE_NOW
-            if client.flags & CLIENT_CLOSE_NOW or \
-                    (client.flags & CLIENT_CLOSE_AFTER_REPLY and not reply_pending(&client.reply)):
-                self.closing.append(<object> client.connection)
+            if client_is_doomed(client):
+                continue
+            if not client.flags & CLIENT_WAITS_WRITABLE and client_write(core, client) < 0 or \
+                    client.flags & CLIENT_CLOSE_AFTER_REPLY and not reply_pending(&client.reply):
+                client_doom(core, client)
             client_recount(core, client)
         self._close_marked()
         if core.settings.max_client_memory:
@@ -1119,7 +1130,7 @@ cdef class Engine:
         }
 
     def trim_memory(self) -> None:
-        """Gives back what is at hand for output, and unused pages to the system."""
+        """Gives what is free back to the system."""
         reply_empty_pool(&self.core)
         heap_trim(self.core.heap)
 
@@ -1137,16 +1148,13 @@ cdef class Engine:
         """Clients that watch keys, keys that are watched; keys that clients wait for, of these the ones that they are also to
         be told of when they go; clients that wait no longer than for a time."""
         cdef Core* core = &self.core
-        cdef Client* client = core.clients
         cdef DictIterator position
         cdef WaitList* waiting
         cdef Waiter* waiter
         cdef int i
-        figures = dict.fromkeys(("watched_keys", "keys", "keys_also_missing", "timed_clients"), 0)
+        figures = dict.fromkeys(("watched_keys", "keys", "keys_also_missing"), 0)
         figures["watching_clients"] = core.watching_clients
-        while client != NULL:
-            figures["timed_clients"] += client.blocked != NULL and client.blocked.deadline_ms != 0
-            client = client.next
+        figures["timed_clients"] = core.deadlines_count
         for i in range(core.databases_count):
             figures["watched_keys"] += dict_size(&core.databases[i].watched)
             figures["keys"] += dict_size(&core.databases[i].waiting)

@@ -1,7 +1,7 @@
 """Output of a client: writing it to the socket, queueing it for the end of the turn, its limits.
 
-Who appends to a client out of that client's own turn (a message, a woken reply) calls client_check_output and
-client_queue_write afterwards; it is written before the loop sleeps.
+Who appends to a client out of that client's own turn (a message, a woken reply) calls client_queue_write afterwards, which
+holds it against its limits; it is written before the loop sleeps.
 
 A message to a client whose own command is running waits aside (push_place) until the reply stands: it is neither mixed up
 with the reply's elements nor dropped with it where replies are off.
@@ -22,9 +22,12 @@ cdef enum:
 
 # Writes pending output until there is none or the socket is full. -1 where the peer is gone.
 cdef int client_write(Core* core, Client* client) noexcept nogil
-# Output was appended outside of the client's own turn: write it before the loop sleeps.
+# Output was appended outside of the client's own turn: has it written before the loop sleeps, unless the client is over its
+# limits, and is doomed now.
 cdef void client_queue_write(Core* core, Client* client) noexcept nogil
-# Closes the client over the output limits of its class; true where it did.
+# Nothing more of what the client sends is executed, or read; it is closed once its output is written.
+cdef void client_end(Core* core, Client* client) noexcept nogil
+# Dooms the client over the output limits of its class; true where it is over them.
 cdef bint client_check_output(Core* core, Client* client) noexcept nogil
 # Appends what waited aside while a command of the client ran. For call_command, once the reply stands.
 cdef void push_late(Core* core, Client* client) noexcept nogil

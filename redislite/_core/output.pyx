@@ -1,9 +1,10 @@
 """Output of a client; the contract is in output.pxd."""
 from libc cimport errno
 from libc.stdint cimport int64_t, uint64_t
+from redislite._core.ending cimport client_doom, client_is_doomed
 from redislite._core.reply cimport chunk_data, reply_join, reply_pending, reply_written
 from redislite._core.state cimport (
-    CLIENT_CLOSE_NOW, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED,
     GATE_UNAUTHENTICATED, Chunk, Client, Core,
 )
 
@@ -61,13 +62,12 @@ cdef bint client_check_output(Core* core, Client* client) noexcept nogil:
     if client.gate & GATE_UNAUTHENTICATED and not client.flags & CLIENT_WAS_AUTHENTICATED and \
             pending > core.settings.unauthenticated_output_limit:
         over = 1
-    if over and not client.flags & CLIENT_CLOSE_NOW:
+    if over and not client_is_doomed(client):
         core.statistics.output_limit_disconnections += 1
         core.upcalls.log_client(core, client, 3,
                                 "Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.",
                                 NULL, 0)
-        client.flags |= CLIENT_CLOSE_NOW
-        core.upcalls.close_soon(core, client)
+        client_doom(core, client)
     return over
 
 
@@ -113,15 +113,16 @@ cdef int client_write(Core* core, Client* client) noexcept nogil:
         client.output_bytes += count
         reply_written(&client.reply, count)
         total += count
+        client.active_ms = core.now_ms
         if <size_t> count < asked or total > WRITE_TURN_MAX:
             break
     if reply_pending(&client.reply):
         if not client.flags & CLIENT_WAITS_WRITABLE:
             client.flags |= CLIENT_WAITS_WRITABLE
-            core.upcalls.watch_writable(core, client, 1)
+            core.upcalls.watch_socket(core, client)
     elif client.flags & CLIENT_WAITS_WRITABLE:
         client.flags &= ~<uint64_t> CLIENT_WAITS_WRITABLE
-        core.upcalls.watch_writable(core, client, 0)
+        core.upcalls.watch_socket(core, client)
     return 0
 
 
@@ -132,8 +133,24 @@ cdef void push_late(Core* core, Client* client) noexcept nogil:
 
 
 cdef void client_queue_write(Core* core, Client* client) noexcept nogil:
-    if client.flags & (CLIENT_QUEUED_WRITE | CLIENT_INTERNAL | CLIENT_CLOSE_NOW):
+    if client.flags & CLIENT_INTERNAL or client_is_doomed(client):
+        return
+    if client.reply.starved:
+        client_doom(core, client)       # something is missing in its output
+        return
+    if output_is_limited(core, client) and client_check_output(core, client):
+        return
+    if client.flags & CLIENT_QUEUED_WRITE:
         return
     client.flags |= CLIENT_QUEUED_WRITE
     client.next_write = core.writers
     core.writers = client
+
+
+cdef void client_end(Core* core, Client* client) noexcept nogil:
+    if client.flags & CLIENT_CLOSE_AFTER_REPLY:
+        return
+    client.flags |= CLIENT_CLOSE_AFTER_REPLY
+    if client.flags & CLIENT_WAITS_WRITABLE:
+        core.upcalls.watch_socket(core, client)
+    client_queue_write(core, client)

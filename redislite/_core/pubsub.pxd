@@ -48,6 +48,7 @@ cdef struct Subscriptions:
     Subscription* first[KINDS]
     Subscription* last[KINDS]
     int64_t count[KINDS]
+    size_t bytes                # what they take, names included
 
 
 # What an engine knows of subscriptions. 0, or -1 where memory is out.
@@ -68,7 +69,7 @@ cdef int64_t channels_count(const Core* core, int kind) noexcept nogil
 cdef int64_t subscribers_count(const Core* core) noexcept nogil
 # Sets or clears the client's GATE_SUBSCRIBER, as its subscriptions and protocol say.
 cdef void pubsub_gate(Client* client) noexcept nogil
-# Bytes that the client's subscriptions take.
+# Bytes that the client's subscriptions take, names included.
 cdef size_t subscriptions_memory(const Client* client) noexcept nogil
 
 

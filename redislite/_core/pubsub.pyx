@@ -8,9 +8,10 @@ from redislite._core.dict cimport (
     Dict, DictIterator, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
     dict_iterate_next, dict_release, dict_remove, dict_size,
 )
+from redislite._core.ending cimport client_takes_output
 from redislite._core.glob cimport glob_match
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
-from redislite._core.output cimport client_check_output, client_queue_write, push_place
+from redislite._core.output cimport client_queue_write, push_place
 from redislite._core.propagate cimport argument_of, propagate
 from redislite._core.records cimport record_add, record_find, record_remove
 from redislite._core.reply cimport (
@@ -18,7 +19,7 @@ from redislite._core.reply cimport (
     reply_null, reply_push, reply_room_lean, reply_shared, shared_data, shared_new, shared_release,
 )
 from redislite._core.state cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_PUBSUB,
+    CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_PUBSUB,
     GATE_REPLY_OFF, GATE_SUBSCRIBER, NOTIFY_KEYEVENT, NOTIFY_KEYSPACE, PROPAGATE_REPLICAS, Argument, Chunk, Client, Core, Database, Reply,
 )
 from redislite._core.wire cimport bulk_header_size, put_bulk, put_header
@@ -142,6 +143,13 @@ cdef Subscription* find_subscription(PubSub* pubsub, Channel* channel, Client* c
     return <Subscription*> slot[0] if slot != NULL else NULL
 
 
+cdef inline size_t subscription_bytes(const Channel* channel) noexcept nogil:
+    """What one subscription takes: the name counts in full for each client that has subscribed to it."""
+    cdef size_t length
+    channel_name(channel, &length)
+    return heap_footprint(sizeof(Subscription)) + sizeof(Member) + heap_footprint(sizeof(Channel) + length)
+
+
 cdef Subscription* add_subscription(Core* core, PubSub* pubsub, Channel* channel, Client* client) noexcept nogil:
     """Makes the client a member of the channel, which it is not yet; NULL where memory is out."""
     cdef Subscriptions* own = <Subscriptions*> client.subscriptions
@@ -170,6 +178,7 @@ cdef Subscription* add_subscription(Core* core, PubSub* pubsub, Channel* channel
         own.first[channel.kind] = subscription
     own.last[channel.kind] = subscription
     own.count[channel.kind] += 1
+    own.bytes += subscription_bytes(channel)
     return subscription
 
 
@@ -191,6 +200,7 @@ cdef void remove_subscription(Core* core, PubSub* pubsub, Subscription* subscrip
     else:
         own.last[channel.kind] = subscription.previous
     own.count[channel.kind] -= 1
+    own.bytes -= subscription_bytes(channel)
     heap_free(core.heap, subscription, sizeof(Subscription))
     if channel.count == 0:
         discard_channel(core, pubsub, channel)
@@ -261,13 +271,7 @@ cdef void unsubscribe_all(Core* core, Client* client) noexcept nogil:
 
 cdef size_t subscriptions_memory(const Client* client) noexcept nogil:
     cdef const Subscriptions* own = <const Subscriptions*> client.subscriptions
-    cdef int64_t count = 0
-    cdef int kind
-    if own == NULL:
-        return 0
-    for kind in range(KINDS):
-        count += own.count[kind]
-    return heap_footprint(sizeof(Subscriptions)) + <size_t> count * (heap_footprint(sizeof(Subscription)) + sizeof(Member))
+    return heap_footprint(sizeof(Subscriptions)) + own.bytes if own != NULL else 0
 
 
 cdef int64_t channels_count(const Core* core, int kind) noexcept nogil:
@@ -324,7 +328,7 @@ cdef void deliver_long(Core* core, Reply* reply, Message* message) noexcept nogi
 cdef inline void deliver(Core* core, Client* client, Message* message) noexcept nogil:
     cdef Reply* reply
     cdef char* room
-    if client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY):
+    if not client_takes_output(client):
         return
     reply = push_place(core, client)
     if message.length <= BRIEF_MAX:
@@ -336,7 +340,6 @@ cdef inline void deliver(Core* core, Client* client, Message* message) noexcept 
             reply_advance(reply, message.length)
     else:
         deliver_long(core, reply, message)
-    client_check_output(core, client)
     client_queue_write(core, client)
 
 

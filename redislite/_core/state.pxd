@@ -45,7 +45,7 @@ cdef struct Chunk:
 
 
 cdef enum:
-    REPLY_CHUNK = 16384         # bytes of a pooled chunk, header excluded
+    REPLY_CHUNK = 16384 - 32    # bytes of a pooled chunk; with its header it is a whole block of the heap
     ERROR_KINDS_MAX = 128
     ERROR_KIND_LENGTH = 40
 
@@ -199,19 +199,27 @@ cdef struct Waiter:
 cdef struct WaitList:
     Waiter* first
     Waiter* last
+    Waiter* following           # while its waiters are being woken: whose turn is next
     WaitList* next_ready        # list of those whose key changed
     Database* database
-    int64_t is_ready
+    int32_t is_ready            # is in that list
+    int32_t is_walked           # its waiters are being woken
 
 
 # What a client waits for; keys_count Waiters and then words_count words stand behind the struct.
 cdef struct Blocked:
-    int64_t deadline_ms         # 0: none
+    int64_t deadline_place      # in Core.deadlines; -1: it waits for ever
     int32_t type                # wanted
     int32_t options
     int32_t keys_count
     int32_t words_count
     int64_t is_counted
+
+
+# When the waiting of a client ends, by the monotonic clock.
+cdef struct Deadline:
+    int64_t ns
+    Client* client
 
 
 # A key that a client watches: a member of the key's WatchList and of the client's own list.
@@ -282,6 +290,8 @@ cdef struct Client:
     Blocked* blocked            # what it waits for, or NULL
     Transaction* transaction    # what MULTI began, or NULL
     Watch* watches              # keys that it watches
+    int64_t watches_count
+    size_t watches_bytes        # what these take, names included
     void* subscriptions         # of the subsystems: what each keeps per client, or NULL
     void* tracking
     void* user
@@ -476,12 +486,12 @@ cdef struct Upcalls:
     void (*feed_monitors)(Core* core, Client* client) noexcept nogil
     # A latency sample of an event, milliseconds.
     void (*latency_sample)(Core* core, const char* event, int64_t ms) noexcept nogil
-    # The socket of the client is full (watch = 1), or has been drained.
-    void (*watch_writable)(Core* core, Client* client, bint watch) noexcept nogil
+    # What the socket of the client is to be watched for may have changed (CLIENT_WAITS_WRITABLE, CLIENT_CLOSE_AFTER_REPLY).
+    void (*watch_socket)(Core* core, Client* client) noexcept nogil
     # The client is to be closed before the loop sleeps.
     void (*close_soon)(Core* core, Client* client) noexcept nogil
-    # The client began to wait: call its connection's time_out in so many milliseconds.
-    void (*block_timer)(Core* core, Client* client, int64_t timeout_ms) noexcept nogil
+    # The waiting of clients ends earlier than said before: call the engine's end_overdue_waiting in so many nanoseconds.
+    void (*waiting_timer)(Core* core, int64_t ns) noexcept nogil
     # Executes a command on behalf of another one: the client's argv, argc and command are set as for a request.
     bint (*call)(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
     # A keyspace event of a class that is listened to; name is a literal. NULL: nobody delivers them.
@@ -592,6 +602,7 @@ cdef struct Core:
     ClientSizes client_sizes
     Client* clients             # all connected clients, newest first
     int64_t clients_count
+    Client* leaving             # closed, and not all given back yet
     uint64_t next_client_id
     Client* writers             # clients to write to before the loop sleeps
     Client* served              # client whose requests are being executed, with the buffer and the parser above
@@ -606,6 +617,10 @@ cdef struct Core:
     # clients that wait for keys, or watch them
     int64_t blocked_clients
     int64_t watching_clients
+    Deadline* deadlines         # of those that do not wait for ever: a heap, the earliest first
+    int64_t deadlines_count
+    int64_t deadlines_capacity
+    int64_t waiting_timer_ns    # when the engine looks at them next; 0: it does not
     WaitList* ready             # keys that changed, in order
     WaitList* ready_last
     bint waking                 # waiting requests are being executed

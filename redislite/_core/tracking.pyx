@@ -3,15 +3,16 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memmove
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
 from redislite._core.dict cimport Dict, dict_drain, dict_hash, dict_init, dict_random, dict_release, dict_size
+from redislite._core.ending cimport client_is_doomed, client_takes_output
 from redislite._core.keyspace cimport argument_hash
-from redislite._core.output cimport client_check_output, client_queue_write, push_place
+from redislite._core.output cimport client_queue_write, push_place
 from redislite._core.pointer_set cimport (
     PointerSet, pointer_set_add, pointer_set_at, pointer_set_places, pointer_set_release, pointer_set_remove,
 )
 from redislite._core.records cimport record_add, record_find, record_free, record_name, record_remove, record_take
 from redislite._core.reply cimport reply_array, reply_bulk, reply_integer, reply_null, reply_push, reply_raw
 from redislite._core.state cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_PUBSUB, COMMAND_MOVABLE_KEYS, COMMAND_NOSCRIPT, COMMAND_READONLY,
+    CLIENT_PUBSUB, COMMAND_MOVABLE_KEYS, COMMAND_NOSCRIPT, COMMAND_READONLY,
     GATE_TRACKING, INTEREST_TRACKED, Argument, Client, Command, Core, Reply,
 )
 from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
@@ -72,7 +73,7 @@ cdef void leave_tracker(Core* core, Tracker* tracker) noexcept nogil:
 
 cdef inline bint is_served(const Tracker* tracker) noexcept nogil:
     """Whether the client is there, and takes output."""
-    return tracker.client != NULL and not tracker.client.flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)
+    return tracker.client != NULL and client_takes_output(tracker.client)
 
 
 cdef inline bint is_told(const Tracker* tracker, bint broadcast) noexcept nogil:
@@ -124,11 +125,6 @@ cdef bint message_add(Core* core, const char* key, size_t length) noexcept nogil
     return 1
 
 
-cdef void has_grown(Core* core, Client* client) noexcept nogil:
-    client_check_output(core, client)
-    client_queue_write(core, client)
-
-
 cdef void tell(Core* core, Tracker* tracker, bint everything) noexcept nogil:
     """Tells the client, or whom its messages go to, that the keys of the message have changed, or everything has."""
     cdef Tracking* tracking = tracking_of(core)
@@ -136,14 +132,14 @@ cdef void tell(Core* core, Tracker* tracker, bint everything) noexcept nogil:
     cdef Reply* output
     if tracker.redirect != NULL:
         target = tracker.redirect
-        if target.client == NULL or target.client.flags & CLIENT_CLOSE_NOW:
+        if target.client == NULL or client_is_doomed(target.client):
             tracker.options |= TRACKING_BROKEN
             if tracker.client.reply.protocol > 2 and is_served(tracker):
                 output = push_place(core, tracker.client)
                 reply_push(output, 2)
                 reply_bulk(output, b"tracking-redir-broken", 21)
                 reply_integer(output, <int64_t> target.id)
-                has_grown(core, tracker.client)
+                client_queue_write(core, tracker.client)
             return
     if not is_served(target):
         return
@@ -162,7 +158,7 @@ cdef void tell(Core* core, Tracker* tracker, bint everything) noexcept nogil:
         reply_null(output)
     else:
         reply_raw(output, tracking.message, tracking.message_length)
-    has_grown(core, target.client)
+    client_queue_write(core, target.client)
 
 
 # The table of keys

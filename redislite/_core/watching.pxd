@@ -6,7 +6,6 @@
 A change of a key marks every client that watches it (CLIENT_DIRTY_WATCH), whose EXEC then answers null. A key that was
 expired already when it was watched does not change by being removed.
 """
-from libc.stdint cimport int64_t
 from redislite._core.state cimport Client, Core, Database
 
 
@@ -15,8 +14,6 @@ from redislite._core.state cimport Client, Core, Database
 cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noexcept nogil
 # Forgets all that the client watches, and that any of it changed.
 cdef void unwatch_all(Core* core, Client* client) noexcept nogil
-# How many keys the client watches.
-cdef int64_t watch_count(const Client* client) noexcept nogil
 # A key has changed.
 cdef void watch_touch(Core* core, Database* database, const char* key, size_t length) noexcept nogil
 # The whole content of the database is about to be replaced by another one's (NULL: by nothing).

@@ -2,8 +2,8 @@
 
 A client that is marked has nothing more to learn: it leaves all its lists at once.
 """
-from libc.stdint cimport int64_t, uint64_t
-from redislite._core.alloc cimport heap_alloc, heap_free
+from libc.stdint cimport uint64_t
+from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free
 from redislite._core.dict cimport (
     DictIterator, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
 )
@@ -32,15 +32,25 @@ cdef inline void discard_if_unwatched(WatchList* watched) noexcept nogil:
         record_remove(&watched.database.watched, watched)
 
 
+cdef bint is_watched_by(const WatchList* watched, const Client* client) noexcept nogil:
+    """Walks the client's watches and the key's side by side, as either list may be very long."""
+    cdef const Watch* own = client.watches
+    cdef const Watch* other = watched.first
+    while own != NULL and other != NULL:
+        if own.watched == watched or other.client == client:
+            return 1
+        own = own.next_of_client
+        other = other.next
+    return 0
+
+
 cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noexcept nogil:
     cdef WatchList* watched = watch_list(client.database, client.argv[index].data, client.argv[index].length)
-    cdef Watch* watch = client.watches
+    cdef Watch* watch
     if watched == NULL:
         return -1
-    while watch != NULL:
-        if watch.watched == watched:
-            return 0
-        watch = watch.next_of_client
+    if is_watched_by(watched, client):
+        return 0
     watch = <Watch*> heap_alloc(core.heap, sizeof(Watch))
     if watch == NULL:
         discard_if_unwatched(watched)
@@ -58,6 +68,8 @@ cdef int watch_key(Core* core, Client* client, int index, bint was_expired) noex
         core.interest |= INTEREST_WATCHED
     watch.next_of_client = client.watches
     client.watches = watch
+    client.watches_count += 1
+    client.watches_bytes += heap_footprint(sizeof(Watch)) + heap_footprint(sizeof(WatchList) + client.argv[index].length)
     return 0
 
 
@@ -69,6 +81,8 @@ cdef void leave_lists(Core* core, Client* client, const WatchList* kept) noexcep
     if watch == NULL:
         return
     client.watches = NULL
+    client.watches_count = 0
+    client.watches_bytes = 0
     core.watching_clients -= 1
     if core.watching_clients == 0:
         core.interest &= ~<uint64_t> INTEREST_WATCHED
@@ -90,15 +104,6 @@ cdef void leave_lists(Core* core, Client* client, const WatchList* kept) noexcep
 cdef void unwatch_all(Core* core, Client* client) noexcept nogil:
     client.flags &= ~<uint64_t> CLIENT_DIRTY_WATCH
     leave_lists(core, client, NULL)
-
-
-cdef int64_t watch_count(const Client* client) noexcept nogil:
-    cdef const Watch* watch = client.watches
-    cdef int64_t count = 0
-    while watch != NULL:
-        count += 1
-        watch = watch.next_of_client
-    return count
 
 
 cdef inline void mark(Core* core, Client* client, const WatchList* walked) noexcept nogil:

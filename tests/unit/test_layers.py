@@ -22,6 +22,7 @@ LAYERS = [
     {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
+    {"ending"},
     {"arguments", "object", "output", "table", "crash"},
     {"watching", "permissions", "append_log"},
     {"keyspace"},
