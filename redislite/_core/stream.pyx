@@ -945,10 +945,15 @@ cdef int64_t stream_entries_up_to(const Stream* stream, const StreamId* id) noex
 cdef bint group_lag(const Stream* stream, const Group* group, uint64_t* lag) noexcept nogil:
     cdef int64_t read
     lag[0] = 0
-    if stream.entries_added == 0:
+    if stream.length == 0 or stream.entries_added == 0:
+        return 1
+    if id_compare(&group.last_id, &stream.first_id) < 0 and id_compare(&stream.max_deleted_id, &stream.first_id) < 0:
+        # All there is lies before it, whatever went before that.
+        lag[0] = stream.length
         return 1
     read = group.entries_read
-    if read == STREAM_UNKNOWN or has_tombstone_from(stream, &group.last_id):
+    # More than were ever added is what somebody said, and no count.
+    if read == STREAM_UNKNOWN or <uint64_t> read > stream.entries_added or has_tombstone_from(stream, &group.last_id):
         read = stream_entries_up_to(stream, &group.last_id)
         if read == STREAM_UNKNOWN:
             return 0
@@ -957,8 +962,8 @@ cdef bint group_lag(const Stream* stream, const Group* group, uint64_t* lag) noe
 
 
 cdef void group_advance(const Stream* stream, Group* group, const StreamId* id) noexcept nogil:
-    if group.entries_read != STREAM_UNKNOWN and id_compare(&group.last_id, &stream.first_id) >= 0 and \
-            not has_tombstone_from(stream, &group.last_id):
+    if group.entries_read != STREAM_UNKNOWN and <uint64_t> group.entries_read < stream.entries_added and \
+            id_compare(&group.last_id, &stream.first_id) >= 0 and not has_tombstone_from(stream, &group.last_id):
         group.entries_read += 1
     elif stream.entries_added:
         group.entries_read = stream_entries_up_to(stream, id)

@@ -475,6 +475,62 @@ def test_information(run: Execute) -> None:
     fails(run, "NOGROUP No such consumer group 'h' for key name 's'", "XINFO", "CONSUMERS", "s", "h")
 
 
+def lag_of(run: Execute, group: str = "g") -> Any:
+    return next(row[b"lag"] for row in run("XINFO", "GROUPS", "s") if row[b"name"] == group.encode())
+
+
+@pytest.mark.parametrize(
+    ("read", "then", "lag"),
+    [
+        (1, ("XTRIM", "s", "MAXLEN", "2"), 2),
+        (2, ("XTRIM", "s", "MAXLEN", "0"), 0),
+        (2, ("XDEL", "s", "1-0", "2-0", "3-0", "4-0", "5-0"), 0),
+        (2, ("XDEL", "s", "1-0"), 3),
+        (2, ("XDEL", "s", "4-0"), None),
+        (0, ("XDEL", "s", "1-0"), 4),
+        (0, ("XGROUP", "SETID", "s", "g", "0", "ENTRIESREAD", "100"), 5),
+        (0, ("XGROUP", "SETID", "s", "g", "2-0", "ENTRIESREAD", "100"), None),
+        (0, ("XGROUP", "SETID", "s", "g", "$", "ENTRIESREAD", "9223372036854775807"), 0),
+        (3, ("XSETID", "s", "5-0", "ENTRIESADDED", "5", "MAXDELETEDID", "5-0"), None),
+    ],
+)
+def test_lag_after(run: Execute, read: int, then: tuple[str, ...], lag: int | None) -> None:
+    fill(run, "s", 5)
+    run("XGROUP", "CREATE", "s", "g", "0")
+    if read:
+        run("XREADGROUP", "GROUP", "g", "c", "COUNT", read, "STREAMS", "s", ">")
+    run(*then)
+    assert lag_of(run) == lag
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lag_is_what_is_left_to_read_or_unknown(run: Execute, seed: int) -> None:
+    chance = random.Random(seed)
+    known = 0
+    fill(run, "s", 3)
+    run("XGROUP", "CREATE", "s", "g", "0")
+    newest = 3
+    for _ in range(150):
+        kind = chance.random()
+        if kind < 0.4:
+            newest += chance.choice((1, 1, 2))
+            run("XADD", "s", f"{newest}-0", "n", "x")
+        elif kind < 0.55:
+            run("XDEL", "s", f"{max(0, newest - chance.randrange(6))}-0")
+        elif kind < 0.65:
+            run("XTRIM", "s", "MAXLEN", chance.randrange(5))
+        elif kind < 0.7:
+            run("XGROUP", "SETID", "s", "g", chance.choice(("0", "$", f"{max(0, newest - 2)}-0")),
+                *chance.choice(((), ("ENTRIESREAD", 10**9), ("ENTRIESREAD", 2**63 - 1))))
+        else:
+            run("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", ">")
+        last = run("XINFO", "GROUPS", "s")[0][b"last-delivered-id"].decode()
+        lag = lag_of(run)
+        assert lag in (None, len(run("XRANGE", "s", f"({last}", "+")))
+        known += lag is not None
+    assert known > 50
+
+
 def test_copy_is_apart(run: Execute) -> None:
     fill(run, "s", 250)
     run("XGROUP", "CREATE", "s", "g", "0")
