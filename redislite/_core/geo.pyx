@@ -38,6 +38,7 @@ from redislite._core.row import native
 cdef enum:
     STEP_MAX = 26               # bits of each coordinate
     CELLS = 9
+    EDGES_PER_CELL = 3
     NUMBER_TEXT = 24            # room for the text of a member that is an integer
     POINTS_FIRST = 32
     FRACTION_DIGITS = 4         # of a distance
@@ -182,8 +183,7 @@ cdef inline void decode(double score, double* longitude, double* latitude) noexc
 
 
 cdef inline Cell neighbour(const Cell* cell, int eastward, int northward) noexcept nogil:
-    """The cell next to this one; the map's edges touch each other. A coordinate that does not change is not wrapped: at
-    the very edge, that of the cell itself is one too large."""
+    """The cell next to this one; the map's edges touch each other."""
     cdef uint32_t mask = <uint32_t> ((<uint64_t> 1 << cell.step) - 1)
     cdef uint32_t row = gather(cell.bits)
     cdef uint32_t column = gather(cell.bits >> 1)
@@ -195,6 +195,26 @@ cdef inline Cell neighbour(const Cell* cell, int eastward, int northward) noexce
     other.step = cell.step
     other.bits = spread(row) | spread(column) << 1
     return other
+
+
+cdef int cells_at_edge(const Cell* cell, Cell* edges) noexcept nogil:
+    """What lies on the map's very east or north has a column or row past the last one, and so a score of its own: where
+    such places are that touch this cell, up to three. How many."""
+    cdef uint32_t past = <uint32_t> 1 << cell.step
+    cdef uint32_t row = gather(cell.bits)
+    cdef uint32_t column = gather(cell.bits >> 1)
+    cdef int count = 0
+    if column + 1 == past:
+        edges[count].bits = spread(row) | spread(past) << 1
+        count += 1
+    if row + 1 == past:
+        edges[count].bits = spread(past) | spread(column) << 1
+        count += 1
+    if count == 2:
+        edges[count].bits = spread(past) | spread(past) << 1
+        count += 1
+    edges[0].step = edges[1].step = edges[2].step = cell.step
+    return count
 
 
 # Distances, in metres
@@ -289,8 +309,10 @@ cdef int step_for(double metres, double latitude) noexcept nogil:
 cdef void cells_around(const Shape* shape, int step, Cell* cells) noexcept nogil:
     """The cell of the centre, then those to its north, south, east, west, north-east, north-west, south-east and
     south-west."""
+    cdef uint32_t last = (<uint32_t> 1 << step) - 1
     cells[0].step = step
     cells[0].bits = encode(shape.longitude, shape.latitude, LATITUDE_MAX, step)
+    cells[0].bits = spread(min(gather(cells[0].bits), last)) | spread(min(gather(cells[0].bits >> 1), last)) << 1
     cells[1] = neighbour(&cells[0], 0, 1)
     cells[2] = neighbour(&cells[0], 0, -1)
     cells[3] = neighbour(&cells[0], 1, 0)
@@ -431,9 +453,26 @@ cdef bint search_cell(Core* core, const SortedSetValue* value, const Cell* cell,
     return 1
 
 
+cdef int add_edges(const Cell* cell, Cell* edges, int count) noexcept nogil:
+    """Adds cells_at_edge where they are not among the edges yet; how many there are then."""
+    cdef int added = cells_at_edge(cell, &edges[count])
+    cdef int end = count + added
+    cdef int i, j
+    for i in range(count, end):
+        for j in range(count):
+            if edges[j].bits == edges[i].bits and edges[j].step == edges[i].step:
+                break
+        else:
+            edges[count] = edges[i]
+            count += 1
+    return count
+
+
 cdef bint search_cells(Core* core, const SortedSetValue* value, const Shape* shape, size_t limit,
                        Points* found) noexcept nogil:
     cdef Cell cells[CELLS]
+    cdef Cell edges[EDGES_PER_CELL * (CELLS + 1)]
+    cdef int edges_count = 0
     cdef int last = 0
     cdef int i
     cover(shape, cells)
@@ -448,6 +487,12 @@ cdef bint search_cells(Core* core, const SortedSetValue* value, const Shape* sha
         if not search_cell(core, value, &cells[i], shape, limit, found):
             return 0
         last = i
+        edges_count = add_edges(&cells[i], edges, edges_count)
+    for i in range(edges_count):
+        if found.count and limit and found.count >= limit:
+            break
+        if not search_cell(core, value, &edges[i], shape, limit, found):
+            return 0
     return 1
 
 

@@ -159,3 +159,51 @@ def test_circles_hold_what_is_near(
         across = abs(centre[0]) + reach >= 180
         if abs(away - radius) > 1e-6 * radius + 0.01 and away < 4_000_000 and not across:
             assert (name in found) == (away < radius), (position, away, radius)
+
+
+LAST_LATITUDE = 85.05112878
+
+
+@pytest.mark.parametrize("entries", [0, 1000])
+@pytest.mark.parametrize(
+    "place",
+    [
+        (180, 0),
+        (180, 44.4),
+        (180, -LAST_LATITUDE),
+        (0, LAST_LATITUDE),
+        (-180, LAST_LATITUDE),
+        (77.7, LAST_LATITUDE),
+        (180, LAST_LATITUDE),
+    ],
+)
+def test_what_lies_on_the_edge_of_the_map_is_found(place: tuple[float, float], entries: int) -> None:
+    engine = Engine()
+    engine.set("zset_max_listpack_entries", entries)
+    engine.execute("GEOADD", "k", *place, "edge", -100, -40, "far")
+    longitude, latitude = place
+    for inward in (0, 0.001, 0.1, 1, 10):
+        centre = (min(longitude, 180 - inward), min(latitude, LAST_LATITUDE - inward))
+        engine.execute("GEOADD", "k", *centre, "centre")
+        (position,) = engine.execute("GEOPOS", "k", "edge")
+        (own,) = engine.execute("GEOPOS", "k", "centre")
+        metres = distance(centre, tuple(position)) + distance(centre, tuple(own))
+        for factor in (1.001, 1.5, 3, 20, 1000):
+            radius = metres * factor + 1
+            circle = (radius, "m")
+            away = [f"{centre[0]:.12f}", f"{centre[1]:.12f}"]
+            for search in (
+                ("GEOSEARCH", "k", "FROMLONLAT", *away, "BYRADIUS", *circle),
+                ("GEOSEARCH", "k", "FROMLONLAT", *away, "BYBOX", 2 * radius, 2 * radius, "m"),
+                ("GEOSEARCH", "k", "FROMMEMBER", "centre", "BYRADIUS", *circle, "ASC"),
+                ("GEORADIUS", "k", *away, *circle),
+                ("GEORADIUS_RO", "k", *away, *circle, "COUNT", 100),
+                ("GEORADIUSBYMEMBER", "k", "centre", *circle),
+                ("GEORADIUSBYMEMBER_RO", "k", "centre", *circle),
+            ):
+                found = engine.execute(*search)
+                assert b"edge" in found, (search, metres)
+                assert len(found) == len(set(found)), search
+            assert engine.execute("GEOSEARCHSTORE", "d", *search[1:2], "FROMLONLAT", *away, "BYRADIUS", *circle) >= 2
+        assert b"edge" not in engine.execute("GEOSEARCH", "k", "FROMLONLAT", *away, "BYRADIUS", metres * 0.99, "m") \
+            or metres < 10
