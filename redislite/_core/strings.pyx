@@ -2,9 +2,9 @@
 
 Every write goes through store_string, store_integer or store_raw of the keyspace, which choose the representation.
 """
-from libc.stdint cimport INT32_MAX, INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, INT64_MIN, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
-from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
+from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
     EXPIRE_AT, EXPIRE_KEEP, EXPIRE_NONE, EXPIRE_PERSIST, ExpireOption, argument_integer_or_reply, argument_is,
     expire_deadline_or_reply, reply_not_an_integer, reply_out_of_memory, reply_syntax_error, reply_wrong_type,
@@ -31,6 +31,9 @@ from redislite._core.reply cimport (
     reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_rollback,
 )
 from redislite._core.state cimport NOTIFY_EXPIRED, NOTIFY_GENERIC, NOTIFY_STRING, Argument, Chunk, Client, Core
+from redislite._core.subsequence cimport (
+    Subsequence, subsequence_find, subsequence_goes_up, subsequence_release,
+)
 
 from redislite._core.row import native
 
@@ -667,10 +670,9 @@ cdef void incrbyfloat_command(Core* core, Client* client) noexcept nogil:
     reply_bulk(&client.reply, text, length)
 
 
-cdef int reply_matches(Client* client, const uint32_t* table, const Text* a, const Text* b, int64_t least,
+cdef int reply_matches(Client* client, Subsequence* found, const Text* a, const Text* b, int64_t least,
                        bint with_length) noexcept nogil:
-    """Walks an LCS table back from its end and replies the common ranges that are long enough; answers how many."""
-    cdef size_t width = b.length + 1
+    """Walks back from the end and replies the common ranges that are long enough; answers how many."""
     cdef size_t i = a.length
     cdef size_t j = b.length
     cdef size_t run_a = 0
@@ -691,7 +693,7 @@ cdef int reply_matches(Client* client, const uint32_t* table, const Text* a, con
             run_b = j
             # The run ends here where the next characters back differ, or there are none.
             ended = i == 0 or j == 0 or a.data[i - 1] != b.data[j - 1]
-        elif table[(i - 1) * width + j] > table[i * width + j - 1]:
+        elif subsequence_goes_up(found, i, j):
             i -= 1
         else:
             j -= 1
@@ -711,11 +713,10 @@ cdef int reply_matches(Client* client, const uint32_t* table, const Text* a, con
     return matches
 
 
-cdef void reply_subsequence(Core* core, Client* client, const uint32_t* table, const Text* a, const Text* b) noexcept nogil:
-    cdef size_t width = b.length + 1
+cdef void reply_subsequence(Core* core, Client* client, Subsequence* found, const Text* a, const Text* b) noexcept nogil:
     cdef size_t i = a.length
     cdef size_t j = b.length
-    cdef size_t length = table[i * width + j]
+    cdef size_t length = found.length
     cdef size_t left = length
     cdef char* result = <char*> heap_alloc(core.heap, length + 1)
     if result == NULL:
@@ -727,7 +728,7 @@ cdef void reply_subsequence(Core* core, Client* client, const uint32_t* table, c
             result[left] = a.data[i - 1]
             i -= 1
             j -= 1
-        elif table[(i - 1) * width + j] > table[i * width + j - 1]:
+        elif subsequence_goes_up(found, i, j):
             i -= 1
         else:
             j -= 1
@@ -738,8 +739,8 @@ cdef void reply_subsequence(Core* core, Client* client, const uint32_t* table, c
 cdef void lcs_command(Core* core, Client* client) noexcept nogil:
     cdef Text texts[2]
     cdef Entry* entries[2]
-    cdef uint32_t* table
-    cdef size_t i, j, width, size
+    cdef Subsequence found
+    cdef size_t i
     cdef int64_t least = 0
     cdef bint only_length = 0
     cdef bint indexes = 0
@@ -780,33 +781,23 @@ cdef void lcs_command(Core* core, Client* client) noexcept nogil:
     if texts[0].length >= <size_t> INT32_MAX - 1 or texts[1].length >= <size_t> INT32_MAX - 1:
         reply_error(&client.reply, "ERR String too long for LCS")
         return
-    width = texts[1].length + 1
-    size = (texts[0].length + 1) * width * sizeof(uint32_t)
-    table = <uint32_t*> heap_zalloc(core.heap, size) if size <= <size_t> core.settings.max_bulk_length else NULL
-    if table == NULL:
+    if subsequence_find(&found, core.heap, texts[0].data, texts[0].length, texts[1].data, texts[1].length,
+                        not only_length, <size_t> core.settings.max_bulk_length) != 0:
         reply_error(&client.reply, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
         return
-    for i in range(1, texts[0].length + 1):
-        for j in range(1, texts[1].length + 1):
-            if texts[0].data[i - 1] == texts[1].data[j - 1]:
-                table[i * width + j] = table[(i - 1) * width + j - 1] + 1
-            elif table[(i - 1) * width + j] > table[i * width + j - 1]:
-                table[i * width + j] = table[(i - 1) * width + j]
-            else:
-                table[i * width + j] = table[i * width + j - 1]
     if only_length:
-        reply_integer(&client.reply, table[texts[0].length * width + texts[1].length])
+        reply_integer(&client.reply, <int64_t> found.length)
     elif indexes:
         reply_map(&client.reply, 2)
         reply_bulk(&client.reply, "matches", 7)
         place = reply_deferred_begin(&client.reply)
         reply_deferred_end(&client.reply, place, c'*',
-                           reply_matches(client, table, &texts[0], &texts[1], least, with_length))
+                           reply_matches(client, &found, &texts[0], &texts[1], least, with_length))
         reply_bulk(&client.reply, "len", 3)
-        reply_integer(&client.reply, table[texts[0].length * width + texts[1].length])
+        reply_integer(&client.reply, <int64_t> found.length)
     else:
-        reply_subsequence(core, client, table, &texts[0], &texts[1])
-    heap_free(core.heap, table, size)
+        reply_subsequence(core, client, &found, &texts[0], &texts[1])
+    subsequence_release(&found)
 
 
 COMMANDS = [

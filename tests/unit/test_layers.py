@@ -14,7 +14,7 @@ LAYERS = [
     {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"}
     | {"threads", "safe_output"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"}
-    | {"pointer_set"}
+    | {"pointer_set", "subsequence"}
     | {"stack_trace", "memory_test"}
     | {"ziplist", "rdb_output", "rdb_input"},
     {"state"},
@@ -78,3 +78,14 @@ def test_every_function_states_its_contract(path: Path) -> None:
     )
     for match in declaration.finditer(path.read_text()):
         assert "noexcept" in match[1] or "except" in match[1], match[0]
+
+
+# What holds for all commands: a handler that changes it for a while changes it for whatever is called meanwhile.
+GLOBAL_STATE = re.compile(r"core\.(notify_classes|propagation|expiry_ms|now_ms|settings\.\w+)\s*[-+|&^]?=[^=]")
+OWN_SETTINGS = {"hyperloglog": {"settings.hll_vectors"}}  # PFDEBUG SIMD
+
+
+@pytest.mark.parametrize("name", sorted(HANDLERS))
+def test_handlers_leave_global_settings_alone(name: str) -> None:
+    found = {match.group(1) for match in GLOBAL_STATE.finditer((CORE / f"{name}.pyx").read_text())}
+    assert found == OWN_SETTINGS.get(name, set())
