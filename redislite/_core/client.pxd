@@ -37,7 +37,7 @@ from redislite._core.permissions cimport Permissions
 from redislite._core.state cimport Client, Command, Core
 
 
-# Takes the wall clock: what now_ms says from here on.
+# Takes the wall clock: what now_ms says from here on. While a command runs, and all that it calls, time stands still.
 cdef void renew_clock(Core* core) noexcept nogil
 # Executes the client's current command (argv, argc, command set): authentication, arity, gates, the call, its time,
 # statistics and logs. False where it was postponed and is to be executed again later.

@@ -70,10 +70,13 @@ cdef enum:
 
 
 cdef void renew_clock(Core* core) noexcept nogil:
-    cdef uint64_t ticks = clock_counter()
-    cdef int64_t wall_ns = clock_wall_ns()
-    core.now_ms = wall_ns // 1000000 + core.clock_offset_ms
-    core.renewal_ticks = ticks + <uint64_t> (<double> (1000000 - wall_ns % 1000000) / core.ns_per_tick)
+    cdef uint64_t ticks
+    cdef int64_t wall_ns
+    if core.executing == NULL:
+        ticks = clock_counter()
+        wall_ns = clock_wall_ns()
+        core.now_ms = wall_ns // 1000000 + core.clock_offset_ms
+        core.renewal_ticks = ticks + <uint64_t> (<double> (1000000 - wall_ns % 1000000) / core.ns_per_tick)
     core.expiry_ms = 0 if core.replaying else core.now_ms
 
 

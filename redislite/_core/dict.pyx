@@ -857,6 +857,8 @@ cdef Bucket* random_place(const Dict* d, uint64_t* random, uint64_t* index, int*
 cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
     cdef uint64_t homes = home_count(d)
     cdef uint64_t number, taken
+    cdef uint64_t seen = 0
+    cdef void* found = NULL
     cdef const Bucket* bucket
     cdef int slot
     if not dict_size(d):
@@ -864,18 +866,22 @@ cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
     bucket = random_place(d, random, &number, &slot)
     if bucket != NULL:
         return bucket.slots[slot]
-    # The next entry behind a random place.
+    # One of the next home behind a random place that has any.
     number = random_next(random) % homes
-    while True:
+    while found == NULL:
         bucket = home_at(d, number)
         while bucket != NULL:
             taken = slots_taken(bucket_word(bucket))
-            if taken:
-                return bucket.slots[first_slot(taken)]
+            while taken:
+                seen += 1
+                if random_next(random) % seen == 0:
+                    found = bucket.slots[first_slot(taken)]
+                taken &= taken - 1
             bucket = chain_next(bucket)
         number += 1
         if number == homes:
             number = 0
+    return found
 
 
 cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count) noexcept nogil:

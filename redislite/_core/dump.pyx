@@ -8,13 +8,16 @@ from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
 from redislite._core.crc64 cimport crc64_update
+from redislite._core.expiry cimport expire_fields
 from redislite._core.keyspace cimport (
     access_for_frequency, access_for_idle, access_for_new, add_entry, argument_hash, delete_key, is_expired,
     key_changed, keyspace_find, lookup_read, notify,
 )
-from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.object cimport NO_EXPIRE, Entry, entry_free
-from redislite._core.propagate cimport argument_of, propagate, propagate_deletion, propagate_nothing
+from redislite._core.propagate cimport (
+    propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
+    propagate_text,
+)
 from redislite._core.rdb_format cimport RDB_DUMP_TAIL
 from redislite._core.rdb_input cimport (
     RDB_REASON, RdbInput, RdbText, input_byte, input_close, input_left, input_offset, input_open_memory,
@@ -35,7 +38,6 @@ from redislite._core.row import native
 cdef enum:
     LOG_WARNING = 3
     FREQUENCY_MAX = 255
-    RESTORE_WORDS = 16              # arguments of RESTORE with every option, and more
 
 
 # DUMP
@@ -150,7 +152,7 @@ cdef Entry* entry_or_reply(Core* core, Client* client, int version, const Restor
     cdef Entry* entry = NULL
     cdef int result
     values.version = version
-    values.keep_expired = client.flags & CLIENT_MASTER != 0
+    values.keep_expired = 1
     values.deep = core.settings.sanitize_payload == 1 or (
         core.settings.sanitize_payload == 2 and not client.flags & CLIENT_MASTER)
     key.data = client.argv[1].data
@@ -171,18 +173,16 @@ cdef Entry* entry_or_reply(Core* core, Client* client, int version, const Restor
     return entry
 
 
-cdef void tell_restored(Core* core, Client* client, int64_t deadline_ms) noexcept nogil:
-    """Propagates the command with a deadline in place of the time to live."""
-    cdef Argument words[RESTORE_WORDS]
-    cdef char number[INTEGER_TEXT_MAX]
-    cdef int i
-    if client.argc >= RESTORE_WORDS:
+cdef void tell_restored(Core* core, Client* client, const RestoreOptions* options, int64_t deadline_ms) noexcept nogil:
+    """Propagates the command with a deadline in place of a time to live."""
+    if deadline_ms == NO_EXPIRE or options.absolute:
+        propagate_always(core, client)
         return
-    for i in range(client.argc):
-        words[i] = client.argv[i]
-    words[2] = argument_of(number, <size_t> format_int64(number, deadline_ms))
-    words[client.argc] = argument_of("ABSTTL", 6)
-    propagate(core, client.database, words, client.argc + 1)
+    propagate_begin(core, client.database, client.argc + 1)
+    propagate_arguments(core, client, 0, 2)
+    propagate_integer(core, deadline_ms)
+    propagate_arguments(core, client, 3, client.argc)
+    propagate_text(core, "ABSTTL")
     propagate_nothing(core)
 
 
@@ -231,8 +231,9 @@ cdef void restore_command(Core* core, Client* client) noexcept nogil:
         return
     key_changed(core, client.database, key.data, key.length)
     notify(core, client.database, NOTIFY_GENERIC, "restore", key.data, key.length)
-    if core.propagation and deadline_ms != NO_EXPIRE and not options.absolute:
-        tell_restored(core, client, deadline_ms)
+    if core.propagation:
+        tell_restored(core, client, &options, deadline_ms)
+    expire_fields(core, client.database, entry)
     reply_ok(&client.reply)
 
 

@@ -411,6 +411,7 @@ cdef class Engine:
         cdef size_t size = 0
         cdef bytes output
         cdef bint starved
+        cdef bint nested = self.core.executing != NULL
         cdef int i
         if not encoded:
             raise ValueError("a command has a name")
@@ -428,11 +429,13 @@ cdef class Engine:
         self.core.ticks = clock_counter()
         if self.core.ticks >= self.core.renewal_ticks:
             renew_clock(&self.core)
+        self.core.nested += nested
         try:
             call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
             if self.core.ready != NULL and self.core.executing == NULL:
                 wake_waiters(&self.core)
         finally:
+            self.core.nested -= nested
             heap_free(self.core.heap, arguments, len(encoded) * sizeof(Argument))
             client.argv = outer_argv
             client.argc = outer_argc
@@ -710,7 +713,8 @@ cdef class Engine:
 
     @property
     def clock_offset_ms(self) -> int:
-        """What is added to the wall clock (tests), in milliseconds. Setting it reads the clock anew."""
+        """What is added to the wall clock (tests), in milliseconds. Setting it reads the clock anew,
+        unless a command runs."""
         return self.core.clock_offset_ms
 
     @clock_offset_ms.setter
@@ -719,7 +723,7 @@ cdef class Engine:
         renew_clock(&self.core)
 
     def renew_clock(self) -> int:
-        """Reads the wall clock anew and answers it."""
+        """Reads the wall clock anew, unless a command runs, and answers it."""
         renew_clock(&self.core)
         return self.core.now_ms
 

@@ -12,10 +12,11 @@ from redislite._core.clock cimport clock_monotonic_ns
 from redislite._core.dict cimport dict_hash, dict_scan, dict_size
 from redislite._core.hash_value cimport (
     HashValue, hash_expire, hash_first_expired, hash_length, hash_live_length, hash_next_deadline,
+    hash_some_expired,
 )
 from redislite._core.keyspace cimport delete_key, expire_key, is_expired, key_changed, note_timed_fields, notify
 from redislite._core.latency cimport latency_begin, latency_end
-from redislite._core.object cimport Entry, entry_deadline, entry_encoding, entry_key, entry_pointer
+from redislite._core.object cimport TYPE_HASH, Entry, entry_deadline, entry_encoding, entry_key, entry_pointer, entry_type
 from redislite._core.propagate cimport propagate_begin, propagate_bytes, propagate_text, propagate_unit
 from redislite._core.state cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, NOTIFY_GENERIC, NOTIFY_HASH, Core, Database
 
@@ -85,8 +86,8 @@ cdef size_t remove_and_propagate(Core* core, Database* database, HashValue* hash
     return count
 
 
-cdef void expire_fields_of(Core* core, Database* database, Entry* entry) noexcept nogil:
-    """Removes fields whose time is up, as many as a turn allows, and the key where none is left."""
+cdef bint expire_fields_of(Core* core, Database* database, Entry* entry) noexcept nogil:
+    """Removes fields whose time is up, as many as a turn allows, and the key where none is left: false then."""
     cdef HashValue hash = hash_of(entry)
     cdef size_t length
     cdef char* key = entry_key(entry, &length)
@@ -104,6 +105,19 @@ cdef void expire_fields_of(Core* core, Database* database, Entry* entry) noexcep
     if hash_length(&hash) == 0:
         notify(core, database, NOTIFY_GENERIC, "del", key, length)
         delete_key(core, database, key, length, code, 0)
+        return 0
+    return 1
+
+
+cdef bint expire_fields(Core* core, Database* database, Entry* entry) noexcept nogil:
+    cdef HashValue hash
+    if entry_type(entry) != TYPE_HASH:
+        return 1
+    hash = hash_of(entry)
+    while hash_some_expired(core, &hash):
+        if not expire_fields_of(core, database, entry):
+            return 0
+    return 1
 
 
 cdef void field_expire_cycle(Core* core, int64_t until) noexcept nogil:

@@ -80,6 +80,8 @@ cdef size_t hash_length(const HashValue* hash) noexcept nogil
 cdef size_t hash_live_length(const Core* core, const HashValue* hash) noexcept nogil
 # Whether there is a field that has expired and not been removed.
 cdef bint hash_some_expired(const Core* core, const HashValue* hash) noexcept nogil
+# Whether this field has expired and not been removed; costs next to nothing where none has.
+cdef bint hash_has_expired(const Core* core, const HashValue* hash, const char* field, size_t length) noexcept nogil
 # The field that has expired first, as bytes of the hash's own; NULL where none has.
 cdef char* hash_first_expired(const Core* core, const HashValue* hash, size_t* length) noexcept nogil
 # Removes up to budget fields whose time is up, the earliest first; answers how many.

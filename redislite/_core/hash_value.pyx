@@ -493,6 +493,16 @@ cdef bint hash_some_expired(const Core* core, const HashValue* hash) noexcept no
     return deadline_ms != HASH_NO_DEADLINE and deadline_ms < core.expiry_ms
 
 
+cdef bint hash_has_expired(const Core* core, const HashValue* hash, const char* field, size_t length) noexcept nogil:
+    cdef HashTable* table
+    cdef char** slot
+    if not hash_some_expired(core, hash):
+        return 0
+    table = <HashTable*> hash.pointer
+    slot = <char**> dict_find(&table.fields, field, length, dict_hash(&table.fields, field, length))
+    return slot != NULL and is_over(core, slot[0])
+
+
 cdef char* hash_first_expired(const Core* core, const HashValue* hash, size_t* length) noexcept nogil:
     if not hash_some_expired(core, hash):
         return NULL

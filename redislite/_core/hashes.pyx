@@ -13,7 +13,7 @@ from redislite._core.arguments cimport (
 )
 from redislite._core.hash_value cimport (
     HASH_KEEP_DEADLINE, HASH_NO_DEADLINE, HashItem, HashIterator, HashTable, HashValue, hash_convert, hash_expect,
-    hash_find, hash_item_at, hash_iterate_begin, hash_iterate_end, hash_iterate_next, hash_length, hash_live_length,
+    hash_find, hash_has_expired, hash_item_at, hash_iterate_begin, hash_iterate_end, hash_iterate_next, hash_length, hash_live_length,
     hash_new, hash_put, hash_random, hash_release, hash_remove, hash_set_deadline, hash_some_expired, hash_timed,
 )
 from redislite._core.keyspace cimport (
@@ -174,29 +174,59 @@ cdef inline const char* deadline_event(const Core* core, int64_t deadline_ms) no
     return "hexpired" if deadline_ms <= core.expiry_ms else "hexpire"
 
 
-cdef void propagate_removal(Core* core, Client* client, int first, int end, int step) noexcept nogil:
+# Where what a command does is executed again nothing may have expired (loading, a replica), so a field whose time is up
+# is there, and would be done to as to the others. Such fields are not named then: a command that passes by them says so.
+
+cdef inline bint is_named(const Core* core, Client* client, const HashValue* hash, int field) noexcept nogil:
+    """Whether argument field is no field of the hash whose time is up."""
+    return not hash_has_expired(core, hash, client.argv[field].data, client.argv[field].length)
+
+
+cdef int count_named(const Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil:
+    cdef int count = 0
+    while first < end:
+        count += is_named(core, client, hash, first)
+        first += step
+    return count
+
+
+cdef void propagate_named(Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil:
+    while first < end:
+        if is_named(core, client, hash, first):
+            propagate_arguments(core, client, first, first + 1)
+        first += step
+
+
+cdef void propagate_removal(Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil:
     """The fields of arguments first, first + step, ... were removed from key 1."""
-    cdef int i
-    propagate_begin(core, client.database, 2 + (end - first + step - 1) // step)
+    propagate_begin(core, client.database, 2 + count_named(core, client, hash, first, end, step))
     propagate_text(core, "HDEL")
     propagate_arguments(core, client, 1, 2)
-    i = first
-    while i < end:
-        propagate_arguments(core, client, i, i + 1)
-        i += step
+    propagate_named(core, client, hash, first, end, step)
+
+
+cdef void propagate_fields(Core* core, Client* client, const HashValue* hash, int first) noexcept nogil:
+    """The word FIELDS, and the fields from argument first on."""
+    propagate_text(core, "FIELDS")
+    propagate_integer(core, count_named(core, client, hash, first, client.argc, 1))
+    propagate_named(core, client, hash, first, client.argc, 1)
+
+
+cdef void propagate_set(Core* core, Client* client, int first, int end) noexcept nogil:
+    """Fields and values of the arguments from first on were set, and have no deadline, whatever was there before."""
+    propagate_begin(core, client.database, 2 + end - first)
+    propagate_text(core, "HSET")
+    propagate_arguments(core, client, 1, 2)
+    propagate_arguments(core, client, first, end)
 
 
 cdef int put(Core* core, Client* client, HashValue* hash, int field, const char* value, size_t length,
              int64_t deadline_ms) noexcept nogil:
-    """hash_put of argument field, with its statistics: 1 where the field is new, 0 where it was there, -1 where memory
-    is out."""
+    """hash_put of argument field, with its statistics."""
     cdef int result = hash_put(core, hash, client.argv[field].data, client.argv[field].length, value, length, deadline_ms)
     if result == 2:
         core.statistics.expired_fields += 1
         notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
-        if core.propagation:
-            propagate_removal(core, client, field, field + 1, 1)
-        return 1
     return result
 
 
@@ -225,7 +255,7 @@ cdef int64_t put_pairs(Core* core, Client* client, int first) noexcept nogil:
         if result < 0:
             drop_hash(core, client, &hash, entry, timed)
             return -1
-        created += result
+        created += result != 0
     if not close_hash(core, client, &hash, entry, timed):
         return -1
     hash_changed(core, client, (client.argc - first) // 2, "hset")
@@ -244,12 +274,15 @@ cdef void hmset_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef bint put_one(Core* core, Client* client, HashValue* hash, Entry* entry, const char* value, size_t length,
-                  int64_t deadline_ms, const char* event) noexcept nogil:
-    """Sets field argument 2 of an open hash and closes it. False where memory was out, which has been answered."""
+                  int64_t deadline_ms, const char* event, bint* had_expired) noexcept nogil:
+    """Sets field argument 2 of an open hash and closes it. False where memory was out, which has been answered.
+    *had_expired: the field was there, and its time was up."""
     cdef bint timed = hash_timed(hash) != 0
-    if put(core, client, hash, 2, value, length, deadline_ms) < 0:
+    cdef int result = put(core, client, hash, 2, value, length, deadline_ms)
+    if result < 0:
         drop_hash(core, client, hash, entry, timed)
         return 0
+    had_expired[0] = result == 2
     if not close_hash(core, client, hash, entry, timed):
         return 0
     hash_changed(core, client, 1, event)
@@ -260,12 +293,16 @@ cdef void hsetnx_command(Core* core, Client* client) noexcept nogil:
     cdef HashValue hash
     cdef HashItem item
     cdef Entry* entry
+    cdef bint had_expired
     if not open_hash(core, client, &hash, &entry):
         return
     if hash_find(core, &hash, client.argv[2].data, client.argv[2].length, &item):
         reply_integer(&client.reply, 0)
     elif put_one(core, client, &hash, entry, client.argv[3].data, client.argv[3].length, HASH_NO_DEADLINE,
-                 "hset"):
+                 "hset", &had_expired):
+        if core.propagation and had_expired:
+            propagate_set(core, client, 2, 4)
+            propagate_nothing(core)
         reply_integer(&client.reply, 1)
 
 
@@ -394,6 +431,9 @@ cdef void hdel_command(Core* core, Client* client) noexcept nogil:
     for i in range(2, client.argc):
         removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 0)
     if removed:
+        if core.propagation and hash_some_expired(core, &hash):
+            propagate_removal(core, client, &hash, 2, client.argc, 1)
+            propagate_nothing(core)
         finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
     reply_integer(&client.reply, removed)
 
@@ -421,6 +461,7 @@ cdef void hincrby_command(Core* core, Client* client) noexcept nogil:
     cdef char text[INTEGER_TEXT_MAX]
     cdef int64_t value = 0
     cdef int64_t deadline_ms = HASH_NO_DEADLINE
+    cdef bint had_expired
     cdef int length
     cdef int64_t by
     if not argument_integer_or_reply(client, 3, &by) or not open_hash(core, client, &hash, &entry):
@@ -437,8 +478,8 @@ cdef void hincrby_command(Core* core, Client* client) noexcept nogil:
         return
     value += by
     length = format_int64(text, value)
-    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE, "hincrby"):
-        if core.propagation and deadline_ms != HASH_NO_DEADLINE:
+    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE, "hincrby", &had_expired):
+        if core.propagation and (had_expired or deadline_ms != HASH_NO_DEADLINE):
             propagate_number(core, client, text, length, deadline_ms)
         reply_integer(&client.reply, value)
 
@@ -453,6 +494,7 @@ cdef void hincrbyfloat_command(Core* core, Client* client) noexcept nogil:
     cdef int64_t deadline_ms = HASH_NO_DEADLINE
     cdef long double value = 0
     cdef long double by = 0
+    cdef bint had_expired
     if not parse_long_double(client.argv[3].data, client.argv[3].length, &by):
         reply_error(&client.reply, "ERR value is not a valid float")
         return
@@ -472,7 +514,7 @@ cdef void hincrbyfloat_command(Core* core, Client* client) noexcept nogil:
         reply_error(&client.reply, "ERR increment would produce NaN or Infinity")
         return
     length = format_long_double(text, value)
-    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE, "hincrbyfloat"):
+    if put_one(core, client, &hash, entry, text, length, HASH_KEEP_DEADLINE, "hincrbyfloat", &had_expired):
         if core.propagation:
             propagate_number(core, client, text, length, deadline_ms)
         reply_bulk(&client.reply, text, length)
@@ -754,13 +796,23 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
     return DEADLINE_CHANGED if hash_set_deadline(core, hash, &item, deadline_ms) == 0 else -3
 
 
-cdef void propagate_field_deadlines(Core* core, Client* client, int64_t deadline_ms, int first) noexcept nogil:
-    """Fields of key 1 were given a deadline: which, and under which conditions, is in the arguments from first on."""
-    propagate_begin(core, client.database, 3 + client.argc - first)
-    propagate_text(core, "HPEXPIREAT")
-    propagate_arguments(core, client, 1, 2)
-    propagate_integer(core, deadline_ms)
-    propagate_arguments(core, client, first, client.argc)
+cdef void propagate_field_deadlines(Core* core, Client* client, const HashValue* hash, int64_t deadline_ms,
+                                    int conditions, int first) noexcept nogil:
+    """Fields of key 1, from argument first on, were given a deadline, or lost theirs (HASH_NO_DEADLINE); conditions:
+    how many arguments before the word FIELDS are some."""
+    cdef int named = count_named(core, client, hash, first, client.argc, 1)
+    if deadline_ms == HASH_NO_DEADLINE:
+        propagate_begin(core, client.database, 4 + named)
+        propagate_text(core, "HPERSIST")
+        propagate_arguments(core, client, 1, 2)
+    else:
+        propagate_begin(core, client.database, 5 + conditions + named)
+        propagate_text(core, "HPEXPIREAT")
+        propagate_arguments(core, client, 1, 2)
+        propagate_integer(core, deadline_ms)
+        propagate_arguments(core, client, first - 2 - conditions, first - 2)
+    propagate_fields(core, client, hash, first)
+    propagate_nothing(core)
 
 
 cdef bint change_deadlines(Core* core, Client* client, int first, int conditions, int64_t deadline_ms) noexcept nogil:
@@ -789,17 +841,17 @@ cdef bint change_deadlines(Core* core, Client* client, int first, int conditions
         if result > 0:
             changes += 1
             if core.propagation and result == FIELD_EXPIRED:
-                propagate_removal(core, client, i, i + 1, 1)
+                propagate_removal(core, client, &hash, i, i + 1, 1)
+                propagate_nothing(core)
         reply_integer(&client.reply, result)
     if result == -3:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
+    # Those that were removed have been propagated one by one: conditions may have spared others.
+    if core.propagation and changes and result != -3 and \
+            (deadline_ms == HASH_NO_DEADLINE or deadline_ms > core.expiry_ms):
+        propagate_field_deadlines(core, client, &hash, deadline_ms, first - 5, first)
     finish_hash(core, client, &hash, slot[0], timed, changes, deadline_event(core, deadline_ms))
-    if core.propagation and changes and deadline_ms != HASH_NO_DEADLINE:
-        # Those that were removed have been propagated one by one: conditions may have spared others.
-        if deadline_ms > core.expiry_ms:
-            propagate_field_deadlines(core, client, deadline_ms, 3)
-        propagate_nothing(core)
     return 1
 
 
@@ -914,21 +966,6 @@ cdef bint take_time_option_or_reply(Client* client, int* index, int word, bint k
     return 1
 
 
-cdef void propagate_reread(Core* core, Client* client, int word, int64_t deadline_ms) noexcept nogil:
-    """HGETEX has given the fields behind the word FIELDS a deadline, or taken it away (HASH_NO_DEADLINE), or removed
-    them."""
-    if deadline_ms == HASH_NO_DEADLINE:
-        propagate_begin(core, client.database, 2 + client.argc - word)
-        propagate_text(core, "HPERSIST")
-        propagate_arguments(core, client, 1, 2)
-        propagate_arguments(core, client, word, client.argc)
-    elif deadline_ms <= core.expiry_ms:
-        propagate_removal(core, client, word + 2, client.argc, 1)
-    else:
-        propagate_field_deadlines(core, client, deadline_ms, word)
-    propagate_nothing(core)
-
-
 cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
     cdef HashValue hash
     cdef HashItem item
@@ -976,10 +1013,15 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
     if result == -3:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
-    if expire.kind != EXPIRE_NONE:
-        finish_hash(core, client, &hash, entry, timed, changes, deadline_event(core, deadline_ms))
-        if core.propagation and changes:
-            propagate_reread(core, client, word, deadline_ms)
+    if expire.kind == EXPIRE_NONE:
+        return
+    if core.propagation and changes and result != -3:
+        if deadline_ms == HASH_NO_DEADLINE or deadline_ms > core.expiry_ms:
+            propagate_field_deadlines(core, client, &hash, deadline_ms, 0, word + 2)
+        else:
+            propagate_removal(core, client, &hash, word + 2, client.argc, 1)
+            propagate_nothing(core)
+    finish_hash(core, client, &hash, entry, timed, changes, deadline_event(core, deadline_ms))
 
 
 cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
@@ -1011,10 +1053,10 @@ cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
         else:
             reply_null(&client.reply)
     if removed:
-        finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
         if core.propagation:
-            propagate_removal(core, client, 4, client.argc, 1)
+            propagate_removal(core, client, &hash, 4, client.argc, 1)
             propagate_nothing(core)
+        finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
 
 
 cdef bint fields_meet(Core* core, Client* client, const HashValue* hash, int first, int condition) noexcept nogil:
@@ -1035,6 +1077,18 @@ cdef inline bint take_condition(int wanted, int* condition) noexcept nogil:
     return 1
 
 
+cdef void propagate_put(Core* core, Client* client, int word, int64_t deadline_ms) noexcept nogil:
+    """Fields and values behind the word FIELDS were set with this deadline, or kept theirs (HASH_KEEP_DEADLINE)."""
+    cdef bint keeps = deadline_ms == HASH_KEEP_DEADLINE
+    propagate_begin(core, client.database, (3 if keeps else 4) + client.argc - word)
+    propagate_text(core, "HSETEX")
+    propagate_arguments(core, client, 1, 2)
+    propagate_text(core, "KEEPTTL" if keeps else "PXAT")
+    if not keeps:
+        propagate_integer(core, deadline_ms)
+    propagate_arguments(core, client, word, client.argc)
+
+
 cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     cdef HashValue hash
     cdef ExpireOption expire
@@ -1048,7 +1102,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     cdef bint is_empty
     cdef bint timed
     cdef bint valid = 1
-    cdef int count
+    cdef int count, result
     cdef int i = 2
     expire.kind = EXPIRE_NONE
     while word < client.argc and i < word:
@@ -1094,6 +1148,9 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
             changes += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 1)
         if entry == NULL:
             notify_argument(core, client, 1, NOTIFY_NEW, "new")
+        if core.propagation and changes:
+            propagate_removal(core, client, &hash, word + 2, client.argc, 2)
+            propagate_nothing(core)
         is_empty = hash_length(&hash) == 0
         if entry == NULL:
             hash_release(core.heap, &hash)
@@ -1106,9 +1163,6 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
         if is_empty:
             notify_deleted(core, client, 1)
-        if core.propagation and changes:
-            propagate_removal(core, client, word + 2, client.argc, 2)
-            propagate_nothing(core)
         reply_integer(&client.reply, 1)
         return
     if expire.kind == EXPIRE_KEEP:
@@ -1117,20 +1171,23 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         drop_hash(core, client, &hash, entry, timed)
         return
     for i in range(word + 2, client.argc, 2):
-        if put(core, client, &hash, i, client.argv[i + 1].data, client.argv[i + 1].length, deadline_ms) < 0:
+        result = put(core, client, &hash, i, client.argv[i + 1].data, client.argv[i + 1].length, deadline_ms)
+        if result < 0:
             drop_hash(core, client, &hash, entry, timed)
             return
+        if core.propagation and result == 2 and expire.kind == EXPIRE_KEEP:
+            # What it would keep elsewhere is over here.
+            propagate_set(core, client, i, i + 2)
     if close_hash(core, client, &hash, entry, timed):
         hash_changed(core, client, count, "hset")
         if expire.kind == EXPIRE_AT:
             notify_argument(core, client, 1, NOTIFY_HASH, "hexpire")
-        if core.propagation and expire.kind == EXPIRE_AT:
-            propagate_begin(core, client.database, 4 + client.argc - word)
-            propagate_text(core, "HSETEX")
-            propagate_arguments(core, client, 1, 2)
-            propagate_text(core, "PXAT")
-            propagate_integer(core, deadline_ms)
-            propagate_arguments(core, client, word, client.argc)
+        if core.propagation:
+            # Its conditions have been met here.
+            if expire.kind == EXPIRE_NONE:
+                propagate_set(core, client, word + 2, client.argc)
+            else:
+                propagate_put(core, client, word, deadline_ms)
             propagate_nothing(core)
         reply_integer(&client.reply, 1)
 

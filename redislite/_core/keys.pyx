@@ -10,8 +10,10 @@ from redislite._core.arguments cimport (
 )
 from redislite._core.clock cimport clock_wall_ns
 from redislite._core.dict cimport (
-    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_size,
+    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_scan,
+    dict_size,
 )
+from redislite._core.expiry cimport expire_fields
 from redislite._core.glob cimport glob_match
 from redislite._core.keyspace cimport (
     KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_databases, idle_seconds, is_expired,
@@ -37,8 +39,8 @@ from redislite._core.scanning cimport (
     scan_options_or_reply, scan_release,
 )
 from redislite._core.state cimport (
-    CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC, REPLAY_ASTRAY,
-    Argument, Chunk, Client, Core, Database,
+    CLIENT_IN_EXEC, CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC,
+    REPLAY_ASTRAY, Argument, Chunk, Client, Core, Database, random_next,
 )
 
 from redislite._core.row import container, native
@@ -57,7 +59,7 @@ cdef enum:
 
 cdef enum:
     TYPES_COUNT = 6
-    RANDOM_TRIES = 100          # names of expired keys that RANDOMKEY passes over where they cannot be removed
+    RANDOM_TRIES = 100          # expired keys that RANDOMKEY meets before it goes through them one by one
     OPTION_SHOWN_MAX = 1024     # bytes of an unknown option that an error shows
     SHARED_INTEGERS = 10000     # the original shares the objects of numbers below
 
@@ -397,7 +399,6 @@ cdef void copy_command(Core* core, Client* client) noexcept nogil:
     cdef uint64_t hash
     cdef bint replace = 0
     cdef int i = 3
-    cdef int copied
     cdef Entry* entry
     cdef Entry** target
     while i < client.argc:
@@ -416,7 +417,8 @@ cdef void copy_command(Core* core, Client* client) noexcept nogil:
         reply_error(&client.reply, "ERR source and destination objects are the same")
         return
     entry = lookup_read(core, client, 1)
-    if entry == NULL:
+    # What has expired is not to be copied, and elsewhere it would not be known as expired.
+    if entry == NULL or not expire_fields(core, client.database, entry):
         reply_integer(&client.reply, 0)
         return
     hash = argument_hash(client, 2)
@@ -424,12 +426,8 @@ cdef void copy_command(Core* core, Client* client) noexcept nogil:
     if target != NULL and not replace:
         reply_integer(&client.reply, 0)
         return
-    copied = copy_key(core, entry, database, target, name, hash)
-    if copied < 0:
+    if copy_key(core, entry, database, target, name, hash) != 0:
         reply_out_of_memory(client)
-        return
-    if copied == 0:
-        reply_integer(&client.reply, 0)
         return
     key_changed(core, database, name.data, name.length)
     notify(core, database, NOTIFY_GENERIC, "copy_to", name.data, name.length)
@@ -463,27 +461,68 @@ cdef void move_command(Core* core, Client* client) noexcept nogil:
 
 # Going through the keys
 
+cdef struct LiveKey:
+    Core* core
+    Entry* entry                # NULL: none yet
+    uint64_t seen
+
+
+cdef void look_for_live(void* argument, void* entry) noexcept nogil:
+    """Takes one of the keys whose time is not up, each with the same probability."""
+    cdef LiveKey* live = <LiveKey*> argument
+    if not is_expired(live.core, entry_deadline(<Entry*> entry)):
+        live.seen += 1
+        if random_next(&live.core.random) % live.seen == 0:
+            live.entry = <Entry*> entry
+
+
+cdef Entry* live_key_near(Core* core, Database* database, uint64_t cursor) noexcept nogil:
+    """A key whose time is not up, the next one from some place on; NULL where there is none."""
+    cdef LiveKey live
+    cdef bint again = 1
+    live.core = core
+    live.entry = NULL
+    live.seen = 0
+    while live.entry == NULL:
+        cursor = dict_scan(&database.keys, cursor, look_for_live, &live)
+        if cursor == 0:
+            if not again:
+                break
+            again = 0
+    return live.entry
+
+
 cdef void randomkey_command(Core* core, Client* client) noexcept nogil:
     cdef Database* database = client.database
-    cdef int tries = 0
     cdef Entry* entry
-    cdef size_t length
+    cdef Entry* live
+    cdef int tries = 0
+    cdef size_t length, size
     cdef char* key
     while True:
+        size = dict_size(&database.keys)
         entry = <Entry*> dict_random(&database.keys, &core.random)
-        if entry == NULL:
-            reply_null(&client.reply)
-            return
+        if entry == NULL or not entry_expires(entry):
+            break
+        # Finding removes it where it has expired, unless that is held back.
         key = entry_key(entry, &length)
-        # Finding removes it where it has expired.
-        if not entry_expires(entry) or \
-                keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) != NULL:
+        if keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) != NULL:
             break
-        # Unless writes are held back: then all there is may have expired and stay.
         tries += 1
-        if tries >= RANDOM_TRIES and core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and \
-                dict_size(&database.expires) == dict_size(&database.keys):
-            break
+        if tries < RANDOM_TRIES:
+            continue
+        # Most have expired: no more luck, and no more work than going through all.
+        if dict_size(&database.keys) < size:
+            entry = NULL
+        # Where they stay, one whose time is up is better than none, as the original has it.
+        live = live_key_near(core, database, random_next(&core.random))
+        if live != NULL:
+            entry = live
+        break
+    if entry == NULL:
+        reply_null(&client.reply)
+        return
+    key = entry_key(entry, &length)
     reply_bulk(&client.reply, key, length)
 
 
@@ -738,8 +777,13 @@ cdef void echo_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void time_command(Core* core, Client* client) noexcept nogil:
-    # The one command that wants more than milliseconds.
-    cdef int64_t now_us = clock_wall_ns() // 1000 + core.clock_offset_ms * 1000
+    # The one command that wants more than milliseconds: within the one that all commands see, and within a unit of
+    # execution the same again.
+    cdef int64_t now_us = core.time_us
+    if core.time_renewal != core.renewal_ticks or not (core.nested or client.flags & CLIENT_IN_EXEC):
+        now_us = min(clock_wall_ns() // 1000 + core.clock_offset_ms * 1000, core.now_ms * 1000 + 999)
+        core.time_us = now_us
+        core.time_renewal = core.renewal_ticks
     reply_array(&client.reply, 2)
     reply_bulk_integer(&client.reply, now_us // 1000000)
     reply_bulk_integer(&client.reply, now_us % 1000000)

@@ -56,7 +56,7 @@ cdef int store_value(Core* core, Database* database, Entry** slot, const Argumen
                      int encoding, void* value) noexcept nogil
 # Adds a ready entry whose key is not there, and tells of the new key. 0, or -1 where memory is out (the entry is still the caller's).
 cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
-# The same telling nobody, for keys that are read from a file.
+# The same telling nobody, for keys that are read from a file, or told of later.
 cdef int load_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
 # Takes the entry out of both dicts and answers it (the caller's now), or NULL.
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
@@ -70,8 +70,8 @@ cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash,
                     uint64_t name_hash) noexcept nogil
 # Puts the entry of a key into another database, where the key is not there. 0, or -1 likewise.
 cdef int move_key(Core* core, Database* database, Entry* entry, uint64_t hash, Database* target) noexcept nogil
-# Puts a copy of the entry, deadline included, under a name. target: as with rename_key, in the database given. 1, or 0
-# where all that there is to copy are fields that have expired, or -1 likewise.
+# Puts a copy of the entry, deadline included, under a name. target: as with rename_key, in the database given. 0, or -1
+# likewise.
 cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** target, const Argument* name,
                   uint64_t hash) noexcept nogil
 # Gives the key a deadline, or takes it away (NO_EXPIRE). 0, or -1 where memory is out.

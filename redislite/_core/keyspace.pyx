@@ -8,7 +8,6 @@ from redislite._core.dict cimport (
     Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
     dict_prefetch_entry, dict_release, dict_remove, dict_size,
 )
-from redislite._core.hash_value cimport HashValue, hash_expire, hash_length
 from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.object cimport (
@@ -514,18 +513,10 @@ cdef int move_key(Core* core, Database* database, Entry* entry, uint64_t hash, D
 
 cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** target, const Argument* name,
                   uint64_t hash) noexcept nogil:
-    cdef HashValue fields
     cdef int failed
     cdef Entry* fresh = entry_copy(core.heap, entry, name.data, name.length, access_for_new(core))
     if fresh == NULL:
         return -1
-    if has_timed_fields(fresh):
-        fields.pointer = entry_pointer(fresh)
-        fields.encoding = entry_encoding(fresh)
-        hash_expire(core, &fields, hash_length(&fields))
-        if hash_length(&fields) == 0:
-            entry_free(core.heap, fresh)
-            return 0
     if target == NULL:
         failed = add_entry(core, database, fresh, hash)
     else:
@@ -535,7 +526,7 @@ cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** ta
         return -1
     if target != NULL:
         notify(core, database, NOTIFY_NEW, "new", name.data, name.length)
-    return 1
+    return 0
 
 
 cdef void swap_databases(Core* core, Database* one, Database* other) noexcept nogil:

@@ -15,12 +15,12 @@ from redislite._core.dict cimport (
 )
 from redislite._core.intset cimport intset_find_near
 from redislite._core.keyspace cimport (
-    argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, notify_argument, notify_deleted,
-    store_value,
+    access_for_new, argument_hash, delete_key, key_changed, keyspace_find, load_entry, lookup_read, lookup_write,
+    notify_argument, notify_deleted, store_value,
 )
 from redislite._core.object cimport (
-    ENCODING_HASHTABLE, ENCODING_INTSET, ENCODING_LISTPACK, TYPE_SET, Entry, entry_encoding, entry_pointer,
-    entry_set_encoding, entry_set_pointer, entry_type,
+    ENCODING_HASHTABLE, ENCODING_INTSET, ENCODING_LISTPACK, NO_EXPIRE, TYPE_SET, Entry, entry_block_size, entry_encoding,
+    entry_new, entry_pointer, entry_set_encoding, entry_set_pointer, entry_type,
 )
 from redislite._core.prefixed cimport prefixed_read
 from redislite._core.propagate cimport (
@@ -256,13 +256,26 @@ cdef void smembers_command(Core* core, Client* client) noexcept nogil:
     reply_members(client, &value)
 
 
+cdef int store_untold(Core* core, Client* client, int key, const SetValue* value) noexcept nogil:
+    """Adds a key with this value, of which the caller tells. 0, or -1 where memory is out."""
+    cdef Argument* name = &client.argv[key]
+    cdef Entry* entry = entry_new(core.heap, name.data, name.length, NO_EXPIRE, TYPE_SET, value.encoding,
+                                  access_for_new(core), sizeof(value.block))
+    if entry == NULL:
+        return -1
+    entry_set_pointer(entry, value.block)
+    if load_entry(core, client.database, entry, argument_hash(client, key)) != 0:
+        heap_free(core.heap, entry, entry_block_size(entry))
+        return -1
+    return 0
+
+
 cdef void smove_command(Core* core, Client* client) noexcept nogil:
     cdef Entry** slot = lookup_write(core, client, 1)
     cdef Entry* source = slot[0] if slot != NULL else NULL
     cdef Entry* target
     cdef Argument* member = &client.argv[3]
     cdef SetValue value, target_value
-    cdef int classes = core.notify_classes
     cdef int added
     slot = lookup_write(core, client, 2)
     target = slot[0] if slot != NULL else NULL
@@ -281,12 +294,10 @@ cdef void smove_command(Core* core, Client* client) noexcept nogil:
         reply_out_of_memory(client)
         return
     # What leaves the source is told first, but done last, as the target may ask for memory: the new key is told below.
-    core.notify_classes &= ~NOTIFY_NEW
     added = set_add(core, &target_value, member.data, member.length)
     if target != NULL:
         save(target, &target_value)
-    elif added < 0 or store_value(core, client.database, NULL, &client.argv[2], argument_hash(client, 2), TYPE_SET,
-                                  target_value.encoding, target_value.block) != 0:
+    elif added < 0 or store_untold(core, client, 2, &target_value) != 0:
         set_free(core.heap, &target_value)
         added = -1
     if added >= 0 and set_remove(core, &value, member.data, member.length) < 0:
@@ -296,7 +307,6 @@ cdef void smove_command(Core* core, Client* client) noexcept nogil:
         elif added and set_remove(core, &target_value, member.data, member.length) > 0:
             save(target, &target_value)
         added = -1
-    core.notify_classes = classes
     if added < 0:
         reply_out_of_memory(client)
         return

@@ -23,6 +23,7 @@ from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error, reply_wrong_type,
 )
 from redislite._core.dict cimport dict_hash
+from redislite._core.expiry cimport expire_fields
 from redislite._core.hash_value cimport HashItem, HashValue, hash_find
 from redislite._core.keyspace cimport (
     argument_hash, delete_key, key_changed, keyspace_find, lookup_read, note_miss, notify_argument, notify_deleted,
@@ -406,7 +407,8 @@ cdef void find_value(Sort* sort, const Pattern* pattern, const ListpackValue* el
     entry = slot[0]
     touch_entry(core, client, entry)
     if pattern.field_length:
-        if entry_type(entry) != TYPE_HASH:
+        # Where the command is executed again nothing has expired, unless that is said first.
+        if entry_type(entry) != TYPE_HASH or (sort.target and not expire_fields(core, client.database, entry)):
             return
         hash_of_fields.pointer = entry_pointer(entry)
         hash_of_fields.encoding = entry_encoding(entry)

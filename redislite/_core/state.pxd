@@ -568,6 +568,8 @@ cdef struct Core:
     uint64_t ticks              # counter at the end of the last command
     uint64_t renewal_ticks      # counter at which now_ms gets too old: its millisecond is over
     double ns_per_tick
+    int64_t time_us             # what TIME answered last
+    uint64_t time_renewal       # renewal_ticks then
     # thresholds of the settings, as call_command compares them; all ones: off
     uint64_t slow_ticks
     uint64_t latency_ticks
@@ -610,6 +612,7 @@ cdef struct Core:
     uint64_t turn_begun         # counter at the first thing that the loop's turn does; 0: nothing yet
     int64_t turn_commands       # commands_processed then
     int64_t errors_counted      # of statistics.error_replies: counted with the command that made them
+    int nested                  # commands that the Python tier calls from within commands
     Client* outermost           # the one whose request that is, where commands call commands; NULL: no command runs
     Reply late                  # messages to it, which come behind what it is being replied (output.pxd)
     bint has_late               # there may be some

@@ -31,6 +31,13 @@ def test_a_failing_command_is_told_and_the_others_have_run(redis2: Any) -> None:
     assert redis2.mget("a", "b") == [b"1", b"2"]
 
 
+def test_a_key_does_not_expire_amid_a_transaction(client: Connection) -> None:
+    client("SET", "k", "v", "PX", 100)
+    replies = client.pipeline(("MULTI",), ("GET", "k"), ("DEBUG", "SLEEP", ".3"), ("GET", "k"), ("EXEC",))
+    assert replies[-1] == [b"v", OK, b"v"]
+    assert client("GET", "k") is None
+
+
 def increment(connection: Any, times: int) -> int:
     """Adds one to a counter so many times, without INCR; answers how often another client was quicker."""
     retries = 0

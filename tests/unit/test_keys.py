@@ -557,6 +557,27 @@ def test_while_writes_are_paused(engine: Engine) -> None:
     assert engine.database_size(0) == 0
 
 
+@pytest.mark.parametrize("held_back", ["import", "pause", ""])
+def test_randomkey_ends_where_all_or_nearly_all_have_expired(engine: Engine, held_back: str) -> None:
+    names = [b"expired:%d" % number for number in range(500)]
+    for name in names:
+        engine.execute("SET", name, 1, "PX", 1000)
+    engine.clock_offset_ms += 1001
+    if held_back == "import":
+        engine.set("import_mode", 1)
+    elif held_back:
+        engine.set_gate("pause_write", True)
+    if held_back:
+        assert engine.execute("RANDOMKEY") in names
+        assert engine.database_size(0) == len(names)
+    else:
+        assert engine.execute("RANDOMKEY") is None
+    live = {b"one", b"other"}
+    for name in live:
+        engine.execute("SET", name, 1, "PX", 100000)
+    assert {engine.execute("RANDOMKEY") for _ in range(100)} == live
+
+
 def test_scan(engine: Engine) -> None:
     assert engine.execute("SCAN", 0) == [b"0", []]
     names = {b"key:%d" % number for number in range(1000)}

@@ -107,10 +107,57 @@ def test_expired_fields_leave_when_they_are_removed_or_written_over() -> None:
     engine.take_propagated()
     engine.clock_offset_ms += 200
     # Wherever it is executed again, nothing may depend on what has expired meanwhile.
-    assert caused_by(engine, "HINCRBY h a 5") == ["MULTI", "HDEL h a", "HINCRBY h a 5", "EXEC"]
+    assert caused_by(engine, "HINCRBY h a 5") == ["HSET h a 5"]
     engine.take_propagated()
     engine.cron(100000)
     assert [words for words in split(engine.take_propagated()) if words[0] != b"SELECT"] == [[b"HDEL", b"h", b"b"]]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("HPERSIST h FIELDS 3 a c x", ["HPERSIST h FIELDS 2 c x"]),
+        ("HPEXPIREAT h 4000000000000 XX FIELDS 2 a c", ["HPEXPIREAT h 4000000000000 XX FIELDS 1 c"]),
+        ("HPEXPIREAT h 4000000000000 FIELDS 2 a b", []),
+        ("HEXPIRE h 0 FIELDS 2 a c", ["HDEL h c"]),
+        ("HGETEX h PERSIST FIELDS 2 a c", ["HPERSIST h FIELDS 1 c"]),
+        ("HGETEX h PXAT 4000000000000 FIELDS 2 c a", ["HPEXPIREAT h 4000000000000 FIELDS 1 c"]),
+        ("HGETEX h PXAT 1 FIELDS 2 a c", ["HDEL h c"]),
+        ("HGETDEL h FIELDS 3 a c b", ["HDEL h c"]),
+        ("HDEL h a c", ["HDEL h c"]),
+        ("HDEL h a", []),
+        ("HSETNX h a 2", ["HSET h a 2"]),
+        ("HSETNX h x 2", ["HSETNX h x 2"]),
+        ("HINCRBYFLOAT h a 2", ["HSET h a 2"]),
+        ("HSETEX h FNX FIELDS 1 a 2", ["HSET h a 2"]),
+        ("HSETEX h KEEPTTL FIELDS 2 a 2 c 3", ["MULTI", "HSET h a 2", "HSETEX h KEEPTTL FIELDS 2 a 2 c 3", "EXEC"]),
+        ("HSET h a 2", ["HSET h a 2"]),
+        ("COPY h other", ["MULTI", "HDEL h a b", "COPY h other", "EXEC"]),
+        ("SORT l BY *->a GET *->b STORE m", ["MULTI", "HDEL h a b", "SORT l BY *->a GET *->b STORE m", "EXEC"]),
+    ],
+)
+def test_what_has_expired_is_not_named(command: str, expected: list[str]) -> None:
+    engine = listening()
+    run(engine, "HSET h a 1 b 2 c 3 d 4")
+    run(engine, "RPUSH l h")
+    run(engine, "HPEXPIRE h 100 FIELDS 1 a")
+    run(engine, "HPEXPIRE h 101 FIELDS 1 b")
+    run(engine, "HPEXPIRE h 3900000000 FIELDS 1 c")
+    engine.clock_offset_ms += 200
+    assert caused_by(engine, command) == expected
+
+
+def test_a_restored_hash_is_what_it_was_then() -> None:
+    engine = listening()
+    run(engine, "HSET h a 1 b 2")
+    run(engine, "HPEXPIRE h 100 FIELDS 1 a")
+    payload = engine.execute("DUMP", "h")
+    engine.clock_offset_ms += 200
+    engine.take_propagated()
+    assert engine.execute("RESTORE", "k", 0, payload) == "OK"
+    assert engine.execute("HLEN", "k") == 1
+    requests = [words for words in split(engine.take_propagated()) if words[0] != b"SELECT"]
+    assert requests == [[b"MULTI"], [b"RESTORE", b"k", b"0", payload], [b"HDEL", b"k", b"a"], [b"EXEC"]]
 
 
 def test_nothing_is_left_behind_where_nobody_listens() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError
+from redislite._core.row import command as python_command
 
 
 def requests(data: bytes) -> list[list[str]]:
@@ -165,6 +169,74 @@ def test_what_consumers_do_leaves_a_watched_stream_as_it_is(engine: Engine, comm
     engine.execute("XGROUP", "CREATE", "new", "group", "$", "MKSTREAM")
     engine.execute("MULTI")
     assert engine.execute("EXEC") is None
+
+
+def pass_time(engine: Engine) -> None:
+    """Has the wall clock and its millisecond go on, which commands may see from their next unit of execution on."""
+    engine.clock_offset_ms += 1000
+    begun = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 < begun + 2:
+        pass
+
+
+def seen(engine: Engine) -> list[Any]:
+    """All that commands tell of the time."""
+    return [engine.execute(*words) for words in (
+        ("GET", "k"), ("PTTL", "k"), ("HGET", "h", "f"), ("HPTTL", "h", "FIELDS", 1, "f"), ("TIME",), ("TIME",))]
+
+
+def test_time_stands_still_within_a_unit(engine: Engine) -> None:
+    @python_command("moves", 1, "write", group="generic", since="1.0.0", summary="For tests.")
+    def moves(*_: Any) -> str:
+        pass_time(engine)
+        return "OK"
+
+    @python_command("looks", 1, "write", group="generic", since="1.0.0", summary="For tests.")
+    def looks(*_: Any) -> str:
+        before = seen(engine)
+        pass_time(engine)
+        assert seen(engine) == before
+        engine.execute("MOVES")
+        engine.renew_clock()
+        engine.execute("XADD", "x", "*", "a", "b")
+        now_ms = engine.now_ms
+        assert seen(engine) == before
+        assert engine.execute("XREAD", "STREAMS", "x", "0")[b"x"][0][0].startswith(b"%d-" % now_ms)
+        return "OK"
+
+    engine.register([*moves.command_rows, *looks.command_rows])  # type: ignore[attr-defined]
+    engine.execute("SET", "k", "v", "PX", 500)
+    engine.execute("HSETEX", "h", "PX", 500, "FIELDS", 1, "f", "v")
+    assert engine.execute("LOOKS") == b"OK"
+    engine.renew_clock()
+    assert seen(engine)[:4] == [None, -2, None, [-2]]
+    engine.execute("SET", "k", "v", "PX", 500)
+    engine.execute("MULTI")
+    for words in (("TIME",), ("PTTL", "k"), ("MOVES",), ("TIME",), ("PTTL", "k"), ("GET", "k")):
+        engine.execute(*words)
+    time_before, left_before, _, time_after, left_after, value = engine.execute("EXEC")
+    assert (time_before, left_before, value) == (time_after, left_after, b"v")
+    engine.renew_clock()
+    assert engine.execute("GET", "k") is None
+    # The clock that is read before each command, for debugging, is read before each unit.
+    engine.set_gate("renewal", True)
+    engine.execute("SET", "k", "v", "PX", 500)
+    engine.execute("MULTI")
+    engine.execute("MOVES")
+    engine.execute("GET", "k")
+    assert engine.execute("EXEC") == [b"OK", b"v"]
+    assert engine.execute("GET", "k") is None
+
+
+def test_time_goes_on_between_units(engine: Engine) -> None:
+    last = engine.execute("TIME")
+    for _ in range(2000):
+        now = engine.execute("TIME")
+        engine.execute("MULTI")
+        engine.execute("TIME")
+        (within,) = engine.execute("EXEC")
+        assert (int(last[0]), int(last[1])) <= (int(now[0]), int(now[1])) <= (int(within[0]), int(within[1]))
+        last = within
 
 
 def test_unwatch_forgets_a_change(engine: Engine) -> None:
