@@ -65,7 +65,8 @@ cdef void* dict_remove(Dict* d, const char* key, size_t length, uint64_t hash) n
 # Makes room for this many entries in all, so that adding them starts no growth. Ends a running migration at a stroke
 # where that is too small. Undone by shrinking, as ever. 0, or -1 where memory is out.
 cdef int dict_reserve(Dict* d, size_t entries) noexcept nogil
-# One step of SCAN: emits every entry whose home is the cursor's (in both tables), answers the next cursor, 0 at the end.
+# One step of SCAN: emits every entry whose home is the cursor's (in both tables), or so much of it as is one step where that
+# has very many; answers the next cursor, 0 at the end.
 # Guarantee: an entry that stays in the dict from the first to the last step is emitted at least once, however
 # the tables grow and shrink in between. The visitor must not change the dict.
 cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil

@@ -65,6 +65,7 @@ cdef enum:
     DISCARD_BUCKETS = 4096      # 256 KiB
     LAST = BUCKET_SLOTS - 1     # the slot that points to the next bucket of a chain
     RANDOM_TRIES = 1024
+    SCAN_MOST = 128             # entries of a home that a scan emits in one step
     SAMPLE_HOMES_PER_ENTRY = 10
 
 
@@ -760,18 +761,46 @@ cdef size_t dict_table_bytes(const Dict* d) noexcept nogil:
     return total
 
 
-cdef void emit_home(const Dict* d, int table, uint64_t home, DictVisitor visit, void* argument) noexcept nogil:
-    """Shows the visitor the entries of this table with this home in it."""
-    cdef const Bucket* bucket
-    cdef uint64_t taken
-    if home < first_home(d, 0) and table == 0:
-        return
-    bucket = d.tables[table] + home
+cdef inline const Bucket* emitted_home(const Dict* d, int table, uint64_t home) noexcept nogil:
+    """The bucket at this home, or NULL where its entries have moved to the other table."""
+    return NULL if table == 0 and home < first_home(d, 0) else d.tables[table] + home
+
+
+cdef size_t chain_entries(const Bucket* bucket) noexcept nogil:
+    cdef size_t count = 0
+    while bucket != NULL:
+        count += count_ones(slots_taken(bucket_word(bucket)))
+        bucket = chain_next(bucket)
+    return count
+
+
+cdef void count_likeness(const Dict* d, const Bucket* bucket, uint64_t cursor, size_t* like) noexcept nogil:
+    """Counts the entries of a chain in like, by how many low bits of their hash are those of the cursor."""
+    cdef uint64_t taken, different
     while bucket != NULL:
         prefetch_entries(d, bucket)
         taken = slots_taken(bucket_word(bucket))
         while taken:
-            visit(argument, bucket.slots[first_slot(taken)])
+            different = entry_hash(d, bucket.slots[first_slot(taken)]) ^ cursor
+            like[count_trailing_zeros(different) if different else 64] += 1
+            taken &= taken - 1
+        bucket = chain_next(bucket)
+
+
+cdef void emit_home(const Dict* d, int table, uint64_t home, uint64_t cursor, uint64_t mask, DictVisitor visit,
+                    void* argument) noexcept nogil:
+    """Shows the visitor the entries of this table with this home in it, of which the hash is the cursor as far as the mask
+    goes."""
+    cdef const Bucket* bucket = emitted_home(d, table, home)
+    cdef uint64_t taken
+    cdef void* entry
+    while bucket != NULL:
+        prefetch_entries(d, bucket)
+        taken = slots_taken(bucket_word(bucket))
+        while taken:
+            entry = bucket.slots[first_slot(taken)]
+            if mask <= d.masks[table] or not (entry_hash(d, entry) ^ cursor) & mask:
+                visit(argument, entry)
             taken &= taken - 1
         bucket = chain_next(bucket)
 
@@ -783,22 +812,53 @@ cdef inline uint64_t reverse_bits(uint64_t word) noexcept nogil:
     return ((word >> 1) & <uint64_t> 0x5555555555555555) | ((word & <uint64_t> 0x5555555555555555) << 1)
 
 
+cdef uint64_t scan_mask(const Dict* d, int smaller, uint64_t cursor) noexcept nogil:
+    """As many low bits of a hash as a step of a scan goes by: those of a home, or more where that has many entries."""
+    cdef uint64_t mask = d.masks[smaller]
+    cdef uint64_t home
+    cdef size_t like[65]
+    cdef size_t count = chain_entries(emitted_home(d, smaller, cursor & mask))
+    cdef int bits
+    if d.tables[1] != NULL:
+        home = cursor & mask
+        while home <= d.masks[1 - smaller]:
+            count += chain_entries(emitted_home(d, 1 - smaller, home))
+            home += mask + 1
+    if count <= SCAN_MOST:
+        return mask
+    memset(like, 0, sizeof(like))
+    count_likeness(d, emitted_home(d, smaller, cursor & mask), cursor, like)
+    if d.tables[1] != NULL:
+        home = cursor & mask
+        while home <= d.masks[1 - smaller]:
+            count_likeness(d, emitted_home(d, 1 - smaller, home), cursor, like)
+            home += mask + 1
+    for bits in range(count_ones(mask), 64):
+        if count <= SCAN_MOST:
+            break
+        count -= like[bits]
+        mask = mask << 1 | 1
+    return mask
+
+
 cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil:
     # The cursor counts homes of the smaller table with its bits in reverse order, the highest first. Doubling a table
-    # splits each home in two that follow each other in that order, so homes behind the cursor stay behind it.
+    # splits each home in two that follow each other in that order, so homes behind the cursor stay behind it. In that order
+    # a step may as well take a part of a home, as if the table were larger: the next one goes on behind it.
     cdef int smaller = 0
-    cdef uint64_t mask, home
+    cdef uint64_t mask, home, larger
     if d.tables[0] == NULL:
         return 0
     if d.tables[1] != NULL and d.masks[1] < d.masks[0]:
         smaller = 1
-    mask = d.masks[smaller]
-    emit_home(d, smaller, cursor & mask, visit, argument)
+    mask = scan_mask(d, smaller, cursor)
+    emit_home(d, smaller, cursor & d.masks[smaller], cursor, mask, visit, argument)
     if d.tables[1] != NULL:
-        home = cursor & mask
-        while home <= d.masks[1 - smaller]:
-            emit_home(d, 1 - smaller, home, visit, argument)
-            home += mask + 1
+        larger = d.masks[1 - smaller]
+        home = cursor & mask & larger
+        while home <= larger:
+            emit_home(d, 1 - smaller, home, cursor, mask, visit, argument)
+            home += (mask & larger) + 1
     return reverse_bits(reverse_bits(cursor | ~mask) + 1)
 
 

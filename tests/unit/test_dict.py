@@ -593,6 +593,63 @@ def test_scan_never_misses_a_key_that_stays() -> None:
     assert min(migrations[kind] for kind in ("grow", "shrink")) > 500, migrations
 
 
+SCAN_MOST = 128  # of dict.pyx
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crowded_home_is_scanned_in_parts_and_no_key_that_stays_is_missed(seed: int) -> None:
+    generator = random.Random(seed)
+    probe = DictProbe(seed=(seed, 7))
+    stable = set(colliding_keys(probe, 7, 700))
+    churn = Churn(probe, generator)
+    for key in stable:
+        probe.add(key)
+    churn.add(1000)
+    for _ in range(10):
+        seen: set[bytes] = set()
+        cursor = 0
+        crowded = 0
+        while True:
+            cursor, keys = probe.scan(cursor)
+            assert len(keys) == len(set(keys)) <= SCAN_MOST
+            crowded += len(keys) > SCAN_MOST // 3
+            seen.update(keys)
+            if not cursor:
+                break
+            churn.step()
+        assert stable <= seen
+        assert crowded
+
+
+def test_a_scan_that_removes_does_not_pile_up_what_its_steps_emit() -> None:
+    """Whoever scans from the start and removes what is found thins out the first homes, and the last ones fill up."""
+    probe = DictProbe()
+    added = 2000
+    keys = keys_of(range(added))
+    for key in keys:
+        probe.add(key)
+    for _ in range(300):
+        found: list[bytes] = []
+        cursor = 0
+        while len(found) < 1600:
+            cursor, keys = probe.scan(cursor)
+            found += keys
+        removed = sum(probe.discard(key) for key in found[:1600])
+        for key in keys_of(range(added, added + removed)):
+            probe.add(key)
+        added += removed
+    cursor = 0
+    seen: list[bytes] = []
+    while True:
+        cursor, keys = probe.scan(cursor)
+        assert len(keys) <= SCAN_MOST
+        seen += keys
+        if not cursor:
+            break
+    assert sorted(seen) == sorted(set(seen)) and len(seen) == 2000
+    probe.check()
+
+
 def migrating_probe(kind: str) -> DictProbe:
     """A probe with keys 0..., amid the kind of migration named."""
     probe = DictProbe()
