@@ -34,6 +34,7 @@ from typing import IO, Any
 
 from redislite._core.reply_types import CommandError
 from redislite.persistence.files import is_packed
+from redislite.persistence.long_lines import LongLineError, read_lines
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
@@ -431,7 +432,7 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def _parse(line: bytes | bytearray) -> dict[str, Any]:
     try:
         value = json.loads(line, object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:
@@ -441,7 +442,7 @@ def _parse(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _check_header(line: bytes) -> int:
+def _check_header(line: bytes | bytearray) -> int:
     """The version of the dump."""
     header = _parse(line)
     if header.get("format") != FORMAT:
@@ -494,7 +495,7 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
     number = keys = stored = 0
     ended = False
     try:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(read_lines(file, engine.get("max_bulk_length")), 1):
             if number == 1:
                 _check_header(line)
             elif ended:
@@ -519,6 +520,8 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
             raise _Wrong("the dump ends before its last line: it was cut off")
     except _Wrong as error:
         raise JsonDumpError(number, str(error)) from None
+    except LongLineError as error:
+        raise JsonDumpError(error.line, str(error)) from None
     finally:
         engine.execute("SELECT", 0)
     return stored
@@ -535,15 +538,16 @@ class _Counted:
         self._lines = lines
         self._tell = tell
         self._step = step
+        self._told = 0
 
-    def __iter__(self) -> Iterator[bytes]:
-        told = 0
-        for line in self._lines:
-            yield line
-            position = self._raw.tell()
-            if position - told >= self._step:
-                told = position
-                self._tell(position)
+    def readline(self, size: int) -> bytes:
+        """As a file does."""
+        line = self._lines.readline(size)
+        position = self._raw.tell()
+        if position - self._told >= self._step:
+            self._told = position
+            self._tell(position)
+        return line
 
 
 def load_file(engine: Engine, path: str, tell: Callable[[int], object], step: int = 0) -> int:

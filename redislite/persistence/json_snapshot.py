@@ -69,6 +69,7 @@ def read_json(
     with between_reading(path) as file:
         other = Engine(databases=engine.databases_count)
         other.set("rdb_compression", 0)
+        other.set("max_bulk_length", engine.get("max_bulk_length"))
         try:
             load_file(other, path, tell, progress_step)
         except JsonDumpError as error:

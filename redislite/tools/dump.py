@@ -82,6 +82,16 @@ def kind_of(path: str) -> str:
     raise DumpError(f"{path}: the name does not tell what kind of file this is; say --from or --to")
 
 
+def source_kind(options: argparse.Namespace) -> str:
+    """The kind of the file that is to be read. Raises DumpError, above all where it is not there."""
+    path: str = options.source
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise DumpError(f"{path}: {error.strerror}") from None
+    return options.source_kind or kind_of(path)
+
+
 _REMEDIES = {
     "refused": "a server that knows the command can load it",
     "astray": "say with --databases how many there are",
@@ -173,7 +183,7 @@ def save(engine: Engine, path: str, kind: str) -> None:
 
 def convert(options: argparse.Namespace) -> str:
     """redislite-dump convert; answers what to print."""
-    source = options.source_kind or kind_of(options.source)
+    source = source_kind(options)
     target = options.target_kind or kind_of(options.target)
     if options.target.lower().endswith(".manifest"):
         raise DumpError(f"{options.target}: a manifest only names files; give one whose name ends in .aof")
@@ -198,7 +208,7 @@ def _shown(key: bytes) -> str:
 
 def statistics(options: argparse.Namespace) -> str:
     """redislite-dump stats; answers what to print."""
-    kind = options.source_kind or kind_of(options.source)
+    kind = source_kind(options)
     engine = load(options.source, kind, options.databases)
     count: Counter[tuple[str, str]] = Counter()
     memory: Counter[tuple[str, str]] = Counter()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
-from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump
+from redislite.persistence.json_lines import JsonDumpError, load_dump, load_file, write_dump
 from redislite.persistence.json_snapshot import read_json
 
 
@@ -253,3 +255,64 @@ def test_what_is_wrong_is_refused_by_line(data: bytes, line: int, what: str) -> 
     assert caught.value.line == line
     assert engine.database_size(0) == (1 if data.startswith(HEADER + STRING) else 0)
     assert engine.execute("SET", "still", "works") == "OK"
+
+
+# Lines that are longer than what there is to hold them
+
+
+def peak_of(target: Any, *arguments: Any) -> int:
+    tracemalloc.start()
+    try:
+        with pytest.raises(JsonDumpError):
+            target(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+BEGINNING = b'{"format": "redislite", "version": 2}\n'
+BOMB = 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("head", "filling"),
+    [
+        (b"", b"a"),
+        (b"", b"\0"),
+        (b'{"format": "', b"a"),
+        (BEGINNING, b"a"),
+        (BEGINNING, b" "),
+        (BEGINNING + b'{"', b"a"),
+        (BEGINNING + b'{"db": 0, "key": "k", "type": "string", "value": ', b"1"),
+        (BEGINNING + b'{"db": 0, "key": "k", "type": "string", "value": ', b"["),
+        (BEGINNING + b'{"db": 0, "key": "k", "type": "string", "value": "', b"a"),
+        (BEGINNING + b'{"db": 0, "key": "k", "type": "string", "value": "', b"\\\\"),
+        (BEGINNING + b'{"db": 0, "key": "', b'\\"'),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["json", "json.gz"])
+def test_a_line_that_goes_on_and_on(tmp_path: Path, head: bytes, filling: bytes, suffix: str) -> None:
+    path = tmp_path / f"bomb.{suffix}"
+    with gzip.open(path, "wb", 1) if suffix == "json.gz" else path.open("wb") as file:
+        file.write(head)
+        for _ in range(BOMB >> 20):
+            file.write(filling * ((1 << 20) // len(filling)))
+    engine = Engine()
+    engine.set("max_bulk_length", 1 << 20)
+    assert peak_of(load_file, engine, str(path), lambda _read: None) < 12 << 20
+
+
+@pytest.mark.parametrize("value", ['"\\' * 3_000_000, "é\n" * 3_000_000, "\x00" * 2_000_000, "a" * 5_000_000])
+def test_long_strings(value: str) -> None:
+    engine = Engine()
+    engine.execute("SET", "k", value)
+    engine.execute("RPUSH", "l", *(["", value, "x"] * 2))
+    engine.execute("SET", "b", b"\xff" * 3_000_000)
+    same_again(engine)
+
+
+def test_many_long_lines() -> None:
+    engine = Engine()
+    engine.execute("SADD", "s", *(f'member "{number}" \\' * 3 for number in range(100_000)))
+    engine.execute("HSET", "h", *(f"{number}\\" for number in range(200_000)))
+    same_again(engine)

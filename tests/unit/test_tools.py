@@ -174,3 +174,10 @@ def test_check_rdb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{path}, byte" in capsys.readouterr().err
     assert check_rdb.main([]) == 1
     assert check_rdb.main([str(tmp_path / "missing")]) == 1
+
+
+@pytest.mark.parametrize("words", [("stats",), ("convert", "other.rdb")])
+@pytest.mark.parametrize("name", ["missing", "missing.rdb", "missing.json"])
+def test_a_file_that_is_not_there(words: tuple[str, ...], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dump.main([words[0], name, *words[1:]]) == 1
+    assert capsys.readouterr().err == f"redislite-dump: {name}: No such file or directory\n"
