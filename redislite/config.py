@@ -73,15 +73,16 @@ class ConfigLoadingError(ConfigError):
 class FileStatement:
     """A line that is no directive with a value (`user`, `rename-command`, `loadmodule`), kept with its place.
 
-    `arguments` are those after the first word.
+    `arguments` are those after the first word; `file` is the included file that has the line, empty for any other.
     """
 
-    __slots__ = ("arguments", "line", "number")
+    __slots__ = ("arguments", "file", "line", "number")
 
-    def __init__(self, arguments: list[str], number: int, line: str) -> None:
+    def __init__(self, arguments: list[str], number: int, line: str, file: str = "") -> None:
         self.arguments = arguments
         self.number = number
         self.line = line
+        self.file = file
 
     def refuse(self, message: str) -> ConfigFileError:
         """Make the error that says that this line cannot be."""
@@ -161,6 +162,11 @@ class Config:
         self._values: dict[str, Any] = {row.name: row.default for row in DIRECTIVES}
         self._observers: dict[str, list[Observer]] = {}
         self._seen: set[str] = set()
+        self._including = ""  # the included file that is being read
+        # What the files say, all together, of the directives and users that included files have: a rewriting cannot
+        # change those, and leaves alone what still holds.
+        self._included: dict[str, Any] = {}
+        self._included_users: dict[str, str] = {}
         self._change_directory = change_directory
         # Where the configuration was read from, absolute; None when no file was named. CONFIG REWRITE writes it.
         self.path: str | None = None
@@ -287,7 +293,7 @@ class Config:
                     f"Error in user declaration '{arguments[1]}': Duplicate user found. "
                     "A user can only be defined once in config files"
                 )
-            self.users.append(FileStatement(arguments[1:], number, line))
+            self.users.append(FileStatement(arguments[1:], number, line, self._including))
         elif name == "loadmodule" and len(arguments) >= 2:
             self.modules.append(FileStatement(arguments[1:], number, line))
         elif name == "sentinel":
@@ -306,6 +312,8 @@ class Config:
             current = ()
         self._seen.add(row.name)
         self._store(row, kind.read(values, current))
+        if self._including or row.name in self._included:
+            self._included[row.name] = self._values[row.name]
 
     def _include(self, pattern: str) -> None:
         paths = [pattern]
@@ -313,8 +321,11 @@ class Config:
             import glob
 
             paths = sorted(glob.glob(pattern))
+        outer = self._including
         for path in paths:
+            self._including = path
             self._load_lines(self._read_file(path))
+        self._including = outer
 
     def _store(self, row: Directive, value: Any) -> None:
         if row.name == "dir":
@@ -444,12 +455,35 @@ class Config:
         """
         if self.path is None:
             raise ConfigError("The server is running without a config file")
+        self._check_included_users()
         try:
             with open(self.path, "rb") as file:
                 old = as_text(file.read())
         except FileNotFoundError:
             old = ""
         replace(self.path, as_bytes(self.rewritten(old, everything)))
+        for name in self._included:
+            self._included[name] = self._shown_value(_BY_NAME[name])
+
+    def note_users(self) -> None:
+        """The users are as the files have them: by that it is told later which of an included file have changed."""
+        included = {statement.arguments[0] for statement in self.users if statement.file}
+        self._included_users = {name: rule for name, rule in self._user_rules() if name in included}
+
+    def _user_rules(self) -> Iterable[tuple[str, str]]:
+        for rule in self.user_rules() if self.user_rules is not None else ():
+            yield (split_arguments(rule) or [""])[0], rule
+
+    def _check_included_users(self) -> None:
+        """Raises ConfigError where a user of an included file has changed: a second line about him would be refused."""
+        rules = dict(self._user_rules())
+        for statement in self.users:
+            name = statement.arguments[0]
+            if name in self._included_users and rules.get(name) != self._included_users[name]:
+                raise ConfigError(
+                    f"the user '{name}' has changed and stands in {statement.file}, which is not rewritten: "
+                    "take the line out there"
+                )
 
     def rewritten(self, old: str, everything: bool = False) -> str:
         """The text of a file with this configuration, made from an old one."""
@@ -471,6 +505,16 @@ class Config:
             existing = places.get(name, [])
             # Save points are one value over several lines: in a file that has any, all must stand.
             complete = name == "save" and bool(existing)
+            if name in self._included:
+                if self._shown_value(_BY_NAME[name]) == self._included[name]:
+                    continue
+                # Behind what the included file says.
+                for index in existing:
+                    lines[index] = ""
+                reset = f'{name} ""'
+                whole = [line for line, _ in wanted] or [reset]
+                appended += [reset, *whole] if _BY_NAME[name].kind.accumulates and whole != [reset] else whole
+                continue
             for line, forced in wanted:
                 if existing:
                     lines[existing.pop(0)] = line
@@ -501,7 +545,8 @@ class Config:
                 ],
             )
         if self.user_rules is not None:
-            yield "user", [] if self["aclfile"] else [(f"user {rule}", True) for rule in self.user_rules()]
+            rules = () if self["aclfile"] else self._user_rules()
+            yield "user", [(f"user {rule}", True) for name, rule in rules if name not in self._included_users]
 
 
 def directive_lines(arguments: Sequence[str], with_file: bool) -> tuple[str, bool]:
