@@ -103,6 +103,11 @@ def parse_lenient_integer(text: str) -> int | None:
     return max(LONG_MIN, min(LONG_MAX, -value if body[0] == "-" else value))
 
 
+def wrapped_int(value: int) -> int:
+    """What becomes of a number that the original keeps in an int."""
+    return (value - INT_MIN) % 2**32 + INT_MIN
+
+
 class Kind:
     """How the values of a directive are read and printed."""
 
@@ -290,8 +295,7 @@ class SavePoints(Kind):
         numbers = [parse_lenient_integer(argument) for argument in arguments]
         points = []
         for seconds, changes in zip(numbers[::2], numbers[1::2], strict=False):
-            # The number of changes is an int in the original, which wraps a larger one.
-            wrapped = -1 if changes is None else (changes + 2**31) % 2**32 - 2**31
+            wrapped = -1 if changes is None else wrapped_int(changes)
             if seconds is None or seconds < 1 or wrapped < 0:
                 raise ConfigError("Invalid save parameters")
             points.append((seconds, wrapped))
@@ -324,6 +328,8 @@ class BufferLimits(Kind):
             if group not in limits:
                 raise ConfigError("Invalid client class specified in buffer limit configuration.")
             hard_bytes, soft_bytes, duration = parse_memory(hard), parse_memory(soft), parse_lenient_integer(seconds)
+            if duration is not None:
+                duration = wrapped_int(duration)
             if hard_bytes is None or soft_bytes is None or duration is None or duration < 0:
                 raise ConfigError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
             limits[group] = (hard_bytes, soft_bytes, duration)

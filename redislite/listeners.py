@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 import time
 from functools import partial
 
@@ -52,11 +53,23 @@ class Listener:
         self.address = address
         self.port = port
         self.is_unix = is_unix
+        # Which file a Unix socket is, while it has its name; by that it is told from another server's.
+        self.path = os.path.abspath(address) if is_unix else ""
+        self.identity = file_identity(address) if is_unix else None
 
     @property
     def kind(self) -> str:
         """``tcp`` or ``unix``."""
         return "unix" if self.is_unix else "tcp"
+
+
+def file_identity(path: str) -> tuple[int, int] | None:
+    """Device and number of the file at a path, no link being followed; None where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def format_address(address: str, port: int) -> str:
@@ -74,7 +87,10 @@ def listen_tcp(address: str, port: int, backlog: int) -> Listener:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if family == socket.AF_INET and host and not host[0].isdigit():
-            host = socket.gethostbyname(host)
+            try:
+                host = socket.gethostbyname(host)
+            except UnicodeError:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
         sock.bind((host or ("::" if family == socket.AF_INET6 else "0.0.0.0"), port))
         sock.listen(backlog)
         sock.setblocking(False)
@@ -85,20 +101,56 @@ def listen_tcp(address: str, port: int, backlog: int) -> Listener:
 
 
 def listen_unix(path: str, permissions: int, backlog: int) -> Listener:
-    """A listening Unix socket; a socket file left behind at the path is replaced. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    """A listening Unix socket; one that a dead process has left at the path is replaced, and nothing else is, be it a
+    socket that somebody listens on or any other kind of file. OSError."""
+    _clear_left(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    identity = None
     try:
         sock.bind(path)
+        identity = file_identity(path)
         if permissions:
             os.chmod(path, permissions)
         sock.listen(backlog)
         sock.setblocking(False)
+        return Listener(sock, path, 0, True)
     except BaseException:
         sock.close()
+        if identity is not None:
+            remove_unix(path, identity)
         raise
-    return Listener(sock, path, 0, True)
+
+
+def _clear_left(path: str) -> None:
+    """Removes the socket that a process which is gone has left at a path. OSError where it is something else."""
+    before = file_identity(path)
+    if before is None:
+        return
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise FileExistsError(errno.EEXIST, "there is a file of this name which is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a queue that is full has somebody behind it
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            remove_unix(path, before)
+            return
+        except FileNotFoundError:
+            return
+        except BlockingIOError:
+            pass
+    raise OSError(errno.EADDRINUSE, "another process listens on it")
+
+
+def remove_unix(path: str, identity: tuple[int, int] | None) -> bool:
+    """Removes a Unix socket if it is this one; false where it is not there any more, or another has its name."""
+    if identity is None or file_identity(path) != identity:
+        return False
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
 
 
 def is_loopback(address: str) -> bool:
@@ -139,9 +191,11 @@ class Listeners:
                     continue
                 for listener in opened:
                     listener.socket.close()
-                reason = os.strerror(error.errno or 0)
+                # A name that cannot be resolved has a number of its own kind.
+                is_name = isinstance(error, socket.gaierror)
+                reason = error.strerror if is_name else f"bind: {os.strerror(error.errno or 0)}"
                 self._server.log.warning(
-                    f"Warning: Could not create server TCP listening socket {name}:{port}: bind: {reason}"
+                    f"Warning: Could not create server TCP listening socket {name}:{port}: {reason}"
                 )
                 raise ListenError(f"Failed listening on port {port} (tcp), aborting.") from error
         return opened
@@ -159,6 +213,8 @@ class Listeners:
             except OSError as error:
                 self._server.log.warning(f"Failed opening Unix socket: bind: {error.strerror}")
                 raise ListenError(f"Failed listening on Unix socket {config['unixsocket']}, aborting.") from error
+        if not self.tcp and not self.unix:
+            raise ListenError("Configured to not listen anywhere, exiting.")
         for listener in self:
             self.watch(listener)
 
@@ -173,6 +229,7 @@ class Listeners:
             # The same port on overlapping addresses cannot be bound twice: let go first, take back on failure.
             former = [("*v6" if ":" in item.address and item.address == "::" else item.address) for item in kept]
             self._drop(kept)
+            self.tcp = []
             try:
                 self.tcp = self.open_tcp(addresses, port)
             except ListenError:
@@ -192,11 +249,11 @@ class Listeners:
             listener.socket.close()
 
     def close(self) -> None:
-        """Stops listening and removes the Unix socket's file."""
+        """Stops listening and removes the Unix socket, if another has not taken its name."""
         self._drop([*self.tcp, *self.unix])
         for listener in self.unix:
-            with contextlib.suppress(OSError):
-                os.unlink(listener.address)
+            if remove_unix(listener.path, listener.identity):
+                self._server.log.notice("Removing the unix socket file.")
         self.tcp = []
         self.unix = []
 
@@ -221,7 +278,12 @@ class Listeners:
                 except OSError as error:
                     self._accept_failed(listener, error)
                     return
-                self._admit(listener, sock, peer)
+                try:
+                    self._admit(listener, sock, peer)
+                except (OSError, MemoryError) as error:
+                    reason = getattr(error, "strerror", None) or "Out of memory"
+                    self._server.log.warning(f"A client that has connected cannot be served: {reason}")
+                    sock.close()
 
         return accept
 
@@ -253,13 +315,26 @@ class Listeners:
             address = local = f"{listener.address}:0"
         else:
             address = format_address(host, peer[1])
-            name = sock.getsockname()
-            local = format_address(name[0], name[1])
+            local = self._tune(sock)
+        sock.setblocking(server.loop.is_sync)
+        server.welcome(sock.detach(), address, local, listener.is_unix)
+
+    def _tune(self, sock: socket.socket) -> str:
+        """Sets the options of a client's socket, none of which is worth losing the client for; answers its address on
+        this side."""
+        server = self._server
+        try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if server.config["tcp-keepalive"]:
                 set_keepalive(sock, server.config["tcp-keepalive"])
-        sock.setblocking(server.loop.is_sync)
-        server.welcome(sock.detach(), address, local, listener.is_unix)
+        except OSError as error:
+            server.log.verbose(f"Not all options of a client's socket could be set: {error.strerror}")
+        try:
+            name = sock.getsockname()
+        except OSError as error:
+            server.log.verbose(f"A client's address on this side is not known: {error.strerror}")
+            return "?:0"
+        return format_address(name[0], name[1])
 
     def _refusal(self, listener: Listener, host: str) -> bytes:
         """The error line for one who may not come in, or nothing."""

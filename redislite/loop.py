@@ -6,11 +6,13 @@ listening queue.
 
 Guarantees: a handler runs on the thread that called ``run``; handlers may add and remove descriptors, their own
 included; timers fire in order of their time, never before it; ``before_sleep`` runs once per turn, after everything
-that was ready.
+that was ready. An exception in any of these is told to ``on_failure`` and ends nothing: the loop goes on until it is
+told to ``stop``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import select
 import time
@@ -33,6 +35,8 @@ LONGEST_SLEEP = 1.0  # seconds
 TIMERS_SWEPT = 64  # timers from which on cancelled ones are looked for
 # Events taken from epoll at once: the buffer that each wait allocates for them stays among the quickly allocated sizes.
 EVENTS_PER_TURN = 80
+# After a turn that failed as a whole, so that one which fails for ever takes neither a core nor the disk with its log.
+FAILURE_PAUSE = 0.1  # seconds
 
 
 def ignore(_events: int) -> None:
@@ -192,6 +196,8 @@ class Loop:
         self._backend = BACKENDS[name]()
         self.backend = "sync" if self.is_sync else name
         self._handlers: list[EventHandler] = []  # by descriptor
+        # Told of an exception, and of the descriptor whose handler has raised it, or -1.
+        self.on_failure: Callable[[Exception, int], object] = lambda _error, _fd: None
         self.before_sleep: Callable[[], bool] = lambda: False
         self._timers: list[Timer] = []
         self._timers_made = 0
@@ -199,11 +205,14 @@ class Loop:
         self.running = False
 
     def add(self, fd: int, handler: EventHandler, events: int = READABLE) -> None:
-        """Has handler called with the events of fd when any of these is there."""
+        """Has handler called with the events of fd when any of these is there. OSError: it is not watched then."""
         while fd >= len(self._handlers):
             self._handlers.append(ignore)
+        try:
+            self._backend.add(fd, events)
+        except FileExistsError:  # it could not be taken out once, and its number came again
+            self._backend.modify(fd, events)
         self._handlers[fd] = handler
-        self._backend.add(fd, events)
 
     def modify(self, fd: int, events: int) -> None:
         """Changes which events fd is watched for."""
@@ -213,7 +222,24 @@ class Loop:
         """Stops watching fd, which must still be open. Harmless where it is not watched."""
         if 0 <= fd < len(self._handlers) and self._handlers[fd] is not ignore:
             self._handlers[fd] = ignore
-            self._backend.remove(fd)
+            self.guard(self._backend.remove, fd)
+
+    def handler(self, fd: int) -> EventHandler:
+        """What is called with the events of fd; `ignore` where it is not watched."""
+        return self._handlers[fd] if 0 <= fd < len(self._handlers) else ignore
+
+    def rest(self, fd: int, seconds: float) -> None:
+        """Takes no notice of fd for a while. For a handler that fails: what it does not take would stay ready."""
+        handler = self.handler(fd)
+        if handler is ignore:
+            return
+        self.remove(fd)
+
+        def go_on() -> None:
+            if self.handler(fd) is ignore:
+                self.add(fd, handler)
+
+        self.call_later(seconds, go_on)
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
         """Has function called once, this many seconds from now."""
@@ -228,9 +254,29 @@ class Loop:
         """Ends ``run`` after the current turn."""
         self.running = False
 
+    def guard(self, function: Callable[..., object], *arguments: object) -> bool:
+        """Calls a function; false where it has raised, which ``on_failure`` was told."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            self._tell(error, -1)
+            return False
+        return True
+
+    def _tell(self, error: Exception, fd: int) -> None:
+        # Where even this fails there is nobody else to be told, and serving on is worth more.
+        with contextlib.suppress(Exception):
+            self.on_failure(error, fd)
+
     def run(self) -> None:
         """Serves until ``stop`` is called."""
         self.running = True
+        while self.running:
+            if not self.guard(self._take_turns):
+                time.sleep(FAILURE_PAUSE)
+                self.guard(self._fire, time.monotonic())
+
+    def _take_turns(self) -> None:
         wait = self._backend.wait
         handlers = self._handlers
         monotonic = time.monotonic
@@ -246,7 +292,10 @@ class Loop:
                 if timeout < 0.0:
                     timeout = 0.0
             for fd, events in wait(timeout, EVENTS_PER_TURN):
-                handlers[fd](events)
+                try:
+                    handlers[fd](events)
+                except Exception as error:
+                    self._tell(error, fd)
             now = monotonic()
             if timers and timers[0].due <= now:
                 self._fire(now)
@@ -254,8 +303,14 @@ class Loop:
 
     def serve_ready(self) -> None:
         """Serves what is ready and due now, without waiting: for work that takes long, between its parts."""
+        self.guard(self._serve_ready)
+
+    def _serve_ready(self) -> None:
         for fd, events in self._backend.wait(0.0, EVENTS_PER_TURN):
-            self._handlers[fd](events)
+            try:
+                self._handlers[fd](events)
+            except Exception as error:
+                self._tell(error, fd)
         self._fire(time.monotonic())
         self.before_sleep()
 
@@ -270,7 +325,7 @@ class Loop:
             timer = heapq.heappop(self._timers)
             function, timer.function = timer.function, None
             if function is not None:
-                function()
+                self.guard(function)
 
     def close(self) -> None:
         """Forgets all descriptors and timers; closes none but the loop's own."""

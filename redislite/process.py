@@ -6,13 +6,17 @@ platform does not have is left out in silence, except where the configuration as
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import time
 
 from redislite.config import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redislite.config import Config
     from redislite.log import Log
 
@@ -24,6 +28,7 @@ LOWEST_SCORE, HIGHEST_SCORE = -1000, 1000
 # Places in /proc/self/stat, counted behind the process's name.
 ARGUMENTS_START, ARGUMENTS_END, ENVIRONMENT_START, ENVIRONMENT_END = 45, 46, 47, 48
 LONGEST_NAME = 15
+LONGEST_NUMBER = 32
 
 
 def current_umask() -> int:
@@ -66,9 +71,12 @@ def write_pid_file(path: str, log: Log) -> bool:
 
 
 def remove_pid_file(path: str, log: Log) -> None:
-    """Remove the pid file at exit."""
-    log.notice("Removing the pid file.")
+    """Remove the pid file at exit, unless another process has written its number there since."""
     try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            if file.read(LONGEST_NUMBER).strip() != str(os.getpid()):
+                return
+        log.notice("Removing the pid file.")
         os.unlink(path)
     except OSError as error:
         log.verbose(f"Failed to remove PID file: {error.strerror}")
@@ -198,6 +206,46 @@ def huge_pages_are_on() -> bool:
             return "[always]" in file.read()
     except OSError:
         return False
+
+
+class Collector:
+    """Python's garbage collector, in a process that is all the server's: it runs when cron calls, not amid requests.
+
+    The request path makes no Python objects. What stands at the start stays, and is never looked at again; what is
+    young is looked at often, and everything as rarely as its share of the time asks for.
+    """
+
+    YOUNG_SECONDS = 10.0
+    ALL_SECONDS = 60.0
+    SHARE = 500  # of the time, one part, for looking at everything
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._is_ours = False
+        self._next_young = 0.0
+        self._next_all = 0.0
+
+    def take_over(self) -> None:
+        """Freezes what there is, and collects from here on only when `turn` says so."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._is_ours = True
+        now = self._clock()
+        self._next_young = now + self.YOUNG_SECONDS
+        self._next_all = now + self.ALL_SECONDS
+
+    def turn(self) -> None:
+        """Collects what is due. To be called every second or so."""
+        now = self._clock()
+        if not self._is_ours or now < self._next_young:
+            return
+        self._next_young = now + self.YOUNG_SECONDS
+        if now < self._next_all:
+            gc.collect(1)
+            return
+        gc.collect()
+        self._next_all = now + max(self.ALL_SECONDS, self.SHARE * (self._clock() - now))
 
 
 class OomScore:

@@ -6,16 +6,18 @@ process, each on its own thread; only the first lines of ``run`` and signals con
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import signal
 import socket
 import sys
 import time
+import traceback
 from functools import partial
 
+from redislite._core.client import Connection
 from redislite._core.engine import Engine
+from redislite._core.file_worker import FileWorker
 from redislite._core.fork import disable_huge_pages
 from redislite._core.row import rows_of
 from redislite.acl.files import AclFileError, configured_rules, load_configured
@@ -35,6 +37,7 @@ from redislite.commands import (
 )
 from redislite.commands import server as server_commands
 from redislite.config import Config, ConfigError
+from redislite.config_directives import LONG_MAX
 from redislite.connection import (
     CLIENT_BLOCKED,
     CLIENT_MONITOR,
@@ -54,11 +57,13 @@ from redislite.loop import READABLE, WRITABLE, Loop
 from redislite.pause import PauseState
 from redislite.persistence.append_only import AppendOnlyFile
 from redislite.persistence.child import ChildRunner
+from redislite.persistence.files import explain
 from redislite.persistence.leftovers import remove_left
 from redislite.persistence.loading import Loading, LoadingStopped
 from redislite.persistence.refusal import WriteRefusal
 from redislite.persistence.snapshots import LoadError, Snapshots
 from redislite.process import (
+    Collector,
     OomScore,
     Supervisor,
     daemonize,
@@ -75,8 +80,6 @@ from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-
-    from redislite._core.client import Connection
     from redislite.loop import Timer
 
 # Modules whose decorated functions are commands of the Python tier.
@@ -97,7 +100,7 @@ COMMAND_MODULES = (
 # Clients that `timeout` does not close, whether they say anything or not.
 NEVER_IDLE = CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_MONITOR | CLIENT_PUBSUB
 RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
-COLLECTION_PERIOD = 10.0  # seconds between garbage collections
+FAILURE_PAUSE = 0.1  # seconds for which a descriptor is left alone whose handler has failed
 
 # What maxmemory-policy compares keys by, and whether all keys are candidates: bits of the data plane's eviction.pxd.
 POLICY_MEASURES = {"lru": 1, "lfu": 2, "ttl": 4, "random": 8}
@@ -145,6 +148,10 @@ ENGINE_SETTINGS = {
 }
 
 
+class ServerLost(Exception):
+    """The server could not go on without breaking a promise; the text says which."""
+
+
 class Server:
     """One server: data plane, configuration, sockets and the loop that drives them."""
 
@@ -164,7 +171,9 @@ class Server:
         self.users = Users(self)
         load_configured(self.users, config)
         config.user_rules = partial(configured_rules, self.users)
+        config.note_users()
         self.pause = PauseState(self)
+        self.files = FileWorker()
         self.children = ChildRunner(self)
         self.loading = Loading(self)
         self.refusal = WriteRefusal(self.engine)
@@ -184,8 +193,9 @@ class Server:
         self.crash_reports: CrashReports | None = None
         self._pid_file = ""
         self._has_process = False
+        self._given_up = ""  # why
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
-        self._next_collection = 0.0
+        self._collector = Collector()
         self._next_second = 0.0
         self._waiting_timer: Timer | None = None
         self._follow_engine()
@@ -230,15 +240,19 @@ class Server:
         self._apply_format(config, "")
         self._apply_notifications(config, "")
 
+    def _set(self, setting: str, value: int) -> None:
+        # Some directives have 64 bits without a sign; nothing is ever as large as what the data plane has room for.
+        self.engine.set(setting, min(value, LONG_MAX))
+
     def _apply_setting(self, config: Config, name: str) -> None:
-        self.engine.set(ENGINE_SETTINGS[name], int(config[name]))
+        self._set(ENGINE_SETTINGS[name], int(config[name]))
 
     def _apply_output_limits(self, config: Config, _name: str) -> None:
         for group, prefix in (("normal", "output"), ("slave", "replica"), ("pubsub", "pubsub")):
             hard, soft, seconds = config["client-output-buffer-limit"][group]
-            self.engine.set(f"{prefix}_hard_limit", hard)
-            self.engine.set(f"{prefix}_soft_limit", soft)
-            self.engine.set(f"{prefix}_soft_seconds", seconds)
+            self._set(f"{prefix}_hard_limit", hard)
+            self._set(f"{prefix}_soft_limit", soft)
+            self._set(f"{prefix}_soft_seconds", seconds)
 
     def _apply_policy(self, config: Config, _name: str) -> None:
         scope, _, measure = config["maxmemory-policy"].partition("-")
@@ -304,14 +318,32 @@ class Server:
         engine.on_denied = self.users.deny
         engine.on_flushed = self.snapshots.flushed
         self.loop.before_sleep = engine.before_sleep
+        self.loop.on_failure = self._handler_failed
+
+    def _handler_failed(self, error: Exception, fd: int) -> None:
+        """The fence around all that the loop calls: it costs at most the connection that was served."""
+        self._log_exception(error)
+        served = getattr(self.loop.handler(fd), "__self__", None)
+        if isinstance(served, Connection):
+            self.engine.close(served)
+        elif fd >= 0:
+            self.loop.rest(fd, FAILURE_PAUSE)
 
     def welcome(self, fd: int, address: str, local_address: str, is_unix: bool) -> None:
-        """Takes up an accepted socket: from here on the loop serves it."""
-        client = self.engine.connect(fd, address, local_address)
-        if is_unix:
-            client.set_flag(CLIENT_UNIX, True)
-        self.users.welcome(client)
-        self.loop.add(fd, client.ready)
+        """Takes up an accepted socket: from here on the loop serves it. OSError, MemoryError: it is closed."""
+        try:
+            client = self.engine.connect(fd, address, local_address)
+        except Exception:
+            os.close(fd)
+            raise
+        try:
+            if is_unix:
+                client.set_flag(CLIENT_UNIX, True)
+            self.users.welcome(client)
+            self.loop.add(fd, client.ready)
+        except Exception:
+            self.engine.close(client)
+            raise
         if self.log.level <= VERBOSE:
             self.log.verbose(f"Accepted {address}")
         if self.loop.is_sync:
@@ -326,7 +358,11 @@ class Server:
             self.listeners.pause(False)
 
     def _watch_socket(self, client: Connection, readable: bool, writable: bool) -> None:
-        self.loop.modify(client.fileno, (READABLE if readable else 0) | (WRITABLE if writable else 0))
+        try:
+            self.loop.modify(client.fileno, (READABLE if readable else 0) | (WRITABLE if writable else 0))
+        except OSError as error:
+            self.log.warning(f"A client is closed, for its socket cannot be watched: {error.strerror}")
+            client.close_soon()
 
     def _time_out_later(self, seconds: float) -> None:
         if self._waiting_timer is not None:
@@ -350,8 +386,6 @@ class Server:
         self.log.write(level, before + describe(client, hide) + behind.replace("{data}", sent))
 
     def _log_exception(self, error: BaseException) -> None:
-        import traceback
-
         self.log.warning("Internal error: " + "".join(traceback.format_exception(error)).strip())
 
     # Periodic work
@@ -369,21 +403,27 @@ class Server:
         if self.ending.done or self.loading.active:
             return
         self.cron_count += 1
-        self.children.poll()
-        self.append_only.cron()
-        self.snapshots.cron()
         share = 25 + 2 * (config["active-expire-effort"] - 1)  # percent of the time, at the most
-        self.engine.cron(share * 10000 // hz)
+        # One that fails keeps none of the others from being done.
+        guard = self.loop.guard
+        guard(self.children.poll)
+        guard(self.append_only.cron)
+        guard(self.snapshots.cron)
+        guard(self.engine.cron, share * 10000 // hz)
         now = time.monotonic()
         if now >= self._next_second:
             self._next_second = now + 1.0
             if config["timeout"]:
-                self._close_idle(config["timeout"])
-            if now >= self._next_collection:
-                self._next_collection = now + COLLECTION_PERIOD
-                gc.collect(1)
-        self.metrics.sample(self.engine)
+                guard(self._close_idle, config["timeout"])
+            guard(self._collector.turn)
+            guard(self._look_at_files)
+        guard(self.metrics.sample, self.engine)
         self.metrics.cron_us += (time.perf_counter() - begun) * 1e6
+
+    def _look_at_files(self) -> None:
+        error = self.files.take_error()
+        if error:
+            self.log.warning(f"A file or folder could not be brought to the disk: {os.strerror(error)}")
 
     def _close_idle(self, seconds: int) -> None:
         oldest = self.engine.now_ms - seconds * 1000
@@ -410,11 +450,24 @@ class Server:
             self.log.notice(f"Ready to accept connections {listener.kind}")
 
     def serve(self) -> None:
-        """Serves until shutdown, then closes everything."""
+        """Serves until shutdown, then closes everything. Raises ServerLost."""
         try:
             self.loop.run()
         finally:
             self.close()
+        if self._given_up:
+            raise ServerLost(self._given_up)
+
+    def give_up(self, reason: str) -> None:
+        """Ends the server at once, and no reply leaves any more: what clients were about to be told is not so. The
+        process ends with it where it is all the server's; else `serve` raises ServerLost."""
+        if self._has_process:
+            os._exit(1)
+        if not self._given_up:
+            self._given_up = reason
+            self.loop.stop()
+            for client in self.engine.all_connections():
+                self.engine.close(client)
 
     def close(self) -> None:
         """Ends the child, writes what sockets take, closes connections and listeners, removes socket and pid files."""
@@ -428,8 +481,6 @@ class Server:
     def discard(self) -> None:
         """The same, without a word to anybody."""
         # Whoever sees its connection end finds that nobody listens any more, and no socket or pid file.
-        if self.config["unixsocket"] and self.listeners.unix:
-            self.log.notice("Removing the unix socket file.")
         self.listeners.close()
         if self._pid_file:
             remove_pid_file(self._pid_file, self.log)
@@ -477,6 +528,10 @@ class Server:
             self._pid_file = ""
         self._has_process = True
         self._apply_title(config, "")
+
+    def take_collector(self) -> None:
+        """Has cron decide when garbage is looked for, in this process."""
+        self._collector.take_over()
 
 
 def descriptor_limit() -> int:
@@ -534,12 +589,15 @@ def run(config: Config) -> int:
     adjust_descriptors(config, log)
     try:
         server = Server(config, log)
+        server.supervisor = supervisor
+        server.catch_signals()
+        server.crash_reports = CrashReports(server)
     except AclFileError as error:
         log.warning(str(error))
         return 1
-    server.supervisor = supervisor
-    server.catch_signals()
-    server.crash_reports = CrashReports(server)
+    except (OSError, MemoryError) as error:
+        log.warning(f"Fatal: the server cannot be set up: {explain(error)}")
+        return 1
     log.role = "M"
     log.notice(f"Running mode=standalone, port={config['port']}.")
     try:
@@ -548,6 +606,11 @@ def run(config: Config) -> int:
         server.start()
     except ListenError as error:
         log.warning(str(error))
+        server.discard()
+        return 1
+    except (OSError, MemoryError) as error:
+        log.warning(f"Fatal: the server cannot be started: {explain(error)}")
+        server.discard()
         return 1
     except LoadError as error:
         log.warning(str(error))
@@ -558,10 +621,7 @@ def run(config: Config) -> int:
         server.close()
         return 0
     supervisor.ready()
-    # The request path makes no Python objects; what stands now stays, and cycles are looked for by cron.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    server.take_collector()
     server.serve()
     supervisor.stopping()
     return 0

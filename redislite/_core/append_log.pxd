@@ -37,7 +37,7 @@ cdef struct AppendLog:
     bint changed                # error has changed since the engine last told
     int64_t sleep_us            # before each write (DEBUG AOF-FLUSH-SLEEP)
     bint incomplete             # memory was out: the file lacks something, until it is rewritten
-    void* syncer                # the thread that syncs
+    void* syncer                # the thread that syncs (file_worker.pxd)
 
 
 # Writes what was propagated and syncs as the policy says. force: even where a sync is under way. 0; -1 where the policy is
@@ -61,6 +61,7 @@ cdef class AppendOnlyLog:
     cdef object engine          # keeps the core alive
 
     cdef AppendLog* _log(self) except NULL
+    cdef void _let_go(self, AppendLog* log) noexcept
 
 
 cdef object append_only_log(Core* core, object engine)

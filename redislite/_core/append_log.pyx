@@ -5,157 +5,20 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as close_descriptor
+from redislite._core.file_worker cimport (
+    FILE_CLOSE, FILE_SYNC_DATA, file_sync_data, file_worker_ask, file_worker_free, file_worker_new, file_worker_note,
+    file_worker_synced, file_worker_syncing, file_worker_wait,
+)
 from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.propagate cimport propagate_taken, propagate_unit
 from redislite._core.state cimport PROPAGATE_AOF, Core, Feed
-from redislite._core.threads cimport THREADS_TRACE_SIGNAL
 
-# The thread that syncs, and what it and the log's owner share. In C: it never knows of the interpreter.
 cdef extern from *:
     """
-    #include <errno.h>
-    #include <pthread.h>
-    #include <stdlib.h>
-    #include <signal.h>
     #include <string.h>
     #include <sys/uio.h>
     #include <unistd.h>
-
-    #if defined(__APPLE__)
-    #include <fcntl.h>
-    #define append_fsync(fd) fcntl(fd, F_FULLFSYNC)
-    #elif defined(__linux__)
-    #define append_fsync(fd) fdatasync(fd)
-    #else
-    #define append_fsync(fd) fsync(fd)
-    #endif
-
-    typedef struct {
-        pthread_t thread;
-        pthread_mutex_t lock;
-        pthread_cond_t changed;
-        int started;
-        int quit;
-        int fd;             /* to be synced, -1: nothing to do */
-        int busy;           /* a sync was asked for and is not done */
-        int error;          /* errno of the last sync, 0 where it went well */
-        long long offset;   /* of what the sync that is asked for covers */
-        long long synced;   /* of what is known to be on the disk */
-    } AppendSyncer;
-
-    static void *append_syncer_run(void *argument) {
-        AppendSyncer *syncer = argument;
-        int fd, error;
-        long long offset;
-        pthread_mutex_lock(&syncer->lock);
-        for (;;) {
-            while (syncer->fd < 0 && !syncer->quit)
-                pthread_cond_wait(&syncer->changed, &syncer->lock);
-            if (syncer->fd < 0)
-                break;
-            fd = syncer->fd;
-            offset = syncer->offset;
-            pthread_mutex_unlock(&syncer->lock);
-            do {
-                error = append_fsync(fd) == 0 ? 0 : errno;
-            } while (error == EINTR);
-            /* What cannot be synced at all, such as a pipe, counts as synced. */
-            if (error == EINVAL || error == EBADF)
-                error = 0;
-            pthread_mutex_lock(&syncer->lock);
-            syncer->fd = -1;
-            syncer->error = error;
-            if (error == 0 && offset > syncer->synced)
-                syncer->synced = offset;
-            __atomic_store_n(&syncer->busy, 0, __ATOMIC_RELEASE);
-            pthread_cond_broadcast(&syncer->changed);
-        }
-        pthread_mutex_unlock(&syncer->lock);
-        return NULL;
-    }
-
-    static AppendSyncer *append_syncer_new(void) {
-        AppendSyncer *syncer = calloc(1, sizeof(AppendSyncer));
-        if (syncer != NULL) {
-            pthread_mutex_init(&syncer->lock, NULL);
-            pthread_cond_init(&syncer->changed, NULL);
-            syncer->fd = -1;
-        }
-        return syncer;
-    }
-
-    /* Asks for a sync of fd, which covers offset. Only where none is under way. 0, or -1 where there is no thread. */
-    static int append_syncer_ask(AppendSyncer *syncer, int fd, long long offset) {
-        sigset_t before;
-        int failed = 0;
-        if (!syncer->started) {
-            threads_mask_signals(&before);
-            failed = pthread_create(&syncer->thread, NULL, append_syncer_run, syncer);
-            pthread_sigmask(SIG_SETMASK, &before, NULL);
-            if (failed)
-                return -1;
-            syncer->started = 1;
-        }
-        pthread_mutex_lock(&syncer->lock);
-        syncer->fd = fd;
-        syncer->offset = offset;
-        __atomic_store_n(&syncer->busy, 1, __ATOMIC_RELEASE);
-        pthread_cond_broadcast(&syncer->changed);
-        pthread_mutex_unlock(&syncer->lock);
-        return 0;
-    }
-
-    static int append_syncer_busy(AppendSyncer *syncer) {
-        return __atomic_load_n(&syncer->busy, __ATOMIC_ACQUIRE);
-    }
-
-    /* Waits until no sync is under way. */
-    static void append_syncer_wait(AppendSyncer *syncer) {
-        pthread_mutex_lock(&syncer->lock);
-        while (syncer->busy)
-            pthread_cond_wait(&syncer->changed, &syncer->lock);
-        pthread_mutex_unlock(&syncer->lock);
-    }
-
-    static long long append_syncer_synced(AppendSyncer *syncer, int *error) {
-        long long synced;
-        pthread_mutex_lock(&syncer->lock);
-        synced = syncer->synced;
-        *error = syncer->error;
-        pthread_mutex_unlock(&syncer->lock);
-        return synced;
-    }
-
-    static void append_syncer_note(AppendSyncer *syncer, long long offset) {
-        pthread_mutex_lock(&syncer->lock);
-        syncer->synced = offset;
-        syncer->error = 0;
-        pthread_mutex_unlock(&syncer->lock);
-    }
-
-    static void append_syncer_free(AppendSyncer *syncer) {
-        if (syncer->started) {
-            pthread_mutex_lock(&syncer->lock);
-            syncer->quit = 1;
-            pthread_cond_broadcast(&syncer->changed);
-            pthread_mutex_unlock(&syncer->lock);
-            pthread_join(syncer->thread, NULL);
-        }
-        pthread_mutex_destroy(&syncer->lock);
-        pthread_cond_destroy(&syncer->changed);
-        free(syncer);
-    }
     """
-    ctypedef struct AppendSyncer:
-        pass
-    AppendSyncer* append_syncer_new() noexcept nogil
-    int append_syncer_ask(AppendSyncer* syncer, int fd, long long offset) noexcept nogil
-    int append_syncer_busy(AppendSyncer* syncer) noexcept nogil
-    void append_syncer_wait(AppendSyncer* syncer) noexcept nogil
-    long long append_syncer_synced(AppendSyncer* syncer, int* error) noexcept nogil
-    void append_syncer_note(AppendSyncer* syncer, long long offset) noexcept nogil
-    void append_syncer_free(AppendSyncer* syncer) noexcept nogil
-    int append_fsync(int fd) noexcept nogil
     struct iovec:
         void* iov_base
         size_t iov_len
@@ -170,10 +33,6 @@ cdef enum:
     ERROR_LOG_MS = 30000            # between logged errors
     WAITING_KEPT = 1 << 20          # bytes of a buffer that is kept
     STAMP_MAX = 32
-
-
-cdef inline AppendSyncer* syncer_of(AppendLog* log) noexcept nogil:
-    return <AppendSyncer*> log.syncer
 
 
 cdef void log_error(Core* core, AppendLog* log, const char* text) noexcept nogil:
@@ -305,17 +164,16 @@ cdef int sync_now(Core* core, AppendLog* log) noexcept nogil:
     """0, or -1 where the policy is that nothing may be lost and the disk does not take it."""
     cdef char text[256]
     cdef uint64_t begun = latency_begin(core)
-    cdef bint failed = append_fsync(log.fd) != 0
-    cdef int error = errno.errno if failed else 0
+    cdef int error = file_sync_data(log.fd)
     latency_end(core, "aof-fsync-always", begun)
-    if failed and error != errno.EINVAL:
+    if error:
         snprintf(text, sizeof(text), "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. "
                  "Exiting...", strerror(error))
         core.upcalls.log_line(core, 3, text)
         return -1
     log.synced_ms = core.now_ms
     log.synced_offset = log.offset
-    append_syncer_note(syncer_of(log), log.offset)
+    file_worker_note(log.syncer, log.offset)
     return 0
 
 
@@ -323,7 +181,7 @@ cdef void look_at_sync(Core* core, AppendLog* log) noexcept nogil:
     """Takes notice of how the last sync on the thread went."""
     cdef int error = 0
     cdef char text[256]
-    append_syncer_synced(syncer_of(log), &error)
+    file_worker_synced(log.syncer, &error)
     if error:
         if not log.error:
             snprintf(text, sizeof(text), "Fail to fsync the AOF file: %s", strerror(error))
@@ -338,17 +196,15 @@ cdef int sync_as_due(Core* core, AppendLog* log) noexcept nogil:
         return 0
     if log.policy == FSYNC_ALWAYS:
         return sync_now(core, log) if log.offset != log.synced_offset else 0
-    if log.policy != FSYNC_EVERY_SECOND or append_syncer_busy(syncer_of(log)):
+    if log.policy != FSYNC_EVERY_SECOND or file_worker_syncing(log.syncer):
         return 0
     if log.synced_ms and log.asked:
         look_at_sync(core, log)
     if (log.offset != log.synced_offset or log.sync_failed) and core.now_ms - log.synced_ms >= SYNC_MS:
-        if append_syncer_ask(syncer_of(log), log.fd, log.offset) == 0:
+        if file_worker_ask(log.syncer, log.fd, FILE_SYNC_DATA, log.offset) == 0:
             log.synced_ms = core.now_ms
             log.synced_offset = log.offset
             log.asked = 1
-        else:
-            log_error(core, log, "Cannot start the thread that syncs the append only file")
     return 0
 
 
@@ -367,7 +223,7 @@ cdef int write_measured(Core* core, AppendLog* log) noexcept nogil:
     cdef int failed
     if log.child_runs:
         beside = "aof-write-active-child"
-    if append_syncer_busy(syncer_of(log)):
+    if file_worker_syncing(log.syncer):
         beside = "aof-write-pending-fsync"
     if log.sleep_us:
         usleep(<unsigned int> log.sleep_us)
@@ -388,7 +244,7 @@ cdef int append_log_flush(Core* core, bint force) noexcept nogil:
             return -1
     if core.feed.length == 0 and log.waiting_length == 0:
         return sync_as_due(core, log)
-    if log.policy == FSYNC_EVERY_SECOND and not force and append_syncer_busy(syncer_of(log)):
+    if log.policy == FSYNC_EVERY_SECOND and not force and file_worker_syncing(log.syncer):
         # The system would let this write wait until the sync is done.
         if log.postponed_ms == 0:
             log.postponed_ms = core.now_ms
@@ -413,7 +269,7 @@ cdef void append_log_release(Core* core) noexcept nogil:
     cdef AppendLog* log = append_log(core)
     if log == NULL:
         return
-    append_syncer_free(syncer_of(log))
+    file_worker_free(log.syncer)
     if log.fd >= 0:
         close_descriptor(log.fd)
     free(log.waiting)
@@ -439,19 +295,18 @@ cdef class AppendOnlyLog:
                 raise MemoryError
             log.fd = -1
             log.policy = FSYNC_EVERY_SECOND
-            log.syncer = append_syncer_new()
+            log.syncer = file_worker_new()
             if log.syncer == NULL:
                 free(log)
-                raise MemoryError
+                raise OSError(errno.EAGAIN, "the thread that syncs the append only file cannot be started")
             self.core.persistence = log
         return log
 
-    def open(self, int fd, int64_t size) -> int:
-        """Has everything from here on written to the end of this file, which has so many bytes and is the log's. Answers the
-        descriptor of the file before, which is the caller's, or -1. Flush what was meant for that before."""
+    def open(self, int fd, int64_t size) -> None:
+        """Has everything from here on written to the end of this file, which has so many bytes and is the log's. The file
+        before is synced and closed, which nobody waits for. Flush what was meant for that before."""
         cdef AppendLog* log = self._log()
-        cdef int before = log.fd
-        append_syncer_wait(syncer_of(log))
+        self._let_go(log)
         log.fd = fd
         log.size = size
         log.stamped = 0
@@ -459,14 +314,11 @@ cdef class AppendOnlyLog:
         self.core.propagation |= PROPAGATE_AOF
         # The file starts with database 0 selected, whatever was selected at the end of the one before.
         self.core.feed.database = -1
-        return before
 
-    def close(self) -> int:
-        """Ends the logging; answers the descriptor, which is the caller's. What waits is dropped: flush before."""
+    def close(self) -> None:
+        """Ends the logging; the file is synced and closed, which nobody waits for. What waits is dropped: flush before."""
         cdef AppendLog* log = self._log()
-        cdef int before = log.fd
-        append_syncer_wait(syncer_of(log))
-        log.fd = -1
+        self._let_go(log)
         log.size = 0
         log.waiting_length = 0
         log.incomplete = 0
@@ -477,7 +329,16 @@ cdef class AppendOnlyLog:
         self.core.propagation &= ~PROPAGATE_AOF
         if self.core.propagation == 0:
             propagate_taken(self.core, 1)
-        return before
+
+    cdef void _let_go(self, AppendLog* log) noexcept:
+        cdef int fd = log.fd
+        log.fd = -1
+        if fd >= 0 and file_worker_ask(log.syncer, fd, FILE_SYNC_DATA | FILE_CLOSE, log.offset) != 0:
+            # So much is waiting already that nothing is lost by waiting here as well.
+            with nogil:
+                file_worker_wait(log.syncer)
+                file_sync_data(fd)
+                close_descriptor(fd)
 
     def flush(self) -> bool:
         """Writes what there is, waiting for nothing; false where bytes are left that could not be written."""
@@ -490,16 +351,16 @@ cdef class AppendOnlyLog:
     def sync(self) -> None:
         """Has the disk take what was written, and waits for it. OSError."""
         cdef AppendLog* log = self._log()
-        cdef int result = 0
+        cdef int error
         if log.fd < 0:
             return
         with nogil:
-            append_syncer_wait(syncer_of(log))
-            result = append_fsync(log.fd)
-        if result != 0 and errno.errno != errno.EINVAL:
-            raise OSError(errno.errno, strerror(errno.errno).decode())
+            file_worker_wait(log.syncer)
+            error = file_sync_data(log.fd)
+        if error:
+            raise OSError(error, strerror(error).decode())
         log.synced_offset = log.offset
-        append_syncer_note(syncer_of(log), log.offset)
+        file_worker_note(log.syncer, log.offset)
 
     def mend(self) -> None:
         """The data set was written anew: what was missing is so no more."""
@@ -531,12 +392,12 @@ cdef class AppendOnlyLog:
     def synced_offset(self) -> int:
         """How many of these are known to be on the disk."""
         cdef int error
-        return append_syncer_synced(syncer_of(self._log()), &error)
+        return file_worker_synced(self._log().syncer, &error)
 
     @property
     def syncing(self) -> bool:
         """A sync is under way."""
-        return append_syncer_busy(syncer_of(self._log())) != 0
+        return file_worker_syncing(self._log().syncer) != 0
 
     @property
     def delayed(self) -> int:

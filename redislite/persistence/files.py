@@ -23,9 +23,15 @@ def is_packed(path: str) -> bool:
     return path.lower().endswith(".gz")
 
 
-def create(path: str, mode: int = 0o644) -> int:
-    """A descriptor of a new, empty file. OSError."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+def create(path: str, mode: int = 0o666) -> int:
+    """A descriptor of a new, empty file, for which whatever had its name makes room: a link is not followed, so that
+    who may make one in the folder cannot have another file written to. mode: before the umask. OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, mode)
+    except FileExistsError:
+        os.unlink(path)
+        return os.open(path, flags, mode)
 
 
 def publish(temporary: str, path: str, keep: int = 0) -> None:
@@ -36,14 +42,18 @@ def publish(temporary: str, path: str, keep: int = 0) -> None:
 
 
 def _keep_previous(path: str, keep: int) -> None:
-    """There is a file `path` all the time: the kept one is another name of it until it is replaced."""
+    """There is a file `path` all the time: the kept one is another name of it until it is replaced. What this takes
+    depends on how many there are, not on how many there may be."""
     if not os.path.isfile(path):
         return
-    for number in range(keep - 1, 0, -1):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}.{number}", f"{path}.{number + 1}")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{path}.1")
+    kept = 0  # in a row, from the first on
+    while kept < keep and os.path.lexists(f"{path}.{kept + 1}"):
+        kept += 1
+    if kept == keep:
+        os.unlink(f"{path}.{keep}")
+        kept -= 1
+    for number in range(kept, 0, -1):
+        os.rename(f"{path}.{number}", f"{path}.{number + 1}")
     try:
         os.link(path, f"{path}.1")
     except OSError as error:
@@ -59,11 +69,12 @@ def replace(path: str, content: bytes, temporary: str = "") -> None:
     try:
         mode = os.stat(path).st_mode & 0o777
     except OSError:
-        mode = 0o644
-    fd = create(temporary, mode)
+        mode = None
+    fd = create(temporary, 0o644 if mode is None else mode)
     try:
         try:
-            os.fchmod(fd, mode)  # whatever the process's mask is
+            if mode is not None:
+                os.fchmod(fd, mode)  # whatever the process's mask is
             while content:
                 content = content[os.write(fd, content) :]
             os.fsync(fd)
@@ -76,13 +87,30 @@ def replace(path: str, content: bytes, temporary: str = "") -> None:
     sync_folder(path)
 
 
+def open_folder(path: str) -> int:
+    """A descriptor of a file's folder, which can be synced. OSError."""
+    return os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def sync_folder(path: str) -> None:
     """Bring what happened to the names in a file's folder to the disk. OSError."""
-    fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = open_folder(path)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def lock_owner(fd: int) -> int:
+    """The process that has locked a file (flock); 0 where the system does not tell."""
+    status = os.fstat(fd)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    with contextlib.suppress(OSError, ValueError), open("/proc/locks", encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            if "->" not in words and words[1] == "FLOCK" and words[5] == f"{device}:{status.st_ino}":
+                return max(0, int(words[4]))
+    return 0
 
 
 def remove(path: str) -> None:

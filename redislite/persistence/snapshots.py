@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 
 from redislite.connection import HIDDEN
-from redislite.persistence.files import create, explain, is_json, is_packed, publish, remove, sync_folder
+from redislite.persistence.files import create, explain, is_json, is_packed, open_folder, publish, remove, sync_folder
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
 
@@ -250,19 +249,16 @@ class Snapshots:
             if not is_copy:
                 self._finished(False)
             return
-        # The disk may take its time with this; the loop need not.
-        threading.Thread(target=self._sync_folder, args=(path,), daemon=True).start()
+        try:
+            # The disk may take its time with this; the loop need not.
+            server.files.sync_and_close(open_folder(path))
+        except OSError as error:
+            server.log.warning(f"The folder of {path} could not be brought to the disk: {explain(error)}")
         server.log.notice("DB saved on disk")
         server.log.notice("Background saving terminated with success")
         if not is_copy:
             server.engine.dirty = max(0, server.engine.dirty - self._dirty_at_fork)
             self._finished(True)
-
-    def _sync_folder(self, path: str) -> None:
-        try:
-            sync_folder(path)
-        except OSError as error:
-            self._server.log.warning(f"The folder of {path} could not be brought to the disk: {explain(error)}")
 
     def _failed(self, path: str, temporary: str, error: OSError | MemoryError) -> SnapshotError:
         """What is to be raised; the log has it already, and the temporary file is gone."""

@@ -19,6 +19,7 @@ from harness import (
     ServerPool,
     ServerProcess,
     free_port,
+    run_program,
     wait_until,
 )
 
@@ -215,3 +216,23 @@ def test_one_client_at_a_time(start_server: ServerPool) -> None:
         assert first.pipeline(("GET", "k"), ("INCR", "n")) == [b"v", 1]
     assert second.read() == PONG
     second.close()
+
+
+@pytest.mark.parametrize("arguments", [("--port", "0"), ("--bind", "")])
+def test_to_listen_nowhere_is_an_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run_program(*arguments, "--save", "", directory=tmp_path)
+    assert done.returncode == 1 and b"Configured to not listen anywhere, exiting." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 70, "\xff"])
+def test_a_name_that_is_no_address(tmp_path: Path, name: str) -> None:
+    done = run_program("--bind", name, "--port", str(free_port()), "--save", "", directory=tmp_path)
+    assert done.returncode == 1 and b"Failed listening on port" in done.stdout
+    assert b"Unknown error" not in done.stdout and b"Traceback" not in done.stdout + done.stderr
+
+
+def test_options_that_a_socket_does_not_take(start_server: ServerPool) -> None:
+    server = start_server()
+    assert server.control("CONFIG", "SET", "tcp-keepalive", "40000", "loglevel", "verbose") == OK
+    assert server.connect()("PING") == PONG
+    assert "Not all options of a client's socket could be set" in server.log()

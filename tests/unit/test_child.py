@@ -122,7 +122,7 @@ def test_a_cancelled_child_is_told_from_one_that_was_killed(children: ChildRunne
     run(children, outcomes, keys=FOR_EVER)
     children.kill()
     children.wait()
-    assert outcomes[0].cancelled and outcomes[0].signal == signal.SIGUSR1
+    assert outcomes[0].cancelled and outcomes[0].signal == signal.SIGKILL
     child = run(children, outcomes, keys=FOR_EVER)
     os.kill(child.pid, signal.SIGKILL)
     children.wait()

@@ -13,6 +13,7 @@ CORE = Path(__file__).resolve().parents[2] / "redislite" / "_core"
 LAYERS = [
     {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"}
     | {"threads", "safe_output"},
+    {"file_worker"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"}
     | {"pointer_set", "subsequence"}
     | {"stack_trace", "memory_test"}

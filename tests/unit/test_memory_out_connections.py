@@ -182,9 +182,7 @@ class Rounds:
         engine.execute("FLUSHALL")
         # What was pooled would never be asked for again.
         engine.trim_memory()
-        before = engine.append_log.open(os.open(self.log_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), 0)
-        if before >= 0:
-            os.close(before)
+        engine.append_log.open(os.open(self.log_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), 0)
         clients = {name: Client(self.server, name) for name in NAMES}
         engine.heap_until_failure = until_failure
         play(self.server, clients, STEPS)

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,3 +236,16 @@ def test_huge_pages_can_be_switched_off() -> None:
     program = "from redislite._core.fork import disable_huge_pages as d; d(); print(open('/proc/self/status').read())"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
     assert b"THP_enabled:\t0" in shown
+
+
+def test_many_may_be_kept_and_few_are_there(tmp_path: Path) -> None:
+    path = str(tmp_path / "dump.rdb")
+    begun = time.monotonic()
+    for number in range(6):
+        (tmp_path / "temporary").write_text(str(number))
+        publish(str(tmp_path / "temporary"), path, 1_000_000)
+    assert time.monotonic() - begun < 1
+    assert [(tmp_path / f"dump.rdb.{number}").read_text() for number in range(1, 6)] == list("43210")
+    (tmp_path / "temporary").write_text("6")
+    publish(str(tmp_path / "temporary"), path, 3)
+    assert [(tmp_path / f"dump.rdb.{number}").read_text() for number in range(1, 4)] == list("543")
