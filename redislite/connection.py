@@ -3,12 +3,12 @@
 The data plane's Connection holds what a request needs; this module reads it, and keeps in ``Connection.state`` what
 only commands of the Python tier care about. It holds no state of its own.
 
-Guarantees: a line has the fields of Redis 7.2 in its order, with ``capa``, ``tot-net-in``, ``tot-net-out`` and
-``tot-cmds`` where later versions put them; a name that was accepted never breaks a line into more fields or lines.
+Guarantees: a name that was accepted never breaks a line of CLIENT LIST into more fields or lines.
 """
 
 from __future__ import annotations
 
+from redislite._core import description
 from redislite._core.reply_types import CommandError
 
 TYPE_CHECKING = False
@@ -44,20 +44,6 @@ TRACKING_NOLOOP = 16
 TRACKING_CACHING = 32
 TRACKING_BROKEN = 64
 
-# The letters of `flags=`, in its order. A postponed client shows as blocked, which is what it is to its user.
-_FLAG_LETTERS = (
-    (CLIENT_MONITOR, "O"),
-    (CLIENT_PUBSUB, "P"),
-    (CLIENT_BLOCKED | CLIENT_POSTPONED, "b"),
-    (CLIENT_DIRTY_WATCH, "d"),
-    (CLIENT_CLOSE_AFTER_REPLY, "c"),
-    (CLIENT_CLOSE_NOW, "A"),
-    (CLIENT_UNIX, "U"),
-    (CLIENT_NO_EVICT, "e"),
-    (CLIENT_NO_TOUCH, "T"),
-    (CLIENT_IMPORT_SOURCE, "I"),
-)
-_TRACKING_LETTERS = ((TRACKING_ON, "t"), (TRACKING_BROKEN, "R"), (TRACKING_BCAST, "B"))
 # Every letter that some version shows, so that a filter may name it.
 KNOWN_FLAG_LETTERS = frozenset("bcdeirtuxABEIMNOPRSTU")
 KNOWN_CAPABILITIES = {"redirect": "r"}
@@ -73,10 +59,6 @@ CLIENT_TYPES = {
 
 DEFAULT_USER = "default"
 HIDDEN = "*redacted*"  # in the place of users' data, where the log is to have none
-
-# A reply buffer grows to the one and shrinks to the other in the original; bytes.
-_REPLY_BUFFER_MAX = 16384
-_REPLY_BUFFER_MIN = 1024
 
 
 class ClientState:
@@ -128,15 +110,6 @@ def checked_name(value: bytes) -> str:
 # --- what others see of a client
 
 
-def describe_flags(connection: Connection) -> str:
-    """The letters of `flags=`; N where there is none."""
-    flags = connection.flags
-    options = connection.tracking[0] if connection.tracking is not None else 0
-    letters = [letter for bits, letter in _FLAG_LETTERS if flags & bits]
-    letters += [letter for bits, letter in _TRACKING_LETTERS if options & bits]
-    return ("x" if connection.queued_commands >= 0 else "") + "".join(letters) or "N"
-
-
 def type_of(connection: Connection) -> str:
     """The kind of client that CLIENT LIST TYPE and the output limits speak of; a monitor is a normal client there.
 
@@ -160,44 +133,8 @@ def idle_of(connection: Connection) -> int:
     return max(0, connection.engine.now_ms - connection.active_ms) // 1000
 
 
-def _reply_buffer_size(peak: int) -> int:
-    """What the original's reply buffer would measure after replies of at most `peak` bytes: a power of two.
-
-    Ours are lent from a pool while there is output, so an idle client has none to measure.
-    """
-    size = _REPLY_BUFFER_MIN
-    while size < peak and size < _REPLY_BUFFER_MAX:
-        size *= 2
-    return size
-
-
 def describe(connection: Connection, hide_user_data: bool = False) -> str:
-    """The client's line in CLIENT LIST, without the line's end.
-
-    Sizes are bytes, times seconds. Transactions, subscriptions and watched keys show what a client without
-    any shows.
-    """
-    sizes = connection.statistics
-    channels, patterns, sharded_channels = connection.subscription_counts
-    # The first buffer's worth of output counts as the fixed buffer, what goes beyond it as the list.
-    listed = max(0, sizes["reply_held"] - _REPLY_BUFFER_MAX)
-    redirect = connection.tracking[1] if connection.tracking is not None else -1
+    """The client's line in CLIENT LIST, without the line's end."""
     name = HIDDEN if hide_user_data else connection.name or ""
     user = HIDDEN if hide_user_data else connection.user or DEFAULT_USER
-    events = "rw" if connection.flags & CLIENT_WAITS_WRITABLE else "r"
-    return (
-        f"id={connection.id} addr={connection.address or ''} laddr={connection.local_address or ''} "
-        f"fd={connection.fileno} name={name} age={age_of(connection)} idle={idle_of(connection)} "
-        f"flags={describe_flags(connection)} capa={capabilities_of(connection)} db={connection.database} "
-        f"sub={channels} psub={patterns} ssub={sharded_channels} "
-        f"multi={connection.queued_commands} watch={connection.watched_keys} "
-        f"qbuf={sizes['query']} qbuf-free={sizes['query_free']} argv-mem={sizes['arguments']} "
-        f"multi-mem={sizes['transaction']} "
-        f"rbs={_reply_buffer_size(sizes['reply_peak'])} rbp={min(sizes['reply_peak'], _REPLY_BUFFER_MAX)} "
-        f"obl={min(sizes['reply_pending'], _REPLY_BUFFER_MAX)} "
-        f"oll={max(1, sizes['reply_chunks'] - 1) if listed else 0} omem={listed} "
-        f"tot-mem={sizes['memory']} events={events} cmd={connection.last_command} "
-        f"user={user} redir={redirect} resp={connection.protocol} "
-        f"lib-name={connection.library_name or ''} lib-ver={connection.library_version or ''} "
-        f"tot-net-in={sizes['input_bytes']} tot-net-out={sizes['output_bytes']} tot-cmds={sizes['commands']}"
-    )
+    return description.describe(connection, name, user, capabilities_of(connection))

@@ -27,7 +27,8 @@ How it ends, from any of these:
                   doomed (CLIENT_CLOSE_NOW): nothing at all is done for it, it waits for no key, its output is dropped.
                      │           Only a request of it that is being executed is finished (EXEC is atomic)
                      ▼
-       Engine.close: out of the loop ─▶ Connection.release: socket closed, memory given back; Client.core is NULL
+       Engine.close: out of the loop ─▶ Connection.withdraw: socket closed, in no list but those of its subscriptions
+                                     ─▶ Connection.leave: these end, some in each turn; then Client.core is NULL
 
 client_doom is the one that decides that a client is served no more. Everything that acts for a client asks one of ending.pxd:
 client_is_doomed, client_takes_output (messages), client_may_execute (requests).
@@ -66,6 +67,9 @@ cdef class Connection:
     # Free for the control plane: state that commands keep per client.
     cdef public object state
 
-    cdef size_t _argument_bytes(self) noexcept
+    cdef bint is_leaving            # out of service, and not all given back
+
     cdef bint _end_waiting(self, bytes error) noexcept
+    cdef bint leave(self, int64_t most) noexcept
+    cdef void withdraw(self) noexcept
     cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept

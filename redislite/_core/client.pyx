@@ -1,14 +1,14 @@
 """One connection's hot path; the contract is in client.pxd."""
 from cpython.object cimport PyObject
 from libc cimport errno
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memchr, memcmp, memcpy, memmove
 from posix.unistd cimport close as close_descriptor
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc
 from redislite._core.arguments cimport argument_is, reply_out_of_memory
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
-from redislite._core.client_memory cimport client_memory, client_recount, client_uncount, evict_clients
+from redislite._core.client_memory cimport client_recount, client_uncount, evict_clients
 from redislite._core.clock cimport clock_counter, clock_wall_ns
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 from redislite._core.ending cimport client_doom, client_is_doomed, client_may_execute, client_takes_output
@@ -17,15 +17,15 @@ from redislite._core.keyspace cimport keyspace_find
 from redislite._core.latency cimport latency_sample_if_long
 from redislite._core.object cimport Entry, entry_type
 from redislite._core.output cimport (
-    client_check_output, client_end, client_in_time, client_queue_write, client_write, output_is_limited, push_late, reply_peak_is_old,
+    client_check_output, client_end, client_in_time, client_queue_write, client_write, output_is_limited, push_late,
 )
 from redislite._core.permissions cimport Permissions, permissions_admit
 from redislite._core.pointer_set cimport pointer_set_at, pointer_set_places
 from redislite._core.prefixed cimport prefixed_read
 from redislite._core.propagate cimport propagate_command, propagate_unit
 from redislite._core.pubsub cimport (
-    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, Subscription, pubsub_gate, subscribed_name, subscription_count, subscriptions_memory,
-    subscriptions_of, unsubscribe_all,
+    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, Subscription, pubsub_gate, subscribed_name, subscription_count, subscriptions_of,
+    unsubscribe_all, unsubscribe_some,
 )
 from redislite._core.reply cimport (
     ReplyMark, chunk_data, reply_error, reply_error_bytes, reply_init, reply_mark, reply_object, reply_pending,
@@ -37,7 +37,7 @@ from redislite._core.resp cimport (
 )
 from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
-    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_DIRTY_QUEUE,
+    CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE,
     CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED,
     CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
@@ -46,7 +46,7 @@ from redislite._core.state cimport (
     COMMAND_SKIP_SLOWLOG, COMMAND_SUBSCRIBER, COMMAND_UNQUEUED, COMMAND_WRITE, GATE_CLIENT_MEMORY, GATE_LOADING,
     GATE_MEMORY, GATE_MISCONF, GATE_MONITORING, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
     GATE_REPLY_OFF, GATE_SUBSCRIBER, GATE_TRACKING, GATE_TRANSACTION, GATE_UNAUTHENTICATED, GATE_USER, LONG_ARGUMENT,
-    QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Chunk, Client, Command, CommandStatistics, Core, Database, Parser,
+    QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Client, Command, CommandStatistics, Core, Database, Parser,
     Request, Statistics, WaitList, Waiter,
 )
 from redislite._core.table cimport command_resolve, command_run, histogram_add
@@ -54,7 +54,7 @@ from redislite._core.tracking cimport (
     Prefix, Tracker, prefix_text, tracker_of, tracking_command_done, tracking_forget_client, tracking_limit,
     tracking_options,
 )
-from redislite._core.transactions cimport transaction_discard, transaction_flags, transaction_memory, transaction_queue
+from redislite._core.transactions cimport transaction_discard, transaction_flags, transaction_queue
 
 # The socket's call rather than read: it passes by the file layer, which costs a request some percent.
 cdef extern from "<sys/socket.h>":
@@ -916,11 +916,36 @@ cdef class Connection:
 
     def release(self) -> None:
         """Closes the socket and gives back all memory. The connection is out of service then; calling again is harmless."""
+        self.leave(INT64_MAX)
+
+    cdef bint leave(self, int64_t most) noexcept:
+        """Closes the socket, and gives back what it can in bounded time: at most so many subscriptions. True where that was all;
+        otherwise it is to be called again, and meanwhile the client stands in Core.leaving."""
+        cdef Client* client = &self.client
+        cdef Core* core = client.core
+        if core == NULL:
+            return True
+        if not self.is_leaving:
+            self.withdraw()
+        if not unsubscribe_some(core, client, most):
+            return False
+        if client.previous != NULL:
+            client.previous.next = client.next
+        elif core.leaving == client:
+            core.leaving = client.next
+        if client.next != NULL:
+            client.next.previous = client.previous
+        if not client.flags & CLIENT_INTERNAL:
+            core.heap.used -= sizeof(Client)
+        client.core = NULL
+        return True
+
+    cdef void withdraw(self) noexcept:
+        """Takes the client out of everything but what it has subscribed to."""
         cdef Client* client = &self.client
         cdef Core* core = client.core
         cdef Client** place
-        if core == NULL:
-            return
+        self.is_leaving = True
         if client.flags & CLIENT_QUEUED_WRITE:
             place = &core.writers
             while place[0] != client:
@@ -933,7 +958,6 @@ cdef class Connection:
             place[0] = client.next_resumed
         unblock(core, client)
         transaction_discard(core, client)
-        unsubscribe_all(core, client)
         client_uncount(core, client)
         client_in_time(core, client)
         tracking_forget_client(core, client)
@@ -945,7 +969,13 @@ cdef class Connection:
             if client.next != NULL:
                 client.next.previous = client.previous
             core.clients_count -= 1
-            core.heap.used -= sizeof(Client)
+        # Doomed, whoever still finds it, and closed already.
+        client.flags |= CLIENT_CLOSE_NOW
+        client.previous = NULL
+        client.next = core.leaving
+        if core.leaving != NULL:
+            core.leaving.previous = client
+        core.leaving = client
         reply_release(&client.reply)
         if client.query != NULL:
             heap_free(core.heap, client.query, client.query_capacity)
@@ -956,7 +986,6 @@ cdef class Connection:
         if client.fd >= 0:
             close_descriptor(client.fd)
             client.fd = -1
-        client.core = NULL
 
     @property
     def fileno(self) -> int:
@@ -1049,55 +1078,6 @@ cdef class Connection:
     @property
     def active_ms(self) -> int:
         return self.client.active_ms
-
-    @property
-    def statistics(self) -> dict[str, int]:
-        """What CLIENT LIST shows: sizes in bytes, counts, name of the last command's row."""
-        cdef Client* client = &self.client
-        cdef Chunk* chunk = client.reply.first
-        cdef int chunks = 0
-        cdef size_t query = client.query_length
-        cdef size_t query_capacity = client.query_capacity
-        if client.parser != NULL:
-            # What has been parsed of a request counts as arguments; what was parsed ahead is still to be executed.
-            query -= min(query, client.parser.requests[client.parser.requests_done].start
-                         if client.parser.requests_done < client.parser.requests_count else client.parser.position)
-            if client.parser.large != NULL:
-                query += sds_length(client.parser.large)
-                query_capacity += sds_capacity(client.parser.large)
-        while chunk != NULL:
-            chunks += 1
-            chunk = chunk.next
-        return {
-            "query": query,
-            "query_free": query_capacity - query,
-            "query_peak": client.query_peak,
-            "arguments": self._argument_bytes(),
-            "transaction": transaction_memory(&self.client),
-            "reply_pending": reply_pending(&client.reply),
-            "reply_peak": (reply_pending(&client.reply) if reply_peak_is_old(client.core, client)
-                           else client.reply_peak),
-            "reply_held": client.reply.held,
-            "reply_chunks": chunks,
-            "memory": client_memory(client),
-            "input_bytes": client.input_bytes,
-            "output_bytes": client.output_bytes,
-            "commands": client.commands,
-            "request_bytes": client.request_bytes,
-        }
-
-    cdef size_t _argument_bytes(self) noexcept:
-        """Bytes of the arguments of the command that runs, or of what is parsed and waits."""
-        cdef Client* client = &self.client
-        cdef size_t total = 0
-        cdef size_t i
-        if client.argc:
-            for i in range(<size_t> client.argc):
-                total += client.argv[i].length
-        elif client.parser != NULL:
-            for i in range(client.parser.used):
-                total += client.parser.arguments[i].length
-        return total
 
     @property
     def last_command(self) -> str:

@@ -110,6 +110,7 @@ cdef extern from *:
 cdef enum:
     REHASH_TURN_US = 1000           # active rehashing per cron tick
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
+    LEAVE_TURN = 3000               # subscriptions of closed clients that end per turn
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
     DEFAULT_SAMPLES = 5
@@ -310,6 +311,7 @@ cdef class Engine:
     cdef public object on_flushed, on_log_lost, on_log_error
     cdef bytes refusal
     cdef readonly list closing
+    cdef list leaving                   # connections of Core.leaving
     cdef public list function_libraries
     cdef dict connections
 
@@ -348,6 +350,7 @@ cdef class Engine:
         core.feed.database = -1
         self.control = control if control is not None else self
         self.closing = []
+        self.leaving = []
         self.function_libraries = []
         self.connections = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
@@ -370,6 +373,8 @@ cdef class Engine:
         cdef Core* core = &self.core
         if core.heap == NULL:
             return
+        while core.leaving != NULL:
+            (<Connection> core.leaving.connection).release()
         while core.clients != NULL:
             (<Connection> core.clients.connection).release()
         if self.own is not None:
@@ -472,7 +477,8 @@ cdef class Engine:
         if self.connections.pop(connection.client.id, None) is None:
             return
         self.on_close(connection)
-        connection.release()
+        if not connection.leave(LEAVE_TURN):
+            self.leaving.append(connection)
 
     def find_connection(self, uint64_t id) -> object:
         """The open connection with this id, or None."""
@@ -582,6 +588,10 @@ cdef class Engine:
         if core.settings.max_client_memory:
             evict_clients(core)
             self._close_marked()
+        if self.leaving:
+            if (<Connection> self.leaving[0]).leave(LEAVE_TURN):
+                del self.leaving[0]
+            more |= bool(self.leaving)
         if core.discarded != NULL:
             more |= release_discarded(core, RELEASE_TURN)
         end_turn(core)

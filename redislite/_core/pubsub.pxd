@@ -55,6 +55,9 @@ cdef struct Subscriptions:
 cdef int pubsub_init(Core* core) noexcept nogil
 # To be called when no client is left.
 cdef void pubsub_release(Core* core) noexcept nogil
+# Ends at most so many subscriptions of a client that is being closed; true where none is left. From the first call on it does
+# not count as a subscriber any more.
+cdef bint unsubscribe_some(Core* core, Client* client, int64_t most) noexcept nogil
 # Ends all subscriptions of the client, without a word to it.
 cdef void unsubscribe_all(Core* core, Client* client) noexcept nogil
 # Sends a message to the subscribers of a channel, of the kind given, and to those of patterns that match a channel which is

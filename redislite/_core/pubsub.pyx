@@ -8,7 +8,7 @@ from redislite._core.dict cimport (
     Dict, DictIterator, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
     dict_iterate_next, dict_release, dict_remove, dict_size,
 )
-from redislite._core.ending cimport client_takes_output
+from redislite._core.ending cimport client_is_doomed, client_takes_output
 from redislite._core.glob cimport glob_match
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.output cimport client_queue_write, push_place
@@ -258,6 +258,25 @@ cdef void pubsub_gate(Client* client) noexcept nogil:
         client.gate &= ~<uint64_t> GATE_SUBSCRIBER
 
 
+cdef bint unsubscribe_some(Core* core, Client* client, int64_t most) noexcept nogil:
+    cdef Subscriptions* own = <Subscriptions*> client.subscriptions
+    cdef int kind
+    if own == NULL:
+        return 1
+    if client.flags & CLIENT_PUBSUB:
+        client.flags &= ~<uint64_t> CLIENT_PUBSUB
+        (<PubSub*> core.pubsub).clients -= 1
+    for kind in range(KINDS):
+        while most > 0 and own.first[kind] != NULL:
+            remove_subscription(core, <PubSub*> core.pubsub, own.first[kind])
+            most -= 1
+        if own.first[kind] != NULL:
+            return 0
+    heap_free(core.heap, own, sizeof(Subscriptions))
+    client.subscriptions = NULL
+    return 1
+
+
 cdef void unsubscribe_all(Core* core, Client* client) noexcept nogil:
     cdef Subscriptions* own = <Subscriptions*> client.subscriptions
     cdef int kind
@@ -272,6 +291,17 @@ cdef void unsubscribe_all(Core* core, Client* client) noexcept nogil:
 cdef size_t subscriptions_memory(const Client* client) noexcept nogil:
     cdef const Subscriptions* own = <const Subscriptions*> client.subscriptions
     return heap_footprint(sizeof(Subscriptions)) + own.bytes if own != NULL else 0
+
+
+cdef int64_t members_count(const Core* core, const Channel* channel) noexcept nogil:
+    """How many clients have subscribed, without those that are leaving."""
+    cdef int64_t count = 0
+    cdef size_t i
+    if core.leaving == NULL:
+        return <int64_t> channel.count
+    for i in range(channel.count):
+        count += not client_is_doomed(channel.members[i].client)
+    return count
 
 
 cdef int64_t channels_count(const Core* core, int kind) noexcept nogil:
@@ -325,11 +355,12 @@ cdef void deliver_long(Core* core, Reply* reply, Message* message) noexcept nogi
     reply_shared(reply, message.shared[resp3])
 
 
-cdef inline void deliver(Core* core, Client* client, Message* message) noexcept nogil:
+cdef inline bint deliver(Core* core, Client* client, Message* message) noexcept nogil:
+    """False for a client that takes no messages any more."""
     cdef Reply* reply
     cdef char* room
     if not client_takes_output(client):
-        return
+        return 0
     reply = push_place(core, client)
     if message.length <= BRIEF_MAX:
         room = reply_room_lean(reply, message.length, client.reply_peak)
@@ -341,15 +372,19 @@ cdef inline void deliver(Core* core, Client* client, Message* message) noexcept 
     else:
         deliver_long(core, reply, message)
     client_queue_write(core, client)
+    return 1
 
 
-cdef void fan_out(Core* core, Channel* channel, Message* message) noexcept nogil:
-    """Appends the message to the output of all members. Nobody leaves meanwhile: a client over its limits is closed later."""
+cdef int64_t fan_out(Core* core, Channel* channel, Message* message) noexcept nogil:
+    """Appends the message to the output of all members, and counts them. Nobody leaves meanwhile: a client over its limits is
+    closed later."""
+    cdef int64_t receivers = 0
     cdef size_t i
     for i in range(channel.count):
         if i + MEMBERS_AHEAD < channel.count:
             pubsub_prefetch(&channel.members[i + MEMBERS_AHEAD].client.flags)
-        deliver(core, channel.members[i].client, message)
+        receivers += deliver(core, channel.members[i].client, message)
+    return receivers
 
 
 cdef int64_t publish(Core* core, int kind, const char* channel, size_t channel_length, const char* text,
@@ -370,9 +405,8 @@ cdef int64_t publish(Core* core, int kind, const char* channel, size_t channel_l
         add_part(&message, channel, channel_length)
         add_part(&message, text, length)
         prepare(&message)
-        fan_out(core, subscribed, &message)
+        receivers += fan_out(core, subscribed, &message)
         discard(core, &message)
-        receivers += <int64_t> subscribed.count
     if kind == KIND_SHARD:
         return receivers
     pattern = pubsub.first_pattern
@@ -385,9 +419,8 @@ cdef int64_t publish(Core* core, int kind, const char* channel, size_t channel_l
             add_part(&message, channel, channel_length)
             add_part(&message, text, length)
             prepare(&message)
-            fan_out(core, pattern, &message)
+            receivers += fan_out(core, pattern, &message)
             discard(core, &message)
-            receivers += <int64_t> pattern.count
         pattern = pattern.next
     return receivers
 
@@ -548,7 +581,8 @@ cdef void list_channels(Core* core, Client* client, int kind) noexcept nogil:
     channel = <Channel*> dict_iterate_next(&position)
     while channel != NULL:
         name = channel_name(channel, &length)
-        if client.argc == 2 or glob_match(client.argv[2].data, client.argv[2].length, name, length, 0):
+        if members_count(core, channel) and (
+                client.argc == 2 or glob_match(client.argv[2].data, client.argv[2].length, name, length, 0)):
             reply_bulk(&client.reply, name, length)
             count += 1
         channel = <Channel*> dict_iterate_next(&position)
@@ -563,7 +597,7 @@ cdef void reply_subscribers(Core* core, Client* client, int kind) noexcept nogil
     for i in range(2, client.argc):
         channel = find_channel(<PubSub*> core.pubsub, kind, client.argv[i].data, client.argv[i].length)
         reply_bulk(&client.reply, client.argv[i].data, client.argv[i].length)
-        reply_integer(&client.reply, <int64_t> channel.count if channel != NULL else 0)
+        reply_integer(&client.reply, members_count(core, channel) if channel != NULL else 0)
 
 
 cdef void pubsub_channels_command(Core* core, Client* client) noexcept nogil:

@@ -5,6 +5,7 @@ PING, ECHO and SELECT, which are as frequent as data commands, are native and st
 
 from __future__ import annotations
 
+from redislite._core.description import describe_flags
 from redislite._core.reply_types import (
     NO_REPLY,
     OK,
@@ -35,7 +36,6 @@ from redislite.connection import (
     capabilities_of,
     checked_name,
     describe,
-    describe_flags,
     host_of,
     idle_of,
     is_valid_name,

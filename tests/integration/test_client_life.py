@@ -4,6 +4,7 @@ is added to out of turn has its limits, muted ones stay muted, and what they nam
 from __future__ import annotations
 
 import resource
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -462,3 +463,51 @@ def test_output_that_was_dropped_goes_back_to_the_system(start_server: ServerPoo
         for reader in readers:
             reader.abort()
         wait_until(lambda: memory_of(server.pid) < before + 24 * MEBIBYTE, f"memory for {size} bytes is given back")
+
+
+# --- leaving in steps
+
+
+@pytest.mark.ours("the original ends all subscriptions at once")
+@pytest.mark.parametrize("end", ["closed", "killed"])
+def test_many_subscriptions_end_without_holding_up_others(
+    server: ServerProcess, client: Connection, end: str
+) -> None:
+    count = 40_000
+    other = server.connect()
+    other("SUBSCRIBE", "c7", "own")
+    other.read()
+    subscriber = server.connect(protocol=3)
+    number = subscriber("CLIENT", "ID")
+    subscriber.send(request("SUBSCRIBE", *(f"c{i}" for i in range(count))) + request("PSUBSCRIBE", "c*"))
+    wait_until(lambda: server.client_with(id=str(number), psub="1"), "all subscriptions stand")
+    used = int(server.info("memory")["used_memory"])
+    if end == "killed":
+        assert client("CLIENT", "KILL", "ID", number) == 1
+    else:
+        subscriber.abort()
+        wait_until(lambda: not server.client_with(id=str(number)), "the client is gone")
+    # Whoever asks finds it gone, however much of it is still there.
+    asked = ("NUMSUB", "c1", "c7", f"c{count - 1}")
+    assert client.pipeline(
+        ("PUBLISH", "c1", "m"), ("PUBLISH", "c7", "m"), ("PUBSUB", *asked), ("PUBSUB", "CHANNELS")
+    ) == [0, 1, [b"c1", 0, b"c7", 1, f"c{count - 1}".encode(), 0], client("PUBSUB", "CHANNELS")]
+    assert sorted(client("PUBSUB", "CHANNELS")) == [b"c7", b"own"]
+    assert server.info("clients")["pubsub_clients"] == "1"
+    wait_until(lambda: server.info("stats")["pubsub_channels"] == "2", "all of it is given back")
+    assert client("PUBSUB", "NUMPAT") == 0
+    assert int(server.info("memory")["used_memory"]) < used - count * 100
+
+
+def test_a_closed_connection_cannot_be_described() -> None:
+    from redislite._core.description import describe
+    from redislite._core.engine import Engine
+
+    ours, theirs = socket.socketpair()
+    engine = Engine()
+    connection = engine.connect(ours.detach(), "peer:0", "own:0")
+    assert describe(connection, "n", "u", "r").startswith(f"id={connection.id} addr=peer:0 laddr=own:0 fd=")
+    engine.close(connection)
+    with pytest.raises(ValueError, match="closed"):
+        describe(connection, "n", "u", "r")
+    theirs.close()

@@ -38,7 +38,7 @@ LAYERS = [
     | {"dump"},
     {"client_memory"},
     {"client", "rdb_snapshot"},
-    {"replay"},
+    {"replay", "description"},
     {"engine"},
 ]
 HANDLERS = next(names for names in LAYERS if "strings" in names)
