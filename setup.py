@@ -23,7 +23,8 @@ if KIND not in ("release", "debug", "sanitize", "fuzz"):
     sys.exit(f"REDISLITE_BUILD={KIND}: use release, debug, sanitize or fuzz")
 
 # What a mutation can lead to other code in: all that looks at bytes of an RDB file, a payload or an append-only file.
-READERS = {"dump", "intset", "listpack", "lzf", "rdb_input", "rdb_read", "rdb_values", "replay", "ziplist"}
+READERS = {"dump", "intset", "listpack", "lzf", "rdb_input", "rdb_module", "rdb_read", "rdb_values", "replay",
+           "ziplist"}
 
 DIRECTIVES = {
     "language_level": 3,

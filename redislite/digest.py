@@ -77,6 +77,11 @@ def _stream(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
     return digest
 
 
+def _module(engine: Engine, database: int, key: bytes, digest: bytes) -> bytes:
+    # What the module itself would take in is not known: the value is what DUMP has between its type and its end.
+    return chained(digest, _ask(engine, database, "DUMP", key)[1:-10])
+
+
 # By the name of a type: the number that stands for it, and how its values are taken in.
 TYPES: dict[str, tuple[int, ValueDigest]] = {
     "string": (0, _string),
@@ -86,6 +91,7 @@ TYPES: dict[str, tuple[int, ValueDigest]] = {
     "hash": (4, _hash),
     "stream": (6, _stream),
 }
+MODULE_TYPE = (5, _module)
 
 
 def value_digest(engine: Engine, database: int, key: bytes, digest: bytes = EMPTY) -> bytes:
@@ -93,7 +99,7 @@ def value_digest(engine: Engine, database: int, key: bytes, digest: bytes = EMPT
     facts = engine.inspect(database, key)
     if facts is None:
         return digest
-    number, take_in = TYPES[facts["type"]]
+    number, take_in = TYPES.get(facts["type"], MODULE_TYPE)
     digest = take_in(engine, database, key, chained(digest, _number(number)))
     return merged(digest, DEADLINE_MARK) if facts["deadline_ms"] >= 0 else digest
 

@@ -19,7 +19,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from rdb_samples import FAR_MS, fill, length, listpack, saved, string, ziplist, zipmap
+from rdb_samples import (
+    ANY_FIELDS,
+    FAR_MS,
+    fill,
+    length,
+    listpack,
+    module_data,
+    module_id,
+    saved,
+    string,
+    ziplist,
+    zipmap,
+)
 
 from redislite._core.engine import Engine
 from redislite._core.rdb_snapshot import RdbError
@@ -76,6 +88,15 @@ PROBES: dict[str, tuple[tuple[str | int, ...], ...]] = {
         ("XTRIM", "k", "MAXLEN", 3),
     ),
 }
+# The same of a value whose type nobody knows.
+MODULE_PROBES: tuple[tuple[str | int, ...], ...] = (
+    ("COPY", "k", "d", "REPLACE"),
+    ("EXPIRE", "k", 1000),
+    ("RENAME", "d", "e"),
+    ("SCAN", 0, "TYPE", "vectorset"),
+    ("APPEND", "k", "x"),
+    ("SET", "e", "x"),
+)
 
 
 def payloads() -> list[bytes]:
@@ -101,6 +122,8 @@ def payloads() -> list[bytes]:
             (14, length(2) + string(ziplist(b"a", 1)) + string(ziplist(b"b" * 30, 3))),
             (25, struct.pack("<Q", FAR_MS) + string(listpack(b"a", 1, FAR_MS, b"b", 2, 0))),
             (3, length(2) + string(b"a") + b"\x031.5" + string(b"b") + b"\xfe"),
+            (7, module_data("ReJSON-RL", 3, b"\x05" + string(b'{"a":[1,2,3]}'))),
+            (7, module_data("MBbloom--", 4, *(b"\x02" + length(n * 100) for n in range(20)), *ANY_FIELDS * 3)),
         )
     ]
     return sorted({data for data in found if len(data) <= LARGEST}, key=len)
@@ -145,7 +168,7 @@ class Target:
         for sample in [*samples, b"\x08"]:
             self.give(sample)
         self.whole = self.accepted
-        for probes in PROBES.values():
+        for probes in (*PROBES.values(), MODULE_PROBES):
             for command in probes:
                 self._run(*command)
         self.used = self._memory()
@@ -172,7 +195,7 @@ class Target:
             kind = self.engine.execute("TYPE", "k")
             if kind != "none":
                 self._run("DUMP", "k")
-                for command in PROBES[kind]:
+                for command in PROBES.get(kind, MODULE_PROBES):
                     self._run(*command)
             if body[:1] != b"\x16":
                 break
@@ -214,6 +237,9 @@ def mutate_files(source: random.Random, count: int) -> tuple[int, int]:
     for name in engine.key_names(0):
         if engine.inspect(0, name)["memory"] > 2000:  # type: ignore[index]
             engine.execute("DEL", name)
+    for name in ("scdtype00", "ft_index0"):
+        for when in (1, 2):
+            engine.add_module_aux(module_id(name, 23), b"\x02" + length(when) + b"".join(ANY_FIELDS) + b"\x00")
     data = saved(engine, aux={b"redis-ver": b"7.2.4"}, functions=[b"#!lua name=x"])
     corpus = Corpus([data])
     loaded = refused = 0

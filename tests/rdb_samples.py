@@ -21,6 +21,14 @@ READ = {
 }
 
 
+# What Redis 8.0.6 answered to DUMP of a vector set of two elements, without type and tail.
+VECTOR_SET = bytes.fromhex(
+    "81bde72da2bb1eb40002030202025001020205016205077b2278223a317d0503203f7f0207020202800100000002010220020102813c"
+    "1b25000000000002813f5f74824092a476050161050005032a557f0207020102800100000002010220020202813c1b25000000000002"
+    "813f4d41b2406f775100"
+)
+
+
 def fill(engine: Engine) -> None:
     """Keys of every type and encoding, with and without deadlines, in two databases."""
     run = engine.execute
@@ -63,6 +71,8 @@ def fill(engine: Engine) -> None:
     run("XGROUP", "CREATECONSUMER", "stream", "group", "idle")
     run("XADD", "stream:empty", "7-7", "a", "b")
     run("XDEL", "stream:empty", "7-7")
+    run("RESTORE", "module:vectorset", 0, payload(7, VECTOR_SET))
+    run("RESTORE", "module:any", FAR_MS, payload(7, module_data("EveryKind", 1023, *ANY_FIELDS)), "ABSTTL")
     run("SELECT", 9)
     run("SET", "elsewhere", "value", "PXAT", FAR_MS + 1)
     run("SELECT", 0)
@@ -71,7 +81,7 @@ def fill(engine: Engine) -> None:
 def value_of(engine: Engine, key: bytes) -> Any:
     """The value of a key in the database that is selected, comparable."""
     kind = engine.execute("TYPE", key)
-    value = engine.execute(*READ[kind](key))
+    value = engine.execute(*READ[kind](key) if kind in READ else ("DUMP", key))
     return frozenset(value) if kind == "set" else value
 
 
@@ -142,6 +152,34 @@ def length(count: int) -> bytes:
 
 def string(data: bytes) -> bytes:
     return length(len(data)) + data
+
+
+def module_id(name: str, version: int) -> int:
+    """The identifier of a module's type."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    number = 0
+    for character in name:
+        number = number << 6 | alphabet.index(character)
+    return number << 10 | version
+
+
+def module_data(name: str, version: int, *fields: bytes) -> bytes:
+    """What a module writes, behind the type of a value or the opcode of auxiliary data."""
+    return length(module_id(name, version)) + b"".join(fields) + b"\x00"
+
+
+# Fields of every kind, and strings in every encoding.
+ANY_FIELDS = (
+    b"\x01" + length(5), b"\x01" + length(2**64 - 3), b"\x02" + length(0), b"\x02" + length(300),
+    b"\x02" + length(70_000), b"\x03" + struct.pack("<f", 1.5), b"\x04" + struct.pack("<d", -2.5),
+    b"\x05" + string(b""), b"\x05" + string(b"text\x00\xff"), b"\x05" + string(bytes(range(256)) * 2),
+    b"\x05\xc0\x07", b"\x05\xc1\x07\x00", b"\x05\xc2\x07\x00\x00\x00", b"\x05\xc3\x05\x0a\x00a\xe0\x00\x00",
+)  # fmt: skip
+
+
+def module_aux(name: str, version: int, when: int, *fields: bytes) -> bytes:
+    """Auxiliary data of a module, with their opcode."""
+    return b"\xf7" + module_data(name, version, b"\x02" + length(when), *fields)
 
 
 def payload(type_number: int, body: bytes, version: int = 11) -> bytes:

@@ -17,13 +17,14 @@ from redislite._core.list_value cimport (
 from redislite._core.listpack cimport ListpackValue
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_double, format_int64
 from redislite._core.object cimport (
-    NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, Entry, entry_deadline,
-    entry_encoding, entry_key, entry_pointer, entry_string, entry_type,
+    NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, Entry,
+    entry_deadline, entry_encoding, entry_key, entry_pointer, entry_string, entry_type,
 )
 from redislite._core.rax cimport Rax, RaxIterator, RaxReader, rax_walk
 from redislite._core.rdb_output cimport (
     RdbOutput, output_bytes, output_close, output_fail, output_flush, output_open, output_position,
 )
+from redislite._core.rdb_write cimport rdb_write_payload
 from redislite._core.set_value cimport (
     SetIterator, SetMember, SetValue, set_iterate_begin, set_iterate_end, set_iterate_next, set_length,
 )
@@ -305,6 +306,20 @@ cdef void write_stream(Writer* writer, Stream* stream) noexcept nogil:
     write_tree(writer, &stream.groups, write_group)
 
 
+cdef void write_payload(Writer* writer, const Entry* entry) noexcept nogil:
+    """RESTORE, for what no command makes."""
+    cdef RdbOutput payload
+    if output_open(&payload, -1, 1, 0, 0) == 0:
+        rdb_write_payload(&payload, writer.core, entry)
+    if payload.error:
+        output_fail(writer.output, payload.error)
+    else:
+        begin(writer, "RESTORE", 2)
+        put_integer(writer, 0)
+        put(writer, <char*> payload.buffer, payload.length)
+    output_close(&payload)
+
+
 cdef void write_entry(Writer* writer, Entry* entry) noexcept nogil:
     cdef int type = entry_type(entry)
     cdef int64_t deadline_ms = entry_deadline(entry)
@@ -319,8 +334,10 @@ cdef void write_entry(Writer* writer, Entry* entry) noexcept nogil:
         write_sorted_set(writer, entry)
     elif type == TYPE_HASH:
         write_hash(writer, entry)
-    else:
+    elif type == TYPE_STREAM:
         write_stream(writer, <Stream*> entry_pointer(entry))
+    elif type == TYPE_MODULE:
+        write_payload(writer, entry)
     if deadline_ms != NO_EXPIRE:
         begin(writer, "PEXPIREAT", 1)
         put_integer(writer, deadline_ms)

@@ -22,12 +22,10 @@ from redislite._core.rdb_format cimport RDB_DUMP_TAIL
 from redislite._core.rdb_input cimport (
     RDB_REASON, RdbInput, RdbText, input_byte, input_close, input_left, input_offset, input_open_memory,
 )
-from redislite._core.rdb_output cimport (
-    RdbOutput, output_byte, output_checksum, output_close, output_open, output_word,
-)
+from redislite._core.rdb_output cimport RdbOutput, output_close, output_open
 from redislite._core.rdb_read cimport rdb_version_is_known
 from redislite._core.rdb_values cimport RDB_VALUE_READ, RdbValueOptions, rdb_read_entry
-from redislite._core.rdb_write cimport rdb_version_of, rdb_write_type, rdb_write_value
+from redislite._core.rdb_write cimport rdb_write_payload
 from redislite._core.reply cimport reply_bulk, reply_error, reply_null, reply_ok
 from redislite._core.state cimport (
     CLIENT_MASTER, NOTIFY_GENERIC, Argument, Client, Core,
@@ -45,17 +43,11 @@ cdef enum:
 cdef void dump_command(Core* core, Client* client) noexcept nogil:
     cdef Entry* entry = lookup_read(core, client, 1)
     cdef RdbOutput output
-    cdef int version
     if entry == NULL:
         reply_null(&client.reply)
         return
     if output_open(&output, -1, 1, core.settings.rdb_compression != 0, 0) == 0:
-        version = rdb_version_of(core, entry)
-        rdb_write_type(&output, core, entry)
-        rdb_write_value(&output, core, entry)
-        output_byte(&output, <uint8_t> version)
-        output_byte(&output, <uint8_t> (version >> 8))
-        output_word(&output, output_checksum(&output))
+        rdb_write_payload(&output, core, entry)
     if output.error:
         reply_out_of_memory(client)
     else:

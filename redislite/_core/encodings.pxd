@@ -10,6 +10,7 @@ cdef enum:
     TYPE_SORTED_SET = 3
     TYPE_HASH = 4
     TYPE_STREAM = 5
+    TYPE_MODULE = 6             # of whatever module: the value begins with its identifier (module_value.pxd)
 
 cdef enum:
     ENCODING_INT = 0

@@ -45,8 +45,9 @@ from redislite._core.lzf cimport lzf_decompress
 from redislite._core.object cimport (
     ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, NO_EXPIRE, TYPE_LIST,
     TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_pointer,
-    entry_string, entry_type, type_name,
+    entry_string, entry_type, entry_type_name,
 )
+from redislite._core.module_value cimport MODULE_NAME_ROOM
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.output cimport (
     CLASS_NORMAL, CLASS_PUBSUB, CLASS_REPLICA, CLIENT_CLASSES, class_of, client_check_output, client_write,
@@ -68,7 +69,7 @@ from redislite._core.state cimport (
 )
 from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
 from redislite._core.rdb_write cimport rdb_write_value
-from redislite._core.rdb_snapshot cimport snapshot_fork, snapshot_load, snapshot_save
+from redislite._core.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.table cimport (
     command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
 )
@@ -301,6 +302,8 @@ cdef class Engine:
     where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed.
 
     function_libraries: code of libraries of functions, bytes each, that snapshots carry.
+    module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type and
+        when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
     """
     cdef Core core
     cdef Connection own
@@ -313,6 +316,7 @@ cdef class Engine:
     cdef readonly list closing
     cdef list leaving                   # connections of Core.leaving
     cdef public list function_libraries
+    cdef public dict module_aux
     cdef dict connections
 
     def __cinit__(self, int databases=DEFAULT_DATABASES, object control=None) -> None:
@@ -352,6 +356,7 @@ cdef class Engine:
         self.closing = []
         self.leaving = []
         self.function_libraries = []
+        self.module_aux = {}
         self.connections = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
         self.on_latency = self.on_log = self.on_client_log = self.on_waiting = self.on_flushed = _nothing
@@ -789,12 +794,13 @@ cdef class Engine:
         memory (bytes), address; of a quicklist also its nodes, elements, fill (list-max-listpack-size), depth of
         compression and bytes of all nodes, uncompressed. None where it is not there. samples: of how many fields of a
         hash the memory is looked at and taken for that of all; 0: of all."""
+        cdef char name[MODULE_NAME_ROOM]
         cdef Entry* entry = self._entry(number, key)
         cdef Quicklist* quick
         if entry == NULL:
             return None
         facts = {
-            "type": type_name(entry_type(entry)).decode(),
+            "type": entry_type_name(entry, name).decode(),
             "encoding": encoding_name(entry_encoding(entry)).decode(),
             "deadline_ms": entry_deadline(entry),
             "idle_seconds": idle_seconds(&self.core, entry),
@@ -1015,7 +1021,7 @@ cdef class Engine:
         """
         return snapshot_save(&self.core, fd, {
             "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
-            "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us,
+            "module_aux": self.module_aux, "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us,
         })
 
     def fork_save_rdb(self, ChildReport report, int fd, *, aux=None, functions=None, bint checksum=True,
@@ -1027,8 +1033,8 @@ cdef class Engine:
         """
         return snapshot_fork(&self.core, report, fd, {
             "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
-            "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us, "fsync": fsync,
-            "then": list(then),
+            "module_aux": self.module_aux, "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us,
+            "fsync": fsync, "then": list(then),
         })
 
     def load_rdb(self, int fd, *, size=None, bint checksum=True, deep=None, bint keep_expired=False, bint replace=False,
@@ -1044,8 +1050,9 @@ cdef class Engine:
 
         Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded),
         empty_names (of the first few of the latter), checked (whether a checksum was compared), bytes (read, of the RDB
-        data), rest (bytes read behind it), aux (dict of bytes) and functions (code of libraries). RdbError where the data
-        are wrong, OSError where they cannot be read, MemoryError; the keys before the place are loaded then.
+        data), rest (bytes read behind it), aux (dict of bytes), functions (code of libraries) and module_aux (as the
+        attribute). RdbError where the data are wrong, OSError where they cannot be read, MemoryError; the keys before the
+        place are loaded then.
         """
         if deep is None:
             deep = self.core.settings.sanitize_payload == 1
@@ -1054,6 +1061,11 @@ cdef class Engine:
             "progress": progress, "progress_step": progress_step, "key_delay_us": key_delay_us,
             "aux": {} if aux is None else aux,
         })
+
+    def add_module_aux(self, uint64_t identifier, bytes fields) -> None:
+        """Takes what a module has written beside the keys into module_aux, in the place of what is there from it. fields:
+        as RDB data have them, from the one that says when to the end. RdbError where they are not sound, MemoryError."""
+        self.module_aux.update(module_aux_of(&self.core, identifier, fields))
 
     def set_resizing(self, bint on) -> None:
         """Lets the tables of all databases grow and shrink at will, or only where they must."""

@@ -21,10 +21,11 @@ from redislite._core.keyspace cimport (
     notify_argument, notify_deleted, prefetch_keys, release_entry, announce,
     rename_key, set_deadline, swap_databases, take_entry, touch_entry,
 )
+from redislite._core.module_value cimport MODULE_NAME_ROOM, module_name_is_possible
 from redislite._core.numbers cimport parse_int64
 from redislite._core.object cimport (
-    ENCODING_INT, NO_EXPIRE, Entry, encoding_name, entry_deadline, entry_encoding, entry_expires, entry_integer,
-    entry_key, entry_type, type_name,
+    ENCODING_INT, NO_EXPIRE, TYPE_MODULE, Entry, encoding_name, entry_deadline, entry_encoding, entry_expires,
+    entry_integer, entry_key, entry_type, entry_type_name, type_name,
 )
 from redislite._core.propagate cimport (
     propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
@@ -58,7 +59,7 @@ cdef enum:
     ONLY_EARLIER = 8            # LT
 
 cdef enum:
-    TYPES_COUNT = 6
+    TYPES_COUNT = 6             # types with a name of their own
     RANDOM_TRIES = 100          # expired keys that RANDOMKEY meets before it goes through them one by one
     OPTION_SHOWN_MAX = 1024     # bytes of an unknown option that an error shows
     SHARED_INTEGERS = 10000     # the original shares the objects of numbers below
@@ -174,11 +175,12 @@ cdef void touch_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void type_command(Core* core, Client* client) noexcept nogil:
+    cdef char name[MODULE_NAME_ROOM]
     cdef Entry* entry = lookup_untouched(core, client, 1)
     if entry == NULL:
         reply_simple(&client.reply, "none")
     else:
-        reply_simple(&client.reply, type_name(entry_type(entry)))
+        reply_simple(&client.reply, entry_type_name(entry, name))
 
 
 # Expiry
@@ -553,12 +555,19 @@ cdef void keys_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef int type_number(const Argument* name) noexcept nogil:
-    """The type of this name, in any letter case; -1 for none."""
+    """The type of this name, in any letter case; -1 for none. Whatever may be the name of a module's type is TYPE_MODULE."""
     cdef int type
     for type in range(TYPES_COUNT):
         if strlen(type_name(type)) == name.length and strncasecmp(type_name(type), name.data, name.length) == 0:
             return type
-    return -1
+    return TYPE_MODULE if module_name_is_possible(name.data, name.length) else -1
+
+
+cdef inline bint is_of_type(const Entry* entry, int type, const Argument* name) noexcept nogil:
+    """Whether the entry is of the type that type_number answered for the name."""
+    cdef char buffer[MODULE_NAME_ROOM]
+    return entry_type(entry) == type and (
+        type != TYPE_MODULE or strncasecmp(entry_type_name(entry, buffer), name.data, name.length) == 0)
 
 
 cdef size_t keep_matching(Core* core, Database* database, Collected* found, const ScanOptions* options) noexcept nogil:
@@ -574,7 +583,7 @@ cdef size_t keep_matching(Core* core, Database* database, Collected* found, cons
         if not scan_matches(options, key, length):
             continue
         # Of another type, an expired key is left alone.
-        if options.type != NULL and entry_type(entry) != wanted:
+        if options.type != NULL and not is_of_type(entry, wanted, options.type):
             continue
         if entry_expires(entry) and \
                 keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) == NULL:

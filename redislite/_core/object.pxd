@@ -5,7 +5,7 @@
 The value is
 - ``ENCODING_INT``: eight bytes, the number;
 - ``ENCODING_EMBSTR``, ``ENCODING_RAW_INLINE``: a prefixed string;
-- otherwise: eight bytes, the address of what holds it (an sds for ``ENCODING_RAW``).
+- otherwise: eight bytes, the address of what holds it (an sds for ``ENCODING_RAW``: a string, or a module's value).
 
 A block's size is rounded up to eight bytes, so that values of about the same size take each other's place in it.
 Entries are aligned to eight bytes; what stands behind the key is not, and goes through memcpy.
@@ -15,9 +15,10 @@ from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap
 from redislite._core.encodings cimport (
     ENCODING_EMBSTR, ENCODING_HASHTABLE, ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_QUICKLIST,
-    ENCODING_RAW, ENCODING_RAW_INLINE, ENCODING_SKIPLIST, ENCODING_STREAM, TYPE_HASH, TYPE_LIST, TYPE_SET,
+    ENCODING_RAW, ENCODING_RAW_INLINE, ENCODING_SKIPLIST, ENCODING_STREAM, TYPE_HASH, TYPE_LIST, TYPE_MODULE, TYPE_SET,
     TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING,
 )
+from redislite._core.module_value cimport MODULE_NAME_ROOM
 from redislite._core.prefixed cimport prefixed_read, prefixed_size
 from redislite._core.sds cimport sds
 from redislite._core.sorted_set_value cimport SortedSetValue
@@ -58,8 +59,10 @@ cdef size_t entry_release_effort(const Entry* entry) noexcept nogil
 # Releases up to *budget pieces of the value, and at last the entry; *budget is what is left of it. 1 while more is to do:
 # the entry must not be used for anything else then.
 cdef bint entry_release_step(Heap* heap, Entry* entry, size_t* budget) noexcept nogil
-# Name of a type ("string") and of an encoding ("embstr") as clients see them.
+# Name of a type ("string") and of an encoding ("embstr") as clients see them. TYPE_MODULE has no name of its own:
 cdef const char* type_name(int type) noexcept nogil
+# The name of an entry's type, which for a module's value is written to buffer, of MODULE_NAME_ROOM bytes.
+cdef const char* entry_type_name(const Entry* entry, char* buffer) noexcept nogil
 cdef const char* encoding_name(int encoding) noexcept nogil
 
 

@@ -4,6 +4,7 @@ from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.list_value cimport ListValue, list_copy, list_memory, list_release_effort, list_release_step
 from redislite._core.hash_value cimport HashValue, hash_copy, hash_memory, hash_release_effort, hash_release_step
+from redislite._core.module_value cimport module_id, module_name
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
@@ -26,6 +27,13 @@ cdef extern from *:
 
 cdef const char* type_name(int type) noexcept nogil:
     return object_types[type & 7]
+
+
+cdef const char* entry_type_name(const Entry* entry, char* buffer) noexcept nogil:
+    if entry_type(entry) != TYPE_MODULE:
+        return type_name(entry_type(entry))
+    module_name(module_id(entry_pointer(entry)), buffer)
+    return buffer
 
 
 cdef const char* encoding_name(int encoding) noexcept nogil:
@@ -97,9 +105,8 @@ cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil:
     cdef SetValue members
     cdef ListValue elements
     cdef SortedSetValue ranked
-    if type == TYPE_STRING:
-        if entry_encoding(entry) == ENCODING_RAW:
-            total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
+    if entry_encoding(entry) == ENCODING_RAW:
+        total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
     elif type == TYPE_SET:
         members = entry_set(entry)
         total += set_memory(&members)
@@ -118,7 +125,7 @@ cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil:
 
 
 cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
-    """Releases up to *budget pieces of a value that is no string; 1 while more is to do."""
+    """Releases up to *budget pieces of a collection; 1 while more is to do."""
     cdef int type = entry_type(entry)
     cdef HashValue fields
     cdef SetValue members
@@ -143,15 +150,15 @@ cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept 
 
 cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil:
     cdef size_t budget = ~<size_t> 0
-    if entry_type(entry) != TYPE_STRING:
-        release_collection(heap, entry, &budget)
-    elif entry_encoding(entry) == ENCODING_RAW:
+    if entry_encoding(entry) == ENCODING_RAW:
         sds_free(heap, <sds> entry_pointer(entry))
+    elif entry_type(entry) != TYPE_STRING:
+        release_collection(heap, entry, &budget)
 
 
 cdef bint entry_release_step(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
-    if entry_type(entry) == TYPE_STRING:
-        entry_release_value(heap, entry)
+    if entry_encoding(entry) == ENCODING_RAW:
+        sds_free(heap, <sds> entry_pointer(entry))
     elif release_collection(heap, entry, budget):
         return 1
     heap_free(heap, entry, entry_block_size(entry))

@@ -42,7 +42,7 @@ cdef enum:
     RDB_HASH_LISTPACK_TIMED = 25
 
 cdef enum:
-    RDB_SLOT_IMPORT = 243
+    RDB_SLOT_IMPORT = 243           # Valkey's: in files of its own versions only
     RDB_SLOT_INFO = 244
     RDB_FUNCTION = 245
     RDB_FUNCTION_EARLY = 246
@@ -55,6 +55,14 @@ cdef enum:
     RDB_EXPIRE = 253
     RDB_SELECT = 254
     RDB_END = 255
+
+cdef enum:
+    RDB_FIELD_END = 0               # what a module has written: kinds of fields, and what ends them
+    RDB_FIELD_SIGNED = 1
+    RDB_FIELD_UNSIGNED = 2
+    RDB_FIELD_FLOAT = 3
+    RDB_FIELD_DOUBLE = 4
+    RDB_FIELD_STRING = 5
 
 cdef enum:
     RDB_NODE_PLAIN = 1              # how a node of a list stands

@@ -11,6 +11,7 @@ cdef enum:
     RDB_SINK_AUX = 0                # an auxiliary field: name, value
     RDB_SINK_FUNCTION = 1           # the code of a library: value
     RDB_SINK_EMPTY = 2              # a collection without elements, which is not loaded: its key as name
+    RDB_SINK_MODULE = 3             # what a module has written beside the keys: identifier (8 bytes) as name, fields as value
 
 # Gets what is not loaded as a key. Anything but 0 ends the reading.
 ctypedef int (*RdbSink)(void* argument, int kind, const char* name, size_t name_length, const char* value,

@@ -8,6 +8,7 @@ from libc.string cimport memcmp
 from redislite._core.alloc cimport Heap
 from redislite._core.dict cimport dict_find, dict_hash, dict_prefetch_bucket, dict_reserve, dict_size
 from redislite._core.keyspace cimport access_for_idle, access_for_frequency, access_for_new, delete_key, is_expired, load_entry
+from redislite._core.module_value cimport MODULE_ID
 from redislite._core.object cimport (
     NO_EXPIRE, Entry, entry_deadline, entry_expires, entry_free, entry_key,
 )
@@ -19,9 +20,11 @@ from redislite._core.rdb_input cimport (
     RdbText, input_byte, input_bytes, input_checksum, input_fail, input_fail_number, input_left, input_length, input_need,
     input_out_of_memory, input_skip_text, input_text, input_word,
 )
+from redislite._core.rdb_module cimport rdb_read_module_aux
 from redislite._core.rdb_values cimport (
     RDB_VALUE_EMPTY, RDB_VALUE_READ, RdbValueOptions, rdb_read_entry,
 )
+from redislite._core.sds cimport sds, sds_free, sds_length
 from redislite._core.state cimport Database
 
 cdef extern from *:
@@ -35,7 +38,6 @@ cdef enum:
     KEY_BYTES_LEAST = 4             # of a key in a file
     RESERVE_UNSIZED = 1 << 20       # keys that room is made for where the size of the input is not known
     CHECKSUM_VERSION = 5            # from which there is a checksum
-    MODULE_NAME = 9                 # characters of a module type's name, in its identifier
 
 
 cdef struct Waiting:
@@ -208,23 +210,19 @@ cdef bint read_function(Loader* loader) noexcept nogil:
     return input_text(loader.input, 2) and tell_sink(loader, RDB_SINK_FUNCTION, NULL, &loader.input.texts[2])
 
 
-cdef bint refuse_module(Loader* loader) noexcept nogil:
-    """Auxiliary data of a module: names the module by its identifier, six bits a character."""
-    cdef char reason[96]
-    cdef const char* alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    cdef const char* text = b"data of a module that this server does not have: "
-    cdef uint64_t id
-    cdef int i = 0
-    cdef int j
-    if not input_length(loader.input, &id, NULL):
+cdef bint read_module_aux(Loader* loader) noexcept nogil:
+    cdef RdbText id, fields
+    cdef bint told
+    cdef sds data = rdb_read_module_aux(loader.input)
+    if data == NULL:
         return 0
-    while text[i]:
-        reason[i] = text[i]
-        i += 1
-    for j in range(MODULE_NAME):
-        reason[i + j] = alphabet[id >> (58 - 6 * j) & 63]
-    reason[i + MODULE_NAME] = 0
-    return input_fail(loader.input, reason)
+    id.data = data
+    id.length = MODULE_ID
+    fields.data = data + MODULE_ID
+    fields.length = sds_length(data) - MODULE_ID
+    told = tell_sink(loader, RDB_SINK_MODULE, &id, &fields)
+    sds_free(loader.input.heap, data)
+    return told
 
 
 cdef bint skip_slot_import(Loader* loader) noexcept nogil:
@@ -275,15 +273,15 @@ cdef bint read_opcode(Loader* loader, int opcode) noexcept nogil:
     if opcode == RDB_FUNCTION:
         return read_function(loader)
     if opcode == RDB_FUNCTION_EARLY:
-        return input_fail(loader.input, b"functions in the form of a candidate of version 7.0")
+        return input_fail(loader.input, b"Pre-release function format not supported")
     if opcode == RDB_MODULE_AUX:
-        return refuse_module(loader)
+        return read_module_aux(loader)
     if opcode == RDB_SLOT_INFO:
         for i in range(3):
             if not input_length(loader.input, &number, NULL):
                 return 0
         return 1
-    if opcode == RDB_SLOT_IMPORT:
+    if opcode == RDB_SLOT_IMPORT and loader.result.version >= RDB_VERSION_VALKEY:
         return skip_slot_import(loader)
     return read_key(loader, opcode)
 

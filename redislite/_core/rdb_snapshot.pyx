@@ -8,12 +8,19 @@ from cpython.ref cimport PyObject
 from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.fork cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
+from redislite._core.module_value cimport module_id
 from redislite._core.rdb_input cimport (
-    RdbInput, input_close, input_open, input_offset,
+    RdbInput, input_close, input_fail, input_left, input_offset, input_open, input_open_memory,
 )
-from redislite._core.rdb_output cimport RdbOutput, output_bytes, output_close, output_open, output_text, output_byte
-from redislite._core.rdb_format cimport RDB_FUNCTION
-from redislite._core.rdb_read cimport RDB_SINK_EMPTY, RDB_SINK_FUNCTION, RdbLoadOptions, RdbLoadResult, rdb_load
+from redislite._core.rdb_module cimport RDB_AUX_AFTER, RDB_AUX_BEFORE, module_aux_when, rdb_read_module_aux
+from redislite._core.rdb_output cimport (
+    RdbOutput, output_byte, output_bytes, output_close, output_length, output_open, output_text,
+)
+from redislite._core.rdb_format cimport RDB_FUNCTION, RDB_MODULE_AUX
+from redislite._core.rdb_read cimport (
+    RDB_SINK_EMPTY, RDB_SINK_FUNCTION, RDB_SINK_MODULE, RdbLoadOptions, RdbLoadResult, rdb_load,
+)
+from redislite._core.sds cimport sds, sds_free
 from redislite._core.rdb_write cimport RdbSaveOptions, RdbSaveProgress, rdb_save, rdb_write_aux
 
 import os
@@ -44,18 +51,28 @@ cdef struct ForkedSave:
     RdbSaveOptions options
 
 
-cdef bytes head_of(dict options):
-    """Auxiliary fields and functions as they stand in the file."""
+cdef bytes opcodes_of(dict options, int place):
+    """What stands before the keys (RDB_AUX_BEFORE: auxiliary fields, what modules have written, functions) or behind them
+    (RDB_AUX_AFTER), as the file has it."""
     cdef RdbOutput output
     cdef bytes name, value
+    cdef uint64_t identifier
+    cdef int when
     if output_open(&output, -1, 0, 0, 0) != 0:
         raise MemoryError
     try:
-        for name, value in options["aux"].items():
-            rdb_write_aux(&output, name, len(name), value, len(value))
-        for value in options["functions"]:
-            output_byte(&output, RDB_FUNCTION)
-            output_text(&output, value, len(value))
+        if place == RDB_AUX_BEFORE:
+            for name, value in options["aux"].items():
+                rdb_write_aux(&output, name, len(name), value, len(value))
+        for (identifier, when), value in options["module_aux"].items():
+            if when == place:
+                output_byte(&output, RDB_MODULE_AUX)
+                output_length(&output, identifier)
+                output_bytes(&output, <char*> value, len(value))
+        if place == RDB_AUX_BEFORE:
+            for value in options["functions"]:
+                output_byte(&output, RDB_FUNCTION)
+                output_text(&output, value, len(value))
         if output.error:
             raise MemoryError
         return (<char*> output.buffer)[:output.length]
@@ -83,23 +100,26 @@ cdef int handle_signals(void* argument) noexcept with gil:
         return 1
 
 
-cdef void prepare(RdbSaveOptions* save_options, bytes head, dict options) except *:
+cdef void prepare(RdbSaveOptions* save_options, bytes head, bytes tail, dict options) except *:
     save_options.head = head
     save_options.head_length = len(head)
+    save_options.tail = tail
+    save_options.tail_length = len(tail)
     save_options.key_delay_us = options["key_delay_us"]
     save_options.interrupt = NULL
     save_options.interrupt_argument = NULL
 
 
 cdef object snapshot_save(Core* core, int fd, dict options):
-    cdef bytes head = head_of(options)
+    cdef bytes head = opcodes_of(options, RDB_AUX_BEFORE)
+    cdef bytes tail = opcodes_of(options, RDB_AUX_AFTER)
     cdef RdbSaveOptions save_options
     cdef RdbSaveProgress progress
     cdef list raised = []
     cdef bint checksum = options["checksum"]
     cdef uint64_t sync_bytes = options["sync_bytes"]
     cdef int error
-    prepare(&save_options, head, options)
+    prepare(&save_options, head, tail, options)
     save_options.interrupt = handle_signals
     save_options.interrupt_argument = <PyObject*> raised
     progress.keys = progress.bytes = 0
@@ -122,7 +142,8 @@ cdef int save_in_child(Core* core, void* argument, ChildPage* page) noexcept nog
 
 
 cdef object snapshot_fork(Core* core, ChildReport report, int fd, dict options):
-    cdef bytes head = head_of(options)
+    cdef bytes head = opcodes_of(options, RDB_AUX_BEFORE)
+    cdef bytes tail = opcodes_of(options, RDB_AUX_AFTER)
     cdef char* program[CHILD_PROGRAM_WORDS]
     cdef char** then = child_program(options["then"], program)
     cdef ForkedSave job
@@ -131,7 +152,7 @@ cdef object snapshot_fork(Core* core, ChildReport report, int fd, dict options):
     job.checksum = options["checksum"]
     job.sync_bytes = options["sync_bytes"]
     job.synchronize = options["fsync"]
-    prepare(&job.options, head, options)
+    prepare(&job.options, head, tail, options)
     with nogil:
         child = child_fork(core, save_in_child, &job, report.page, "redis-rdb-save", fd, then)
     if child < 0:
@@ -149,6 +170,7 @@ cdef class Sinks:
     """What a load tells Python on its way."""
     cdef dict aux
     cdef list functions
+    cdef dict module_aux
     cdef list empty
     cdef object progress
     cdef object exception
@@ -157,14 +179,20 @@ cdef class Sinks:
 cdef int take(void* argument, int kind, const char* name, size_t name_length, const char* value,
               size_t value_length) noexcept with gil:
     cdef Sinks sinks = <Sinks> <PyObject*> argument
-    if kind == RDB_SINK_FUNCTION:
-        sinks.functions.append(value[:value_length])
-    elif kind == RDB_SINK_EMPTY:
-        if len(sinks.empty) < EMPTY_NAMES:
-            sinks.empty.append(name[:name_length])
-    else:
-        sinks.aux[name[:name_length]] = value[:value_length]
-    return 0
+    try:
+        if kind == RDB_SINK_FUNCTION:
+            sinks.functions.append(value[:value_length])
+        elif kind == RDB_SINK_MODULE:
+            sinks.module_aux[module_id(name), module_aux_when(value)] = value[:value_length]
+        elif kind == RDB_SINK_EMPTY:
+            if len(sinks.empty) < EMPTY_NAMES:
+                sinks.empty.append(name[:name_length])
+        else:
+            sinks.aux[name[:name_length]] = value[:value_length]
+        return 0
+    except BaseException as error:
+        sinks.exception = error
+        return 1
 
 
 cdef int tell(void* argument, uint64_t position) noexcept with gil:
@@ -195,6 +223,7 @@ cdef object snapshot_load(Core* core, int fd, dict options):
     cdef int failed
     sinks.aux = options["aux"]
     sinks.functions = []
+    sinks.module_aux = {}
     sinks.empty = []
     sinks.progress = options["progress"]
     load_options.deep = options["deep"]
@@ -232,6 +261,27 @@ cdef object snapshot_load(Core* core, int fd, dict options):
             "rest": (<char*> input.buffer)[input.position:input.filled],
             "aux": sinks.aux,
             "functions": sinks.functions,
+            "module_aux": sinks.module_aux,
         }
+    finally:
+        input_close(&input)
+
+
+cdef object module_aux_of(Core* core, uint64_t identifier, bytes fields):
+    cdef bytes data = b"\x81" + identifier.to_bytes(8, "big") + fields
+    cdef RdbInput input
+    cdef sds kept
+    input_open_memory(&input, core.heap, data, len(data))
+    try:
+        kept = rdb_read_module_aux(&input)
+        if kept != NULL:
+            sds_free(core.heap, kept)
+            if input_left(&input):
+                input_fail(&input, b"something stands behind the end of what a module has written")
+        if input.error:
+            raise MemoryError
+        if input.failed:
+            raise RdbError(input.reason.decode("utf-8", "replace"), input.error_offset)
+        return {(identifier, module_aux_when(fields)): fields}
     finally:
         input_close(&input)

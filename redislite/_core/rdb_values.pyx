@@ -17,8 +17,8 @@ from redislite._core.listpack cimport (
 from redislite._core.numbers cimport parse_double
 from redislite._core.object cimport (
     ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_RAW,
-    ENCODING_SKIPLIST, ENCODING_STREAM, INLINE_MAX, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM,
-    TYPE_STRING, entry_new, entry_set_integer, entry_set_pointer, entry_value, string_encoding,
+    ENCODING_SKIPLIST, ENCODING_STREAM, INLINE_MAX, TYPE_HASH, TYPE_LIST, TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET,
+    TYPE_STREAM, TYPE_STRING, entry_new, entry_set_integer, entry_set_pointer, entry_value, string_encoding,
 )
 from redislite._core.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.quicklist cimport (
@@ -36,6 +36,7 @@ from redislite._core.rdb_input cimport (
     input_block, input_byte, input_bytes, input_count, input_fail, input_fail_number, input_length,
     input_need, input_out_of_memory, input_text, input_text_body, input_text_head, input_word,
 )
+from redislite._core.rdb_module cimport rdb_read_module
 from redislite._core.sds cimport sds, sds_free, sds_new
 from redislite._core.set_value cimport SetValue, set_add, set_convert, set_free, set_new
 from redislite._core.sorted_set_value cimport (
@@ -799,8 +800,13 @@ cdef int read_collection(Core* core, RdbInput* input, int type, const RdbValueOp
     made.type = TYPE_STREAM
     if type == RDB_STREAM or type == RDB_STREAM_2 or type == RDB_STREAM_3:
         return read_stream(core, input, type, made)
-    if type == RDB_MODULE or type == RDB_MODULE_2:
-        input_fail(input, b"the value of a module, which this server does not have")
+    made.type = TYPE_MODULE
+    if type == RDB_MODULE_2:
+        made.encoding = ENCODING_RAW
+        made.pointer = rdb_read_module(input)
+        return RDB_VALUE_READ if made.pointer != NULL else RDB_VALUE_FAILED
+    if type == RDB_MODULE:
+        input_fail(input, b"Pre-release module format not supported")
     else:
         input_fail_number(input, b"unknown type of a value (%llu)", <uint64_t> type)
     return RDB_VALUE_FAILED
@@ -881,8 +887,10 @@ cdef void free_collection(Heap* heap, Collection* made) noexcept nogil:
         ranked.encoding = made.encoding
         ranked.data = made.pointer
         sorted_set_release(heap, &ranked)
-    else:
+    elif made.type == TYPE_STREAM:
         stream_free(<Stream*> made.pointer)
+    elif made.type == TYPE_MODULE:
+        sds_free(heap, <sds> made.pointer)
 
 
 cdef int rdb_read_entry(Core* core, RdbInput* input, int type, const RdbValueOptions* options, const RdbText* key,

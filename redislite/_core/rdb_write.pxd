@@ -20,6 +20,8 @@ ctypedef int (*RdbInterrupt)(void* argument) noexcept nogil
 cdef struct RdbSaveOptions:
     const char* head            # ready opcodes behind the header (auxiliary fields, functions); may be NULL
     size_t head_length
+    const char* tail            # the same behind the keys
+    size_t tail_length
     int64_t key_delay_us        # pause after each key; negative: after as many keys a microsecond. For tests
     RdbInterrupt interrupt      # may be NULL
     void* interrupt_argument
@@ -31,11 +33,10 @@ cdef struct RdbSaveProgress:
     uint64_t bytes
 
 
-# Writes type and value of an entry, as DUMP has it and as a file has it apart from the name between the two.
-cdef void rdb_write_type(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil
+# Writes the value of an entry.
 cdef void rdb_write_value(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil
-# The version that a payload with this value has to say.
-cdef int rdb_version_of(const Core* core, const Entry* entry) noexcept nogil
+# A payload as DUMP answers it: type, value, version, checksum. The output keeps a checksum, and nothing stands in it yet.
+cdef void rdb_write_payload(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil
 # An auxiliary field.
 cdef void rdb_write_aux(RdbOutput* output, const char* name, size_t name_length, const char* value,
                         size_t value_length) noexcept nogil

@@ -13,22 +13,24 @@ from redislite._core.keyspace cimport access_frequency, has_timed_fields, idle_s
 from redislite._core.listpack cimport listpack, listpack_bytes
 from redislite._core.object cimport (
     ENCODING_HASHTABLE, ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_RAW, NO_EXPIRE, TYPE_HASH,
-    TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STRING, entry_deadline, entry_encoding, entry_integer, entry_key,
-    entry_pointer, entry_string, entry_type,
+    TYPE_LIST, TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, entry_deadline, entry_encoding,
+    entry_integer, entry_key, entry_pointer, entry_string, entry_type,
 )
 from redislite._core.prefixed cimport prefixed_read
 from redislite._core.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, node_pack
 from redislite._core.rax cimport Rax, RaxIterator, RaxReader, rax_size, rax_walk
 from redislite._core.rdb_format cimport (
     RDB_AUX, RDB_END, RDB_EXPIRE_MS, RDB_FREQ, RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_TIMED, RDB_HASH_TIMED_VALKEY,
-    RDB_HEADER, RDB_IDLE, RDB_LIST_QUICKLIST_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_RESIZE, RDB_SELECT, RDB_SET,
+    RDB_HEADER, RDB_IDLE, RDB_LIST_QUICKLIST_2, RDB_MODULE_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_RESIZE, RDB_SELECT, RDB_SET,
     RDB_SET_INTSET, RDB_SET_LISTPACK, RDB_SORTED_SET_2, RDB_SORTED_SET_LISTPACK, RDB_STREAM_3, RDB_STRING, RDB_VERSION,
     RDB_VERSION_REDIS, RDB_VERSION_VALKEY,
 )
+from redislite._core.rdb_module cimport rdb_write_module
 from redislite._core.rdb_output cimport (
     output_blob, output_byte, output_bytes, output_checksum, output_compressed, output_double, output_fail, output_flush,
     output_integer_text, output_length, output_position, output_text, output_word,
 )
+from redislite._core.sds cimport sds_length
 from redislite._core.score_tree cimport Leaf, leaf_slots, member_text
 from redislite._core.set_value cimport SetTable
 from redislite._core.sorted_set_value cimport SortedSet
@@ -52,7 +54,7 @@ cdef enum:
 
 # Values
 
-cdef int rdb_version_of(const Core* core, const Entry* entry) noexcept nogil:
+cdef int version_of(const Core* core, const Entry* entry) noexcept nogil:
     if not has_timed_fields(entry):
         return RDB_VERSION
     return RDB_VERSION_VALKEY if core.settings.rdb_valkey_fields else RDB_VERSION_REDIS
@@ -76,11 +78,7 @@ cdef int type_of(const Core* core, const Entry* entry) noexcept nogil:
         if not has_timed_fields(entry):
             return RDB_HASH
         return RDB_HASH_TIMED_VALKEY if core.settings.rdb_valkey_fields else RDB_HASH_TIMED
-    return RDB_STREAM_3
-
-
-cdef void rdb_write_type(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil:
-    output_byte(output, <uint8_t> type_of(core, entry))
+    return RDB_STREAM_3 if type == TYPE_STREAM else RDB_MODULE_2
 
 
 cdef void write_pack(RdbOutput* output, const void* pack) noexcept nogil:
@@ -270,8 +268,20 @@ cdef void rdb_write_value(RdbOutput* output, const Core* core, const Entry* entr
         hash.pointer = entry_pointer(entry)
         hash.encoding = encoding
         write_hash(output, core, &hash)
-    else:
+    elif type == TYPE_STREAM:
         write_stream(output, <Stream*> entry_pointer(entry))
+    elif type == TYPE_MODULE:
+        data = <char*> entry_pointer(entry)
+        rdb_write_module(output, data, sds_length(data))
+
+
+cdef void rdb_write_payload(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil:
+    cdef int version = version_of(core, entry)
+    output_byte(output, <uint8_t> type_of(core, entry))
+    rdb_write_value(output, core, entry)
+    output_byte(output, <uint8_t> version)
+    output_byte(output, <uint8_t> (version >> 8))
+    output_word(output, output_checksum(output))
 
 
 # Whole files
@@ -296,7 +306,7 @@ cdef inline void write_key(RdbOutput* output, Core* core, const Entry* entry) no
     elif core.settings.rdb_access == 2:
         output_byte(output, RDB_FREQ)
         output_byte(output, <uint8_t> access_frequency(core, entry))
-    rdb_write_type(output, core, entry)
+    output_byte(output, <uint8_t> type_of(core, entry))
     output_text(output, key, length)
     rdb_write_value(output, core, entry)
 
@@ -365,6 +375,8 @@ cdef int rdb_save(Core* core, RdbOutput* output, const RdbSaveOptions* options,
         output_length(output, dict_size(&database.keys))
         output_length(output, dict_size(&database.expires))
         write_database(output, core, database, options, progress)
+    if options.tail_length:
+        output_bytes(output, options.tail, options.tail_length)
     output_byte(output, RDB_END)
     output_word(output, output_checksum(output) if output.checksum else <uint64_t> 0)
     progress.bytes = output_position(output)

@@ -25,7 +25,7 @@ from redislite.config_directives import ConfigError
 from redislite.persistence.files import create, explain, lock_owner, publish, remove, replace, sync_folder
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
-from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields
+from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields, empty, needs_snapshot
 from redislite.persistence.refusal import APPEND_ONLY
 from redislite.persistence.snapshots import LoadError
 
@@ -495,18 +495,20 @@ class AppendOnlyFile:
 
     def reload(self) -> None:
         """DEBUG LOADAOF: empty the databases and execute what was written, at one go: a client's command is running.
-        LoadError."""
+        LoadError, with nothing loaded."""
         server = self._server
         if self.log.is_open:
             self.log.flush()
-        server.engine.flush(-1, False)
-        server.engine.function_libraries.clear()
+        empty(server.engine)
         propagation = server.engine.propagation
         server.engine.propagation = 0
         try:
             self.read_manifest()
             self._delete_history()
             self._read(False)
+        except LoadError:
+            empty(server.engine)
+            raise
         finally:
             server.engine.propagation = propagation
         server.engine.dirty = 0
@@ -555,7 +557,7 @@ class AppendOnlyFile:
             "sync_bytes": SYNC_BYTES if config["aof-rewrite-incremental-fsync"] else 0,
             "key_delay_us": config["rdb-key-save-delay"],
         }
-        self._rewriting_snapshot = config["aof-use-rdb-preamble"]
+        self._rewriting_snapshot = config["aof-use-rdb-preamble"] or needs_snapshot(engine)
         fd = create(temporary)
         try:
             if self._rewriting_snapshot:
@@ -570,7 +572,7 @@ class AppendOnlyFile:
                     self._done,
                     config["aof_rewrite_cpulist"],
                 )
-            options["head"] = self._head()
+            options["head"] = ANNOTATION % time.time() if config["aof-timestamp-enabled"] else b""
             return server.children.start(
                 KIND,
                 lambda report: engine.fork_rewrite(report, fd, **options),
@@ -579,14 +581,6 @@ class AppendOnlyFile:
             )
         finally:
             os.close(fd)
-
-    def _head(self) -> bytes:
-        """What comes before the keys: when this was, and libraries of functions."""
-        stamp = ANNOTATION % time.time() if self._server.config["aof-timestamp-enabled"] else b""
-        return stamp + b"".join(
-            b"*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$%d\r\n%s\r\n" % (len(code), code)
-            for code in self._server.engine.function_libraries
-        )
 
     def _next_file(self) -> None:
         """What is executed from here on goes to a file of its own. OSError."""

@@ -1,15 +1,16 @@
 """The whole data set as JSON Lines: readable, diffable, binary-safe, versioned. docs/json-format.md is for users.
 
-    {"format": "redislite", "version": 2, "redis_version": "7.2.4", "created_ms": ...}
+    {"format": "redislite", "version": 3, "redis_version": "7.2.4", "created_ms": ...}
     {"function": "#!lua name=library\\n..."}
+    {"module": "scdtype00", "version": 1, "value": {"base64": "..."}}
     {"db": 0, "key": "greeting", "type": "string", "value": "hello"}
     {"db": 0, "key": "session", "type": "hash", "value": {"user": "7"}, "expires_ms": 1795254426910}
     ...
     {"end": true, "keys": 2}
 
-Libraries of functions first, then one line for each key, in order; so are the members of what has no order of its own,
-and equal data gives equal lines. Bytes that are not UTF-8 are written as {"base64": "..."}; the last line tells that
-nothing was cut off.
+Libraries of functions and what modules have written beside the keys first, then one line for each key, in order; so
+are the members of what has no order of its own, and equal data gives equal lines. Bytes that are not UTF-8 are
+written as {"base64": "..."}; the last line tells that nothing was cut off.
 
 Guarantees: what `write_dump` writes, `load_dump` restores, whatever bytes keys and values are made of; loading reads
 every version up to VERSION; a line that is not as described stops the loading with a JsonDumpError that says which line
@@ -32,9 +33,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from redislite._core.rdb_snapshot import RdbError
 from redislite._core.reply_types import CommandError
 from redislite.persistence.files import is_packed
 from redislite.persistence.long_lines import LongLineError, read_lines
+from redislite.persistence.rdb_file import module_identifier, module_type
 from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from redislite._core.engine import Engine
 
 FORMAT = "redislite"
-VERSION = 2  # 1 had no functions
+VERSION = 3  # 1 had no functions, 2 nothing of modules
 BATCH = 1000  # elements that one command reads or stores
 _ID_MAX = 2**64 - 1
 
@@ -216,6 +219,10 @@ def _read_stream(engine: Engine, key: bytes) -> object:
     }
 
 
+def _read_module(engine: Engine, key: bytes) -> object:
+    return _text(engine.execute("DUMP", key))
+
+
 _READERS: dict[str, Callable[[Engine, bytes], object]] = {
     "string": _read_string,
     "list": _read_list,
@@ -241,6 +248,9 @@ def write_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object
     file.write(_line(header))
     for code in engine.function_libraries:
         file.write(_line({"function": _text(code)}))
+    for (identifier, _when), fields in sorted(engine.module_aux.items()):
+        name, version = module_type(identifier)
+        file.write(_line({"module": name, "version": version, "value": _text(fields)}))
     try:
         for number in range(engine.databases_count):
             if not engine.database_size(number):
@@ -251,7 +261,7 @@ def write_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object
                 if type_name == "none":  # expired meanwhile
                     continue
                 line: dict[str, object] = {"db": number, "key": _text(key), "type": type_name}
-                line["value"] = _READERS[type_name](engine, key)
+                line["value"] = _READERS.get(type_name, _read_module)(engine, key)
                 if type_name == "hash" and (deadlines := _read_field_deadlines(engine, key)):
                     line["field_expires_ms"] = deadlines
                 deadline = engine.execute("PEXPIRETIME", key)
@@ -414,6 +424,10 @@ def _store_stream(key: bytes, value: object) -> Iterator[Command]:
     ]  # fmt: skip
 
 
+def _store_module(key: bytes, value: object) -> Iterator[Command]:
+    yield ["RESTORE", key, 0, _bytes(value, "the value")]
+
+
 _STORERS: dict[str, Callable[[bytes, object], Iterator[Command]]] = {
     "string": _store_string,
     "list": _store_list,
@@ -453,6 +467,25 @@ def _check_header(line: bytes | bytearray) -> int:
     return version
 
 
+def _is_module_type(name: object) -> bool:
+    try:
+        return isinstance(name, str) and module_identifier(name, 0) > 0
+    except ValueError:
+        return False
+
+
+def _store_module_aux(engine: Engine, line: dict[str, Any]) -> None:
+    _object(line, "what a module has written beside the keys", "module version value")
+    fields = _bytes(line["value"], "the value")
+    version = _integer(line["version"], "version", 1023)
+    if not _is_module_type(line["module"]):
+        raise _Wrong(f"module is to be the nine letters of a module's type, not {_shown(line['module'])}")
+    try:
+        engine.add_module_aux(module_identifier(line["module"], version), fields)
+    except RdbError as error:
+        raise _Wrong(f"the value is not as a module writes it: {error}") from None
+
+
 def _store_key(engine: Engine, line: dict[str, Any]) -> bool:
     """Stores what a line says; False where it had expired already."""
     _object(line, "the line", "db key type value", "expires_ms field_expires_ms")
@@ -461,8 +494,10 @@ def _store_key(engine: Engine, line: dict[str, Any]) -> bool:
         raise _Wrong(f"database {number}: there are {engine.databases_count} (see the directive databases)")
     key = _bytes(line["key"], "the key")
     store = _STORERS.get(line["type"]) if isinstance(line["type"], str) else None
+    if store is None and _is_module_type(line["type"]):
+        store = _store_module
     if store is None:
-        raise _Wrong(f"type is to be one of {', '.join(_STORERS)}, not {_shown(line['type'])}")
+        raise _Wrong(f"type is to be one of {', '.join(_STORERS)} or a module's, not {_shown(line['type'])}")
     commands = list(store(key, line["value"]))
     if "field_expires_ms" in line:
         if line["type"] != "hash":
@@ -480,6 +515,8 @@ def _store_key(engine: Engine, line: dict[str, Any]) -> bool:
     try:
         for command in commands:
             engine.execute(*command)
+        if store is _store_module and (found := engine.execute("TYPE", key)) != line["type"]:
+            raise CommandError(f"its value is of the type {found}")
     except CommandError as error:
         engine.execute("DEL", key)
         raise _Wrong(f"the key {_shown(line['key'])}: {error}") from None
@@ -507,6 +544,8 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
                     ended = True
                     if told != keys:
                         raise _Wrong(f"the dump says that it has {told} keys, and has {keys}")
+                elif "module" in fields:
+                    _store_module_aux(engine, fields)
                 elif "function" in fields:
                     code = _object(fields, "a library of functions", "function")["function"]
                     engine.function_libraries.append(_bytes(code, "a library of functions"))

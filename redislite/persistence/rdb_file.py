@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 MAGICS = (b"REDIS", b"VALKEY")  # what a file begins with
 MAGIC_BYTES = 6
+_MODULE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_MODULE_NAME = 9  # characters
+_MODULE_VERSION_BITS = 10
+
 DATABASES_MAX = 1024  # that tools expect a file to have
 SYNC_BYTES = 4 << 20  # how much is written before it is handed to the disk, under rdb-save-incremental-fsync
 
@@ -49,9 +53,40 @@ def auxiliary_fields(engine: Engine, aof_base: bool = False) -> dict[bytes, byte
     }
 
 
+def module_type(identifier: int) -> tuple[str, int]:
+    """The name of a module's type and the version of its data, which its identifier consists of."""
+    letters = identifier >> _MODULE_VERSION_BITS
+    name = "".join(_MODULE_ALPHABET[letters >> 6 * i & 63] for i in reversed(range(_MODULE_NAME)))
+    return name, identifier & (1 << _MODULE_VERSION_BITS) - 1
+
+
+def module_identifier(name: str, version: int) -> int:
+    """The other way round. ValueError where they cannot be those of a module's type."""
+    if len(name) != _MODULE_NAME or not 0 <= version < 1 << _MODULE_VERSION_BITS:
+        raise ValueError
+    letters = 0
+    for letter in name:
+        letters = letters << 6 | _MODULE_ALPHABET.index(letter)
+    return letters << _MODULE_VERSION_BITS | version
+
+
+def needs_snapshot(engine: Engine) -> bool:
+    """Whether the engine holds what RDB data can say, and commands cannot: an append-only file needs such a base then,
+    whatever aof-use-rdb-preamble says."""
+    return bool(engine.function_libraries or engine.module_aux)
+
+
+def empty(engine: Engine) -> None:
+    """Leave nothing of what a file can hold."""
+    engine.flush(-1, False)
+    engine.function_libraries.clear()
+    engine.module_aux.clear()
+
+
 def read_descriptor(engine: Engine, fd: int, path: str, **options: Any) -> dict[str, Any]:
     """Read RDB data into the databases, from where the descriptor stands; `options` and the answer are those of
-    `Engine.load_rdb`, path is for errors. Its libraries of functions come behind those that the engine holds.
+    `Engine.load_rdb`, path is for errors. Its libraries of functions come behind those that the engine holds, and what
+    modules have written beside the keys takes the place of what the engine holds from the same ones.
 
     RdbFileError, OSError, MemoryError; the keys before the place of an error are loaded then.
     """
@@ -60,6 +95,7 @@ def read_descriptor(engine: Engine, fd: int, path: str, **options: Any) -> dict[
     except RdbError as error:
         raise RdbFileError(path, error.offset, error.reason) from error
     engine.function_libraries += result["functions"]
+    engine.module_aux.update(result["module_aux"])
     return result
 
 

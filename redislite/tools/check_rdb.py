@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from redislite._core.engine import Engine
-from redislite.persistence.rdb_file import DATABASES_MAX, RdbFileError, read_file
+from redislite.persistence.rdb_file import DATABASES_MAX, RdbFileError, module_type, read_file
 from redislite.tools import console
 
 PROGRAM = "redislite-check-rdb"
@@ -24,6 +24,8 @@ def check(path: str) -> list[str]:
     lines = [f"[offset 0] Checking RDB file {path}"]
     for name, value in result["aux"].items():
         lines.append(f"AUX FIELD {name.decode('utf-8', 'replace')} = '{value.decode('utf-8', 'replace')}'")
+    for identifier, _when in result["module_aux"]:
+        lines.append(f"MODULE AUX for: {module_type(identifier)[0]}")
     for number in range(DATABASES_MAX):
         if count := engine.database_size(number):
             lines.append(f"DB ID {number}: {count} keys, {engine.database_statistics(number)['expires']} expire")

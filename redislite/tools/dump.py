@@ -26,7 +26,7 @@ from redislite._core.fork import ChildReport
 from redislite.persistence import files, manifest
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.log_file import read_log_file
-from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, read_file
+from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, needs_snapshot, read_file
 from redislite.tools import console
 
 PROGRAM = "redislite-dump"
@@ -147,6 +147,9 @@ def key_count(engine: Engine) -> int:
 
 
 def _write_commands(engine: Engine, fd: int) -> None:
+    if needs_snapshot(engine):
+        engine.save_rdb(fd, aux=auxiliary_fields(engine, aof_base=True))
+        return
     report = ChildReport()
     _, status = os.waitpid(engine.fork_rewrite(report, fd), 0)
     if status:
@@ -234,15 +237,15 @@ def statistics(options: argparse.Namespace) -> str:
         f"{options.source}: {kind}, {total:,} keys, {expiring:,} of them with a time to live",
         f"memory when loaded, about: {human(engine.memory['used'])}",
         "",
-        f"{'type':<8} {'encoding':<12} {'keys':>12} {'memory':>12} {'a key':>10}",
+        f"{'type':<9} {'encoding':<12} {'keys':>12} {'memory':>12} {'a key':>10}",
     ]
     for form, number in sorted(count.items(), key=lambda item: -memory[item[0]]):
         size = memory[form]
-        lines.append(f"{form[0]:<8} {form[1]:<12} {number:>12,} {human(size):>12} {human(size / number):>10}")
+        lines.append(f"{form[0]:<9} {form[1]:<12} {number:>12,} {human(size):>12} {human(size / number):>10}")
     if biggest:
-        lines += ["", f"{'biggest keys':<62} {'db':>3} {'type':<8} {'memory':>10}"]
+        lines += ["", f"{'biggest keys':<62} {'db':>3} {'type':<9} {'memory':>10}"]
         for size, number, key, type_name in sorted(biggest, reverse=True):
-            lines.append(f"{_shown(key):<62} {number:>3} {type_name:<8} {human(size):>10}")
+            lines.append(f"{_shown(key):<62} {number:>3} {type_name:<9} {human(size):>10}")
     return "\n".join(lines)
 
 

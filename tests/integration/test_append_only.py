@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from harness import Failure, ServerDied, ServerPool, ServerProcess, children_of, request, wait_until
 from propagation_forms import split
+from rdb_samples import VECTOR_SET, file_of, module_aux, payload, string
 
 FOLDER = "appendonlydir"
 # What was acknowledged must be there after a kill; under everysec two seconds of it may not.
@@ -224,6 +225,49 @@ def test_a_base_in_the_form_of_valkey(start_server: ServerPool) -> None:
     target = server.directory / "dump.json"
     subprocess.run([sys.executable, "-m", "redislite.tools.dump", "convert", parts, target], check=True)
     assert b'"field_expires_ms": [["f", 4000000000000]]' in target.read_bytes()
+
+
+LIBRARY = b"\xf5" + string(b"#!lua name=x")
+
+
+@pytest.mark.parametrize("others", [LIBRARY, module_aux("scdtype00", 1, 1)], ids=["code", "module"])
+def test_a_base_holds_what_no_command_can_say(start_server: ServerPool, others: bytes) -> None:
+    snapshot = file_of(others, b"\xfe\x00\x07" + string(b"vectors") + VECTOR_SET)
+    one_base = f"{FOLDER}/appendonly.aof.1.base.rdb"
+    manifest_text = b"file appendonly.aof.1.base.rdb seq 1 type b\n" + ONE_FILE
+    files = {one_base: snapshot, INCREMENTAL: request("SET", "a", 1), MANIFEST: manifest_text}
+    server = start_with(start_server, files, aof_use_rdb_preamble="no")
+    before = server.control("DEBUG", "DIGEST")
+    rewrite(server)
+    (base,) = (start_server.directory / "home-0" / FOLDER).glob("*.base.*")
+    assert base.suffix == ".rdb" and others in base.read_bytes()
+    server.crash()
+    assert server.control("DEBUG", "DIGEST") == before
+    assert server.control("TYPE", "vectors") == "vectorset"
+
+
+def test_values_of_modules_are_rewritten_as_commands(start_server: ServerPool) -> None:
+    server = start_server(aof_use_rdb_preamble="no", **ON)
+    server.control("RESTORE", "vectors", 0, payload(7, VECTOR_SET))
+    server.control("COPY", "vectors", "copy")
+    before = server.control("DEBUG", "DIGEST")
+    rewrite(server)
+    (base,) = (server.directory / FOLDER).glob("*.base.aof")
+    assert base.read_bytes().count(b"RESTORE") == 2
+    server.crash()
+    assert server.control("DEBUG", "DIGEST") == before
+    server.control("DEBUG", "LOADAOF")
+    assert server.control("DEBUG", "DIGEST") == before
+
+
+def test_a_log_that_cannot_be_loaded_again_leaves_nothing_by_half(start_server: ServerPool) -> None:
+    server = start_server(aof_load_truncated="no", **ON)
+    server.control("SET", "a", 1)
+    (log,) = (server.directory / FOLDER).glob("*.incr.aof")
+    with log.open("ab") as file:
+        file.write(b"*3\r\n$3")
+    assert "Error trying to load" in str(server.control("DEBUG", "LOADAOF"))
+    assert server.control("DBSIZE") == 0
 
 
 def test_what_a_crash_leaves_of_files_is_cleaned_up(start_server: ServerPool) -> None:

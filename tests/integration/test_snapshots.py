@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from harness import OK, Connection, Failure, ServerPool, ServerProcess, children_of, run_program, wait_until
+from rdb_samples import ANY_FIELDS, VECTOR_SET, file_of, module_aux, string
 
 LOADING = Failure("LOADING Redis is loading the dataset in memory")
 KEYS = 2000
@@ -472,6 +473,52 @@ def test_a_file_that_cannot_be_loaded(saving: ServerProcess) -> None:
     path.write_bytes(whole)
     saving.restart()
     assert saving.connect()("DBSIZE") == KEYS
+
+
+MODULES = file_of(
+    module_aux("scdtype00", 1, 1, *ANY_FIELDS), b"\xf5" + string(b"#!lua name=x"),
+    b"\xfe\x00\xfb\x01\x00\x07" + string(b"vectors") + VECTOR_SET, module_aux("scdtype00", 1, 2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["SAVE", "BGSAVE", "json"])
+def test_what_modules_have_written_is_kept(start_server: ServerPool, how: str) -> None:
+    server = start_server(enable_protected_configs="yes")
+    path = server.directory / "dump.rdb"
+    path.write_bytes(MODULES)
+    server.crash()
+    digest = server.control("DEBUG", "DIGEST")
+    assert server.control("TYPE", "vectors") == "vectorset"
+    path.unlink()
+    if how == "json":
+        assert server.control("SAVE", "TO", "copy.json") == OK
+        assert server.control("DEBUG", "RELOAD", "FROM", "copy.json") == OK
+        server.control("SAVE")
+    elif how == "SAVE":
+        server.control("SAVE")
+    else:
+        server.control("BGSAVE")
+        wait_saved(server)
+    assert server.control("DEBUG", "DIGEST") == digest
+    data = path.read_bytes()
+    # Apart from the server's own auxiliary fields and the checksum it is the same file.
+    begins = data.index(b"\xf7\x81")
+    assert data[begins:-8] == MODULES[9:-8]
+
+
+def test_a_file_that_cannot_be_loaded_again_leaves_nothing_by_half(start_server: ServerPool) -> None:
+    server = start_server()
+    keys = b"".join(b"\x00" + string(b"%d" % number) + string(b"x") for number in range(40))
+    for broken in (keys + b"\x07" + string(b"k") + VECTOR_SET[:-3], keys + module_aux("scdtype00", 1, 3)):
+        server.control("SET", "before", "x")
+        (server.directory / "dump.rdb").write_bytes(b"REDIS0011\xfe\x00" + broken)
+        assert "Error trying to load the RDB dump" in str(server.control("DEBUG", "RELOAD", "NOSAVE"))
+        assert server.control("DBSIZE") == 0
+        assert "data of the module type" in server.log()
+    server.control("SET", "before", "x")
+    (server.directory / "dump.rdb").unlink()
+    assert "Error trying to load the RDB dump" in str(server.control("DEBUG", "RELOAD", "NOSAVE"))
+    assert server.control("DBSIZE") == 1
 
 
 def test_a_file_that_is_a_folder(saving: ServerProcess) -> None:

@@ -47,7 +47,7 @@ def test_it_is_readable() -> None:
     engine.execute("SELECT", 3)
     engine.execute("SET", "other", b"\xff\x00", "PXAT", 4102444800000)
     lines = dump(engine).decode().splitlines()
-    assert json.loads(lines[0])["version"] == 2
+    assert json.loads(lines[0])["version"] == 3
     assert lines[1:] == [
         '{"db": 0, "key": "greeting", "type": "string", "value": "hällo"}',
         '{"db": 0, "key": "hash", "type": "hash", "value": {"f": "v"}}',
@@ -205,7 +205,7 @@ def line_with(**changes: object) -> bytes:
         (b"REDIS0011", 1, "not JSON"),
         (b"[]\n", 1, "is to be an object"),
         (b'{"format": "other", "version": 1}\n', 1, "begins with"),
-        (b'{"format": "redislite", "version": 3}\n', 1, "newer"),
+        (b'{"format": "redislite", "version": 4}\n', 1, "newer"),
         (b'{"format": "redislite", "version": "1"}\n', 1, "whole number"),
         (HEADER, 2, "cut off"),
         (HEADER + STRING, 3, "cut off"),

@@ -22,7 +22,7 @@ LAYERS = [
     {"fork", "latency"},
     {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
-    | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream"},
+    | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream", "module_value"},
     {"ending"},
     {"arguments", "object", "output", "table", "crash"},
     {"watching", "permissions", "append_log"},
@@ -30,6 +30,7 @@ LAYERS = [
     {"expiry", "scanning", "sorted_set_key", "stream_arguments"}
     | {"eviction"}
     | {"tracking"}
+    | {"rdb_module"}
     | {"rdb_write", "rdb_values", "rdb_read", "append_rewrite"},
     {"strings", "keys", "lists", "sets", "hashes", "zsets"}
     | {"zset_combinations", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"}

@@ -47,14 +47,6 @@ def key(type_number: int, name: bytes, body: bytes) -> bytes:
     return bytes([type_number]) + string(name) + body
 
 
-def module_id(name: str, version: int) -> int:
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    number = 0
-    for character in name:
-        number = number << 6 | alphabet.index(character)
-    return number << 10 | version
-
-
 def restore(engine: Engine, type_number: int, body: bytes, version: int = 11) -> Any:
     engine.execute("RESTORE", "k", 0, payload(type_number, body, version), "REPLACE")
     return value_of(engine, b"k")
@@ -354,7 +346,6 @@ BROKEN_VALUES = [
     (15, length(1) + string(bytes(16)) + string(listpack(1, 0, 1, b"f")), "stream node cut short"),
     (15, length(0) + length(5) + length(0) * 3, "stream with a wrong length"),
     (6, b"", "module"),
-    (7, b"\x81" + bytes(8) + b"\x00", "module"),
     (8, b"", "unknown type"),
     (99, b"", "unknown type"),
     (24, struct.pack("<Q", 2**62) + length(1) + length(2**63) + string(b"a") + string(b"b"), "time out of range"),
@@ -394,8 +385,9 @@ BROKEN_FILES = [
     (file_of(SELECT + length(16)), "database 16", 11),
     (file_of(key(0, b"a", string(b"b")), key(0, b"a", string(b"c"))), "the same key twice", 20),
     (file_of(EXPIRE_MS + b"\xff" * 8 + key(0, b"a", string(b"b"))), "negative time", 18),
-    (file_of(b"\xf7" + length(module_id("ReJSON-RL", 3))), "does not have: ReJSON-RL", 19),
-    (file_of(b"\xf6" + string(b"x")), "candidate", 10),
+    (file_of(b"\xf6" + string(b"x")), "Pre-release function format", 10),
+    (file_of(key(6, b"a", b"")), "Pre-release module format", 12),
+    (file_of(b"\xf3" + string(b"x" * 40) + length(0)), "unknown type of a value (243)", 51),
     (file_of(RESIZE + b"\xc1\x00"), "encoding", 10),
     (file_of(key(0, b"a", b"\x80\xff\xff\xff\xff")), "4294967295 bytes", 17),
 ]
