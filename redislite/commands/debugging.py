@@ -30,7 +30,7 @@ from redislite.commands.structures import describe_listpack, describe_quicklist,
 from redislite.config import ConfigError
 from redislite.config_directives import parse_integer, parse_memory
 from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
-from redislite.persistence.rdb_file import DataFileError
+from redislite.persistence.rdb_file import DataFileError, empty
 from redislite.persistence.snapshots import LoadError, SnapshotError
 
 TYPE_CHECKING = False
@@ -265,6 +265,8 @@ def _reload(server: Server, connection: Connection, args: list[bytes]) -> object
     if words - {b"merge", b"noflush", b"nosave"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     config, engine = server.config, server.engine
+    emptied = False
+    dirty = engine.dirty
     try:
         path = server.snapshots.path_of(copy)
         if b"nosave" not in words:
@@ -274,10 +276,13 @@ def _reload(server: Server, connection: Connection, args: list[bytes]) -> object
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # what is not there empties nothing
         if b"noflush" not in words:
-            engine.flush(-1, False)
-            engine.function_libraries.clear()
+            empty(engine)
+            emptied = True
         server.snapshots.read(path, replace=b"merge" in words, checksum=config["rdbchecksum"])
     except (DataFileError, OSError, MemoryError) as error:
+        if emptied:
+            empty(engine)  # half a data set is none
+        engine.dirty = dirty  # nothing that the log would have to tell
         server.log.warning(f"Error loading the RDB file: {error}")
         raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from error
     engine.dirty = 0

@@ -499,6 +499,7 @@ class AppendOnlyFile:
         server = self._server
         if self.log.is_open:
             self.log.flush()
+        dirty = server.engine.dirty
         empty(server.engine)
         propagation = server.engine.propagation
         server.engine.propagation = 0
@@ -508,6 +509,7 @@ class AppendOnlyFile:
             self._read(False)
         except LoadError:
             empty(server.engine)
+            server.engine.dirty = dirty  # nothing that the log would have to tell
             raise
         finally:
             server.engine.propagation = propagation
