@@ -5,6 +5,8 @@ attributes, which the data plane calls, and asks for everything else through met
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdio cimport fprintf, stderr
+from libc.stdlib cimport abort
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport (
     Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_is_checked, heap_new, heap_note_peak, heap_tick,
@@ -21,6 +23,7 @@ from redislite._core.client_memory cimport (
     client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
 )
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
+from redislite._core.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
 from redislite._core.crash cimport crash_forget, crash_watch
 from redislite._core.dict cimport (
     Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
@@ -62,7 +65,7 @@ from redislite._core.replay cimport replay_of
 from redislite._core.reply cimport chunk_data, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
+    CHECKED_BUILD, CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
     GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
     HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core,
     Database, ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
@@ -75,7 +78,7 @@ from redislite._core.table cimport (
 )
 from redislite._core.tracking cimport (
     Tracking, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable,
-    tracking_invalidate, tracking_release, tracking_remember, tracking_set_caching,
+    tracking_invalidate, tracking_release, tracking_set_caching,
 )
 
 import os
@@ -99,7 +102,6 @@ from redislite._core import (
     zset_combinations,
     zsets,
 )
-from redislite._core.key_specs import InvalidArgumentsError
 from redislite._core.reply_types import NO_REPLY, CommandError
 from redislite._core.row import CommandTable
 
@@ -230,13 +232,20 @@ cdef void close_soon(Core* core, Client* client) noexcept with gil:
     (<Engine> core.engine).closing.append(<object> client.connection)
 
 
-cdef void remember_movable(Core* core, Client* client, Command* command) noexcept with gil:
-    cdef list args = [client.argv[i].data[:client.argv[i].length] for i in range(client.argc)]
+cdef void key_used(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil:
+    cdef bint holds = keys_hold(core, database, key, length, changes)
+    if core.records_keys:
+        record_key(core, database, key, length, changes, holds)
+    elif not holds:
+        fprintf(stderr, "'%s' %s key '%.*s' of database %d, which its arguments do not name\n", core.executing.command.name,
+                b"changes" if changes else b"looks up", <int> length, key, database.id)
+        abort()
+
+
+cdef void record_key(Core* core, const Database* database, const char* key, size_t length, bint changes,
+                     bint holds) noexcept with gil:
     try:
-        for position, _use in (<object> command.row).find_keys(args):
-            tracking_remember(core, client, position)
-    except InvalidArgumentsError:
-        pass                            # the command has answered an error
+        (<Engine> core.engine)._on_key_used((<object> core.executing.command.row).name, database.id, key[:length], changes, holds)
     except Exception as error:
         (<Engine> core.engine).on_exception(error)
 
@@ -311,6 +320,7 @@ cdef class Engine:
     cdef public object control
     cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
+    cdef object _on_key_used
     cdef public object on_flushed, on_log_lost, on_log_error
     cdef bytes refusal
     cdef readonly list closing
@@ -346,7 +356,7 @@ cdef class Engine:
         core.upcalls.log_line = log_line
         core.upcalls.log_client = log_client
         core.upcalls.key_invalidated = tracking_invalidate
-        core.upcalls.remember_movable = remember_movable
+        core.upcalls.key_used = key_used
         core.upcalls.flushed = flushed
         core.upcalls.call = call_command
         core.upcalls.key_event = publish_key_event
@@ -408,6 +418,43 @@ cdef class Engine:
         """Adds command rows (row.py) of either tier. ValueError for a name that is taken."""
         for row in self.table.register(rows):
             table_add(&self.core, row)
+
+    def find_keys(self, list arguments, bint routed=False) -> list[tuple[int, int]] | None:
+        """Position of each key among the arguments of a command (its name included), and the KEY_* flags of its use
+        (key_specs.py); None where they are not of a form from which the keys can be told. routed: and of what is only routed
+        like a key (a sharded channel). The arity is right. KeyError where there is no such command."""
+        cdef Argument* argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
+        cdef KeyIterator iterator
+        cdef Command* command
+        cdef list found = []
+        cdef int i, index, flags
+        if argv == NULL:
+            raise MemoryError
+        try:
+            for i in range(<int> len(arguments)):
+                argv[i].data = <char*> <bytes> arguments[i]
+                argv[i].length = len(<bytes> arguments[i])
+                argv[i].owner = NULL
+            command = command_resolve(&self.core, argv, <int> len(arguments), NULL)
+            if command == NULL:
+                raise KeyError(arguments[0])
+            if keys_begin(&iterator, command, argv, <int> len(arguments), routed) < 0:
+                return None
+            index = keys_next(&iterator, &flags)
+            while index:
+                found.append((index, flags))
+                index = keys_next(&iterator, &flags)
+            return found
+        finally:
+            heap_free(self.core.heap, argv, len(arguments) * sizeof(Argument))
+
+    def record_keys(self, object callback) -> bool:
+        """For tests, in checked builds (answers whether this is one): has callback(command, database, key, changes, named)
+        called for each key that a command looks up or changes; named: whether its arguments say so. Nobody who records,
+        the process ends where they do not. None ends it."""
+        self._on_key_used = callback
+        self.core.records_keys = callback is not None
+        return bool(CHECKED_BUILD)
 
     def rename_command(self, str name, str new_name) -> None:
         """Gives a command another name; an empty one takes it away. KeyError, ValueError."""

@@ -14,7 +14,8 @@ from redislite._core.hash_value cimport HashTable
 from redislite._core.object cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_pointer
 from redislite._core.sds cimport sds
 from redislite._core.state cimport (
-    CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_GENERIC, Argument, Client, Core, Database, Discarded,
+    CHECKED_BUILD, CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_GENERIC, Argument, Client, Core,
+    Database, Discarded,
 )
 
 
@@ -101,8 +102,15 @@ cdef int64_t idle_seconds(Core* core, const Entry* entry) noexcept nogil
 cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil
 
 
+# Of a key that the command that runs uses: in checked builds, that it is one which its arguments name.
+cdef inline void assert_named(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil:
+    if CHECKED_BUILD and core.executing != NULL:
+        core.upcalls.key_used(core, database, key, length, changes)
+
+
 # Tells of a change that is counted already: the second key of one change.
 cdef inline void announce(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
+    assert_named(core, database, key, length, 1)
     if core.interest:
         announce_change(core, database, key, length, 1)
 
@@ -116,6 +124,7 @@ cdef inline void key_changed(Core* core, Database* database, const char* key, si
 # The same for a change that gives nobody what he may be waiting for: no waiting command is executed again.
 cdef inline void key_changed_unawaited(Core* core, Database* database, const char* key, size_t length) noexcept nogil:
     core.dirty += 1
+    assert_named(core, database, key, length, 1)
     if core.interest & (INTEREST_WATCHED | INTEREST_TRACKED):
         announce_to_readers(core, database, key, length, 1)
 

@@ -123,6 +123,7 @@ cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
 
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
     cdef Entry** slot = <Entry**> dict_find(&database.keys, key, length, hash)
+    assert_named(core, database, key, length, 0)
     if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
         if (core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) or core.settings.import_mode) and core.executing != NULL and \
                 core.executing.command.flags & COMMAND_READONLY:

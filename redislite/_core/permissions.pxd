@@ -13,23 +13,11 @@ from libc.stdint cimport int32_t, uint8_t
 from redislite._core.state cimport Argument, Client, Command, Core
 
 
-# Numbers shared with access.py.
-cdef enum:
-    ACCESS_READ = 1             # what a key pattern allows, and what a command needs
-    ACCESS_WRITE = 2
-
-    CHANNELS_NONE = 0           # which arguments are channels (Command.channels)
+cdef enum:                      # which arguments are channels (Command.channels); shared with access.py
+    CHANNELS_NONE = 0
     CHANNELS_FIRST = 1
     CHANNELS_ALL = 2
     CHANNELS_PATTERNS = 3       # all, and they are patterns, which must be allowed literally
-
-    DATABASE_NONE = 0           # which databases a command needs (Command.database_use)
-    DATABASE_SELECTED = 1
-    DATABASE_FIRST = 2          # that of the first argument
-    DATABASE_BOTH = 3           # those of the first two arguments
-    DATABASE_SECOND = 4         # the selected one and that of the second argument
-    DATABASE_OPTION = 5         # the selected one and that behind DB
-    DATABASE_EVERY = 6
 
 
 # Why a command is denied. The larger, the further a selector went: of several, the furthest is reported.
@@ -44,7 +32,7 @@ cdef enum:
 cdef struct AccessPattern:
     const char* data
     size_t length
-    int32_t allows              # ACCESS_* bits, of a key's
+    int32_t allows              # ACCESS_* bits (command_keys.pxd), of a key's
     bint is_all                 # the pattern *
 
 

@@ -1,25 +1,23 @@
 """What users may do; the contract is in permissions.pxd."""
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memcmp
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_zalloc
-from redislite._core.arguments cimport argument_is
+from redislite._core.command_keys cimport (
+    ACCESS_READ, DatabaseIterator, KeyIterator, databases_begin, databases_next, key_needs, keys_begin, keys_next,
+)
 from redislite._core.glob cimport glob_match
-from redislite._core.numbers cimport parse_int64
 from redislite._core.reply cimport reply_error_bytes
 from redislite._core.state cimport (
-    CLIENT_IN_EXEC, COMMAND_NO_AUTH, Argument, Client, Command, Core, KeyRange,
+    CLIENT_IN_EXEC, COMMAND_NO_AUTH, Argument, Client, Command, Core,
 )
 from redislite._core.table cimport command_resolve
-
-from redislite._core.access import needs_of
-from redislite._core.key_specs import InvalidArgumentsError
 
 
 # --- databases
 
 
-cdef inline bint database_allowed(const Selector* selector, int64_t number) noexcept nogil:
+cdef inline bint database_allowed(const Selector* selector, int number) noexcept nogil:
     cdef int i
     for i in range(selector.databases_count):
         if selector.databases[i] == number:
@@ -27,36 +25,15 @@ cdef inline bint database_allowed(const Selector* selector, int64_t number) noex
     return 0
 
 
-cdef bint number_allowed(Core* core, const Selector* selector, const Argument* argument) noexcept nogil:
-    """Whether the database with the number that the argument says is allowed; what is none is the command's business."""
-    cdef int64_t number
-    if not parse_int64(argument.data, argument.length, &number) or not 0 <= number < core.databases_count:
-        return 1
-    return database_allowed(selector, number)
-
-
 cdef int denied_database(Core* core, const Selector* selector, const Command* command, const Argument* argv, int argc,
                          int selected) noexcept nogil:
     """Index of the argument that asks for a database that is not allowed, 0 for the selected one; -1: none does."""
-    cdef int use = command.database_use
-    cdef int i
-    cdef int option = 0
-    if use == DATABASE_EVERY:
-        return 0
-    if use == DATABASE_NONE:
-        return -1
-    if use != DATABASE_FIRST and use != DATABASE_BOTH and not database_allowed(selector, selected):
-        return 0
-    if (use == DATABASE_FIRST or use == DATABASE_BOTH) and argc > 1 and not number_allowed(core, selector, &argv[1]):
-        return 1
-    if (use == DATABASE_SECOND or use == DATABASE_BOTH) and argc > 2 and not number_allowed(core, selector, &argv[2]):
-        return 2
-    if use == DATABASE_OPTION:
-        for i in range(3, argc - 1):
-            if argument_is(&argv[i], "DB"):
-                option = i + 1
-        if option and not number_allowed(core, selector, &argv[option]):
-            return option
+    cdef DatabaseIterator iterator
+    cdef int number, index
+    databases_begin(&iterator, command, argv, argc)
+    while databases_next(&iterator, core, selected, &number, &index):
+        if number < 0 or not database_allowed(selector, number):
+            return index
     return -1
 
 
@@ -113,40 +90,16 @@ cdef bint pattern_allowed(const AccessPattern* patterns, int count, const char* 
 
 
 cdef int denied_key(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
-    """Index of the first key that is not allowed, 0 where there is none; for commands whose keys have fixed places."""
-    cdef const KeyRange* keys
-    cdef int i, at, last
-    for i in range(command.key_ranges_count):
-        keys = &command.key_ranges[i]
-        last = keys.first + keys.last if keys.last >= 0 else argc + keys.last
-        if keys.first >= argc or last >= argc or last < keys.first:
-            return 0                    # no keys can be told from such arguments: the command will refuse them
-    for i in range(command.key_ranges_count):
-        keys = &command.key_ranges[i]
-        last = keys.first + keys.last if keys.last >= 0 else argc + keys.last
-        at = keys.first
-        while at <= last:
-            if not pattern_allowed(selector.keys, selector.keys_count, argv[at].data, argv[at].length, keys.needs, 0):
-                return at
-            at += keys.step
-    return 0
-
-
-cdef int denied_found_key(const Selector* selector, const Command* command, const Argument* argv,
-                          int argc) noexcept with gil:
-    """The same for the other commands, whose row tells the keys."""
-    cdef list arguments = [argv[i].data[:argv[i].length] for i in range(argc)]
-    cdef int index
-    try:
-        for index, flags in (<object> command.row).find_keys(arguments):
-            if not pattern_allowed(selector.keys, selector.keys_count, argv[index].data, argv[index].length,
-                                   needs_of(flags), 0):
-                return index
-    except InvalidArgumentsError:
+    """Index of the first key that is not allowed, 0 where there is none."""
+    cdef KeyIterator iterator
+    cdef int index, flags
+    if keys_begin(&iterator, command, argv, argc, 0) <= 0:
         return 0
-    except Exception:
-        return 1                        # memory is out: nothing is allowed
-    return 0
+    index = keys_next(&iterator, &flags)
+    while index and pattern_allowed(selector.keys, selector.keys_count, argv[index].data, argv[index].length,
+                                    key_needs(flags), 0):
+        index = keys_next(&iterator, &flags)
+    return index
 
 
 cdef int denied_channel(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
@@ -174,10 +127,7 @@ cdef int selector_check(Core* core, const Selector* selector, const Command* com
         index[0] = 0
         return DENIED_COMMAND
     if not selector.all_keys and command.has_keys:
-        if argc <= command.key_ranges_until:
-            index[0] = denied_key(selector, command, argv, argc)
-        else:
-            index[0] = denied_found_key(selector, command, argv, argc)
+        index[0] = denied_key(selector, command, argv, argc)
         if index[0] > 0:
             return DENIED_KEY
     if not selector.all_channels and command.channels:
@@ -221,7 +171,12 @@ cdef void deny(Core* core, Client* client, Command* command, int reason, int ind
 
 cdef bint permissions_admit(Core* core, Client* client, Command* command) noexcept nogil:
     cdef int index
-    cdef int reason = rules_check(core, <UserRules*> client.user, command, client.argv, client.argc, client.database.id, &index)
+    cdef int database = client.database.id
+    cdef int reason
+    if client.transaction != NULL and not client.flags & CLIENT_IN_EXEC:
+        # It is executed behind what is queued already, and judged once more then.
+        database = client.transaction.database
+    reason = rules_check(core, <UserRules*> client.user, command, client.argv, client.argc, database, &index)
     if reason == ALLOWED:
         return 1
     deny(core, client, command, reason, index)

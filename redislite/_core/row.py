@@ -26,10 +26,7 @@ from functools import cache
 
 from .key_specs import (
     NOT_KEY,
-    InvalidArgumentsError,
     KeySpec,
-    KeyUse,
-    find_keys,
     has_movable_keys,
     legacy_key_range,
     parse_key_specs,
@@ -309,21 +306,6 @@ class CommandRow:
     def accepts(self, argument_count: int) -> bool:
         """Whether the arity allows this many arguments, the command's name included."""
         return argument_count == self.arity if self.arity >= 0 else argument_count >= -self.arity
-
-    def find_keys(self, arguments: list[bytes], *, not_keys: bool = False) -> list[KeyUse]:
-        """Position and use of each key in `arguments`, whose number must be acceptable; see key_specs.find_keys.
-
-        Empty if the command takes no keys, or may be called without and the arguments do not tell them; otherwise
-        raises InvalidArgumentsError where there are none.
-        """
-        if not self.keys or not (not_keys or self.has_keys):
-            return []
-        try:
-            return find_keys(self.name, self.keys, arguments, not_keys=not_keys)
-        except InvalidArgumentsError:
-            if self.flags & NO_MANDATORY_KEYS:
-                return []
-            raise
 
     def _registered(self, id: int, parent: CommandRow | None) -> CommandRow:
         """A copy that belongs to a table."""

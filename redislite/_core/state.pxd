@@ -255,6 +255,7 @@ cdef struct Transaction:
     int64_t count
     size_t bytes                # of all queued commands
     uint64_t flags              # all flags of its commands together
+    int database                # number of the one that will be selected when the next command is executed
 
 
 cdef struct Client:
@@ -310,16 +311,43 @@ cdef struct Client:
 ctypedef void (*Handler)(Core* core, Client* client) noexcept nogil
 
 
-# Where the keys of one specification stand, and what must be allowed on each of them: ACCESS_* bits of permissions.pxd.
+cdef enum:
+    KEY_SPECS_MAX = 4           # specifications of one command
+    KEY_WORD_MAX = 31           # bytes of a keyword that keys stand behind
+
+    KEYS_AT = 0                 # where the search for keys begins: at an index
+    KEYS_BEHIND = 1             # behind a keyword
+    KEYS_ANYWHERE = 2           # unknown
+
+    KEYS_RANGE = 0              # how many there are: a range
+    KEYS_COUNTED = 1            # as many as an argument says
+
+
+# One specification of a command's keys; what the fields mean is said in key_specs.py.
+cdef struct KeySpec:
+    int flags                   # KEY_* bits of command_keys.pxd
+    int begin
+    int start
+    int find
+    int last
+    int step
+    int limit
+    int count_at                # of what is counted: where the count stands, and the first key
+    int first
+    char word[KEY_WORD_MAX + 1] # in capitals
+
+
+# Keys among the arguments of one call: first, first + step, ... up to last, all used in the same way.
 cdef struct KeyRange:
     int first
-    int last                    # relative to the first, or to the end where negative
+    int last
     int step
-    int needs
+    int flags
 
 
-cdef enum:
-    KEY_RANGES_MAX = 2
+# Finds the keys of a command whose specifications cannot tell them: fills in up to KEY_SPECS_MAX ranges and answers how
+# many; -1 where the arguments do not tell.
+ctypedef int (*KeyFinder)(const Argument* argv, int argc, KeyRange* ranges) noexcept nogil
 
 
 cdef struct Command:
@@ -331,16 +359,14 @@ cdef struct Command:
     Handler handler             # NULL: the Python tier
     uint64_t flags              # bits of row.py
     int arity                   # exact count of arguments, or minus the least
-    int first_key               # index of the first key; 0: none
-    int last_key
-    int key_step
+    int first_key               # index of the key that is hashed when its request is parsed; 0: none
     bint is_subcommand
     bint container              # has subcommands
     bint is_exec                # executes what its client's transaction has queued
-    # what permissions look at (access.py)
-    KeyRange key_ranges[KEY_RANGES_MAX]
-    int key_ranges_count
-    int key_ranges_until        # with more arguments than that, only the row can tell the keys
+    # what it reaches (command_keys.pxd, access.py)
+    KeySpec* key_specs
+    int key_specs_count
+    KeyFinder find_keys         # NULL: the specifications tell
     bint has_keys
     int channels                # which arguments are channels: CHANNELS_* of permissions.pxd
     int database_use            # which databases it needs: DATABASE_* of permissions.pxd
@@ -364,8 +390,8 @@ cdef enum:
     COMMAND_NO_AUTH = 1 << 14
     COMMAND_MAY_REPLICATE = 1 << 15
     COMMAND_NO_MULTI = 1 << 21
-    COMMAND_MOVABLE_KEYS = 1 << 22
     COMMAND_ALLOW_BUSY = 1 << 23
+    COMMAND_ARBITRARY_KEYS = 1 << 24
     COMMAND_UNQUEUED = 1 << 27
     COMMAND_SUBSCRIBER = 1 << 28
 
@@ -500,8 +526,8 @@ cdef struct Upcalls:
     # A key changed, or all keys of all databases did (key NULL), while some client tracks keys. by_client: because of the
     # command that is executed, and not by its time or for want of memory.
     void (*key_invalidated)(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
-    # Calls tracking_remember for each key of the client's command, whose keys its arguments must be searched for.
-    void (*remember_movable)(Core* core, Client* client, Command* command) noexcept nogil
+    # Checked builds: the command that runs uses the key, and changes it. See keys_hold (command_keys.pxd).
+    void (*key_used)(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil
     # FLUSHALL has emptied all databases.
     void (*flushed)(Core* core) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
@@ -633,9 +659,24 @@ cdef struct Core:
     void* tracking
     void* eviction
     void* persistence
+    # checked builds: the index of the key that was used last, and whether keys used are recorded (Engine.record_keys)
+    int key_hint
+    bint records_keys
     # deferred release
     Discarded* discarded
     int64_t discarded_entries
+
+
+# Whether this is a checked build (setup.py): what is asked only there is compiled away elsewhere.
+cdef extern from *:
+    """
+    #ifdef REDISLITE_CHECKED_HEAP
+    #define REDISLITE_CHECKED 1
+    #else
+    #define REDISLITE_CHECKED 0
+    #endif
+    """
+    bint CHECKED_BUILD "REDISLITE_CHECKED"
 
 
 cdef enum:

@@ -3,9 +3,9 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.command_keys cimport keys_release, keys_set
 from redislite._core.state cimport (
-    COMMAND_TABLE_SLOTS, HISTOGRAM_BUCKETS, Argument, Command, CommandStatistics, Core, ErrorKind, Handler, KeyRange,
-    Statistics,
+    COMMAND_TABLE_SLOTS, HISTOGRAM_BUCKETS, Argument, Command, CommandStatistics, Core, ErrorKind, Handler, Statistics,
 )
 
 from redislite._core import access
@@ -82,15 +82,11 @@ cdef Command* command_resolve(Core* core, const Argument* arguments, int count, 
     return command if subcommand == NULL else subcommand
 
 
-cdef int insert(Core* core, Command* command) except -1:
-    cdef uint64_t slot
-    if core.commands_count >= COMMAND_TABLE_SLOTS // 2:
-        raise ValueError(f"the command table holds {COMMAND_TABLE_SLOTS // 2} commands at the most")
-    slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
+cdef void insert(Core* core, Command* command) noexcept nogil:
+    cdef uint64_t slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
     while core.commands[slot] != NULL:
         slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
     core.commands[slot] = command
-    return 0
 
 
 cdef int set_name(Command* command, bytes name) except -1:
@@ -103,37 +99,35 @@ cdef int set_name(Command* command, bytes name) except -1:
     return 0
 
 
-cdef int set_access(Command* command, object row) except -1:
-    """What permissions look at, as C has it."""
-    cdef KeyRange* keys
-    ranges, command.key_ranges_until = access.key_ranges(row)
-    command.has_keys = row.has_keys
-    command.channels = access.channels(row)
-    command.database_use = access.database_use(row)
-    command.key_ranges_count = 0
-    for first, last, step, needs in ranges:
-        keys = &command.key_ranges[command.key_ranges_count]
-        keys.first, keys.last, keys.step, keys.needs = first, last, step, needs
-        command.key_ranges_count += 1
-    return 0
-
-
 cdef int table_add(Core* core, object row) except -1:
     cdef Command* command
     cdef CommandStatistics* statistics
     cdef bytes name = row.name.encode()
+    if core.commands_count >= COMMAND_TABLE_SLOTS // 2:
+        raise ValueError(f"the command table holds {COMMAND_TABLE_SLOTS // 2} commands at the most")
     if command_find(core, name, len(name)) != NULL:
         raise ValueError(f"there is a command {row.name!r} already")
-    statistics = <CommandStatistics*> heap_realloc(
-        core.heap, core.command_statistics, core.commands_count * sizeof(CommandStatistics),
-        (core.commands_count + 1) * sizeof(CommandStatistics))
-    if statistics == NULL:
-        raise MemoryError
-    core.command_statistics = statistics
-    memset(&statistics[core.commands_count], 0, sizeof(CommandStatistics))
     command = <Command*> heap_zalloc(core.heap, sizeof(Command))
     if command == NULL:
         raise MemoryError
+    try:
+        fill(core, command, row, name)
+        statistics = <CommandStatistics*> heap_realloc(
+            core.heap, core.command_statistics, core.commands_count * sizeof(CommandStatistics),
+            (core.commands_count + 1) * sizeof(CommandStatistics))
+        if statistics == NULL:
+            raise MemoryError
+    except BaseException:
+        command_free(core, command)
+        raise
+    core.command_statistics = statistics
+    memset(&statistics[core.commands_count], 0, sizeof(CommandStatistics))
+    insert(core, command)
+    core.commands_count += 1
+    return 0
+
+
+cdef int fill(Core* core, Command* command, object row, bytes name) except -1:
     set_name(command, name)
     memcpy(command.own_name, command.name, sizeof(command.name))
     command.own_length = command.name_length
@@ -141,14 +135,14 @@ cdef int table_add(Core* core, object row) except -1:
     command.handler = <Handler> <uintptr_t> row.address
     command.flags = row.flags
     command.arity = row.arity
-    command.first_key, command.last_key, command.key_step = row.key_range
+    command.first_key = row.key_range[0]
     command.is_subcommand = row.parent is not None
     command.is_exec = row.name == "exec"
     command.container = bool(row.subcommands) or row.is_container
     command.row = <PyObject*> row
-    set_access(command, row)
-    insert(core, command)
-    core.commands_count += 1
+    command.channels = access.channels(row)
+    command.database_use = access.database_use(row)
+    keys_set(core, command, row)
     return 0
 
 
@@ -175,15 +169,20 @@ cdef int table_rename(Core* core, bytes name, bytes new_name) except -1:
         set_name(command, new_name)
         insert(core, command)
     else:
-        heap_free(core.heap, command, sizeof(Command))
+        command_free(core, command)
     return 0
+
+
+cdef void command_free(Core* core, Command* command) noexcept nogil:
+    keys_release(core, command)
+    heap_free(core.heap, command, sizeof(Command))
 
 
 cdef void table_release(Core* core) noexcept nogil:
     cdef int i
     for i in range(COMMAND_TABLE_SLOTS):
         if core.commands[i] != NULL:
-            heap_free(core.heap, core.commands[i], sizeof(Command))
+            command_free(core, core.commands[i])
             core.commands[i] = NULL
     for i in range(core.commands_count):
         heap_free(core.heap, core.command_statistics[i].histogram, HISTOGRAM_BUCKETS * sizeof(unsigned int))

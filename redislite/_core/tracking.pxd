@@ -101,8 +101,6 @@ cdef void tracking_forget_client(Core* core, Client* client) noexcept nogil
 # To be called behind each command of a client with GATE_TRACKING: remembers the keys that it read. executed: it was; command
 # may be NULL where not.
 cdef void tracking_command_done(Core* core, Client* client, Command* command, bint executed) noexcept nogil
-# Remembers argument index of the client's command as read by it.
-cdef void tracking_remember(Core* core, Client* client, int index) noexcept nogil
 # A key has changed, by the client that executes or (by_client unset) by its time or the memory limit; key NULL: all have.
 cdef void tracking_invalidate(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
 # Brings the table nearer to tracking-table-max-keys, where it is over it, by telling clients that keys changed.

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memmove
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.command_keys cimport KeyIterator, keys_begin, keys_next
 from redislite._core.dict cimport Dict, dict_drain, dict_hash, dict_init, dict_random, dict_release, dict_size
 from redislite._core.ending cimport client_is_doomed, client_takes_output
 from redislite._core.keyspace cimport argument_hash
@@ -12,7 +13,7 @@ from redislite._core.pointer_set cimport (
 from redislite._core.records cimport record_add, record_find, record_free, record_name, record_remove, record_take
 from redislite._core.reply cimport reply_array, reply_bulk, reply_integer, reply_null, reply_push, reply_raw
 from redislite._core.state cimport (
-    CLIENT_PUBSUB, COMMAND_MOVABLE_KEYS, COMMAND_NOSCRIPT, COMMAND_READONLY,
+    CLIENT_PUBSUB, COMMAND_NOSCRIPT, COMMAND_READONLY,
     GATE_TRACKING, INTEREST_TRACKED, Argument, Client, Command, Core, Reply,
 )
 from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
@@ -199,7 +200,7 @@ cdef TrackedKey* tracked_key(Core* core, const char* key, size_t length, uint64_
     return <TrackedKey*> (tracked if tracked != NULL else record_add(keys, key, length, hash))
 
 
-cdef void tracking_remember(Core* core, Client* client, int index) noexcept nogil:
+cdef void remember(Core* core, Client* client, int index) noexcept nogil:
     cdef Tracking* tracking = tracking_of(core)
     cdef Tracker* tracker = tracker_of(core.outermost if core.outermost != NULL else client)
     cdef Argument* key = &client.argv[index]
@@ -527,20 +528,15 @@ cdef inline bint is_client_command(const Command* command) noexcept nogil:
 
 
 cdef void remember_keys(Core* core, Client* client, Command* command) noexcept nogil:
-    cdef int index, last
+    cdef KeyIterator iterator
+    cdef int index, flags
     # Of what a script reads, its commands are looked at.
-    if command.flags & COMMAND_NOSCRIPT:
+    if command.flags & COMMAND_NOSCRIPT or keys_begin(&iterator, command, client.argv, client.argc, 0) <= 0:
         return
-    if command.flags & COMMAND_MOVABLE_KEYS:
-        core.upcalls.remember_movable(core, client, command)
-        return
-    if command.first_key == 0:
-        return
-    last = command.last_key if command.last_key >= 0 else client.argc + command.last_key
-    index = command.first_key
-    while index <= last and index < client.argc:
-        tracking_remember(core, client, index)
-        index += command.key_step
+    index = keys_next(&iterator, &flags)
+    while index:
+        remember(core, client, index)
+        index = keys_next(&iterator, &flags)
 
 
 cdef void tracking_command_done(Core* core, Client* client, Command* command, bint executed) noexcept nogil:

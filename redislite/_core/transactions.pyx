@@ -3,8 +3,9 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
 from redislite._core.arguments cimport reply_out_of_memory
+from redislite._core.command_keys cimport DATABASE_FIRST, DatabaseIterator, databases_begin, databases_next
 from redislite._core.dict cimport dict_find, dict_prefetch_bucket, dict_prefetch_entry
-from redislite._core.keyspace cimport KEYS_AHEAD, argument_hash, is_expired
+from redislite._core.keyspace cimport KEYS_AHEAD, argument_hash, assert_named, is_expired
 from redislite._core.object cimport Entry, entry_deadline
 from redislite._core.propagate cimport propagate_nothing
 from redislite._core.reply cimport reply_array, reply_error, reply_null_array, reply_ok
@@ -28,6 +29,7 @@ cdef int transaction_queue(Core* core, Client* client, Command* command, size_t 
     cdef Argument* argument
     cdef size_t size = sizeof(QueuedCommand) + client.argc * sizeof(Argument)
     cdef char* bytes
+    cdef DatabaseIterator databases
     cdef int i
     for i in range(client.argc):
         if client.argv[i].owner == NULL:
@@ -61,6 +63,10 @@ cdef int transaction_queue(Core* core, Client* client, Command* command, size_t 
     transaction.count += 1
     transaction.bytes += heap_footprint(size)
     transaction.flags |= command.flags
+    # SELECT is the only command that gives its client another database.
+    if command.database_use == DATABASE_FIRST:
+        databases_begin(&databases, command, client.argv, client.argc)
+        databases_next(&databases, core, transaction.database, &transaction.database, &i)
     return 0
 
 
@@ -101,6 +107,7 @@ cdef void multi_command(Core* core, Client* client) noexcept nogil:
     if client.transaction == NULL:
         reply_out_of_memory(client)
         return
+    client.transaction.database = client.database.id
     client.gate |= GATE_TRANSACTION
     reply_ok(&client.reply)
 
@@ -183,6 +190,7 @@ cdef void watch_command(Core* core, Client* client) noexcept nogil:
     # Nothing more to learn for a client that is marked already.
     if not client.flags & CLIENT_DIRTY_WATCH:
         for i in range(1, client.argc):
+            assert_named(core, client.database, client.argv[i].data, client.argv[i].length, 0)
             slot = dict_find(&client.database.keys, client.argv[i].data, client.argv[i].length, argument_hash(client, i))
             if watch_key(core, client, i, slot != NULL and is_expired(core, entry_deadline(<Entry*> slot[0]))) != 0:
                 reply_out_of_memory(client)

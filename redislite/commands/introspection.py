@@ -9,16 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from redislite._core.key_specs import KEY_FLAG_WIRE_NAMES, InvalidArgumentsError, KeySpec, KeyUse
+from redislite._core.key_specs import KEY_FLAG_WIRE_NAMES, KeySpec
 from redislite._core.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
-from redislite._core.row import ACL_CATEGORY_BITS, MODULE, WIRE_FLAGS, CommandRow, CommandTable, command
+from redislite._core.row import (
+    ACL_CATEGORY_BITS,
+    MODULE,
+    NO_MANDATORY_KEYS,
+    WIRE_FLAGS,
+    CommandRow,
+    CommandTable,
+    command,
+)
 from redislite.command_syntax import describe_arguments, parse_syntax
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from redislite._core.engine import Engine
 
 
 class TableOwner(Protocol):
     """What these handlers need of the server."""
 
     table: CommandTable
+    engine: Engine
 
 
 @command(
@@ -140,7 +153,7 @@ def command_list(server: TableOwner, connection: object, args: list[bytes]) -> o
 def command_getkeys(server: TableOwner, connection: object, args: list[bytes]) -> object:
     """COMMAND GETKEYS: the keys of the command that follows."""
     request = args[2:]
-    return [request[position] for position, _ in _find_keys(server.table, request)]
+    return [request[position] for position, _ in _find_keys(server, request)]
 
 
 @command(
@@ -157,7 +170,7 @@ def command_getkeys(server: TableOwner, connection: object, args: list[bytes]) -
 def command_getkeysandflags(server: TableOwner, connection: object, args: list[bytes]) -> object:
     """COMMAND GETKEYSANDFLAGS: each key of the command that follows, with what the command does to it."""
     request = args[2:]
-    return [[request[position], _key_flags(flags)] for position, flags in _find_keys(server.table, request)]
+    return [[request[position], _key_flags(flags)] for position, flags in _find_keys(server, request)]
 
 
 @command(
@@ -263,18 +276,18 @@ def _with_subcommands(rows: Iterable[CommandRow]) -> Iterator[CommandRow]:
         yield from row.subcommands.values()
 
 
-def _find_keys(table: CommandTable, request: list[bytes]) -> list[KeyUse]:
-    row = table.resolve(request)
+def _find_keys(server: TableOwner, request: list[bytes]) -> list[tuple[int, int]]:
+    row = server.table.resolve(request)
     if row is None:
         raise CommandError("ERR Invalid command specified")
     if not row.has_keys:
         raise CommandError("ERR The command has no key arguments")
     if not row.accepts(len(request)):
         raise CommandError("ERR Invalid number of arguments specified for command")
-    try:
-        return row.find_keys(request)
-    except InvalidArgumentsError:
-        raise CommandError("ERR Invalid arguments specified for command") from None
+    uses = server.engine.find_keys(request)
+    if uses is None and not row.flags & NO_MANDATORY_KEYS:
+        raise CommandError("ERR Invalid arguments specified for command")
+    return uses or []
 
 
 # A glob pattern, taken apart: the characters that may stand at a place, or None for any number of any.

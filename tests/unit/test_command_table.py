@@ -20,6 +20,7 @@ import redislite._core
 import redislite.commands
 from redislite._core import key_specs
 from redislite._core import row as rows
+from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError, Set, SimpleString
 from redislite._core.row import CommandRow, CommandTable, command, container, native, rows_of
 from redislite.command_syntax import Argument, parse_syntax
@@ -291,6 +292,7 @@ KEY_EXAMPLES = [
     example("msetex", -4, keys="OW UPDATE @ 1 keynum=0 step=2"),
     example("blpop", -3, keys="RW ACCESS DELETE @ 1 last=-2"),
     example("zunionstore", -4, keys="OW UPDATE @ 1; RO ACCESS @ 2 keynum=0"),
+    example("pfmerge", -2, keys="RW ACCESS INSERT @ 1; RO ACCESS @ 2 last=-1"),
     example("eval", -3, "no_mandatory_keys", keys="RW ACCESS UPDATE @ 2 keynum=0"),
     example("xread", -4, keys="RO ACCESS @ STREAMS>1 last=-1 limit=2"),
     example("set", -3, keys="RW ACCESS UPDATE VARIABLE_FLAGS @ 1"),
@@ -299,6 +301,8 @@ KEY_EXAMPLES = [
     example("sort_ro", -2, keys="RO ACCESS @ 1; RO ACCESS @ ?"),
     example("migrate", -6, keys=MIGRATE_KEYS),
     example("georadius", -6, keys=RADIUS_KEYS),
+    example("georadiusbymember", -5, keys=RADIUS_KEYS.replace("6", "5")),
+    example("xreadgroup", -7, keys="RO ACCESS @ STREAMS>4 last=-1 limit=2"),
     example("spublish", 3, keys="NOT_KEY @ 1"),
     example("ping", -1),
     container("object", group="generic", since="2.2.3", summary="It."),
@@ -310,7 +314,9 @@ KEY_EXAMPLES = [
 def server() -> SimpleNamespace:
     table = CommandTable()
     table.register([*rows_of(introspection), *KEY_EXAMPLES])
-    return SimpleNamespace(table=table)
+    engine = Engine()
+    engine.register([row for row in KEY_EXAMPLES if engine.table.find(row.name.encode()) is None])
+    return SimpleNamespace(table=table, engine=engine)
 
 
 def call(server: SimpleNamespace, *arguments: str) -> Any:
@@ -321,7 +327,8 @@ def call(server: SimpleNamespace, *arguments: str) -> Any:
     return row.handler(server, None, args)
 
 
-# What Redis 8 and Valkey 9 answer to COMMAND GETKEYSANDFLAGS.
+# What Redis 8 and Valkey 9 answer to COMMAND GETKEYSANDFLAGS. Where they stray from what the command then does (Redis 8
+# about several STOREs, both about a group named "streams" and about PFMERGE without sources), it is that.
 @pytest.mark.parametrize(
     ("request_line", "expected"),
     [
@@ -332,6 +339,8 @@ def call(server: SimpleNamespace, *arguments: str) -> Any:
         ("msetex 2 a 1 b 2 nx", "a:OW,update b:OW,update"),
         ("blpop a b 1", "a:RW,access,delete b:RW,access,delete"),
         ("zunionstore d 2 a b weights 1 2", "d:OW,update a:RO,access b:RO,access"),
+        ("pfmerge d", "d:RW,access,insert"),
+        ("pfmerge d a b", "d:RW,access,insert a:RO,access b:RO,access"),
         ("eval s 1 a x", "a:RW,access,update"),
         ("eval s 0 x", ""),
         ("eval s 2 a", ""),
@@ -354,7 +363,12 @@ def call(server: SimpleNamespace, *arguments: str) -> Any:
         ("migrate h 1 k 0 10 keys", "k:RW,access,delete"),
         ("georadius k 1 2 3 m", "k:RO,access"),
         ("georadius k 1 2 3 m store a", "k:RO,access a:OW,update"),
-        ("georadius k 1 2 3 m storedist b store a", "k:RO,access a:OW,update b:OW,update"),
+        ("georadius k 1 2 3 m storedist b store a", "k:RO,access a:OW,update"),
+        ("georadius k 1 2 3 m store a store b", "k:RO,access b:OW,update"),
+        ("georadius k 1 2 3 m store store count 1 storedist b any", "k:RO,access b:OW,update"),
+        ("georadiusbymember k store 2 m store a", "k:RO,access a:OW,update"),
+        ("xreadgroup group g streams noack streams k >", "k:RO,access"),
+        ("xreadgroup count 1 group streams streams block 0 streams k l > >", "k:RO,access l:RO,access"),
         ("georadius k 1 2 3 m store", "k:RO,access"),
         ("object Freq k", "k:RO"),
     ],
@@ -395,9 +409,19 @@ def test_getkeys_errors(server: SimpleNamespace, request_line: str, error: str) 
 
 
 def test_routed_names_are_found_on_request(server: SimpleNamespace) -> None:
-    row = server.table.find(b"spublish")
-    assert row.find_keys([b"spublish", b"channel", b"message"]) == []
-    assert row.find_keys([b"spublish", b"channel", b"message"], not_keys=True) == [(1, key_specs.NOT_KEY)]
+    request = [b"spublish", b"channel", b"message"]
+    assert server.engine.find_keys(request) == []
+    assert server.engine.find_keys(request, routed=True) == [(1, key_specs.NOT_KEY)]
+    with pytest.raises(KeyError):
+        server.engine.find_keys([b"nosuch"])
+
+
+def test_specifications_beyond_what_is_kept_in_c_are_refused() -> None:
+    engine = Engine()
+    with pytest.raises(ValueError, match="4 key specifications"):
+        engine.register([example("a", -1, keys="; ".join(["RO @ 1"] * 5))])
+    with pytest.raises(ValueError, match="31 bytes"):
+        engine.register([example("b", -1, keys=f"RO @ {'W' * 32}>1")])
 
 
 def test_info(server: SimpleNamespace) -> None:

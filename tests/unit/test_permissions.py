@@ -7,12 +7,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from command_keys_model import ACCESS_READ, ACCESS_WRITE, UntoldError, find_keys, needs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redislite._core.access import ACCESS_READ, ACCESS_WRITE, needs_of
 from redislite._core.engine import Engine
-from redislite._core.key_specs import InvalidArgumentsError
 from redislite._core.permissions import Permissions
 from redislite._core.row import CommandRow
 from redislite.acl.rules import Commands, Selector
@@ -127,7 +126,11 @@ def test_databases() -> None:
     assert check(permissions, "swapdb 0 1") == (DATABASE, 2)
     assert check(permissions, "move a 1") == (DATABASE, 2)
     assert check(permissions, "copy a b db 1") == (DATABASE, 4)
-    assert check(permissions, "copy a b replace db 1 db 2") == (ALLOWED, 0)
+    # The last DB has its way, but each is judged, as by the original.
+    assert check(permissions, "copy a b replace db 1 db 2") == (DATABASE, 5)
+    assert check(permissions, "copy a b db 2 replace db 1") == (DATABASE, 7)
+    assert check(permissions, "copy db 1 db 2") == (ALLOWED, 0)
+    assert check(permissions, "copy a b db") == (ALLOWED, 0)
     assert check(permissions, "copy a b db 2", 1) == (DATABASE, 0)
     assert check(permissions, "flushall") == (DATABASE, 0)
     assert check(compiled("+@all ~* &* resetdbs"), "get a") == (DATABASE, 0)
@@ -163,8 +166,8 @@ WORDS = [b"a", b"r", b"w", b"x", b"1", b"2", b"store", b"get", b"keys", b"stream
 
 def expected(row: CommandRow, arguments: list[bytes]) -> tuple[int, int]:
     try:
-        uses = row.find_keys(arguments)
-    except InvalidArgumentsError:
+        uses = find_keys(row.name, row.keys, arguments)
+    except UntoldError:
         return ALLOWED, 0
     for index, flags in uses:
         needs = needs_of(flags)
@@ -273,3 +276,47 @@ def test_permissions_outlive_their_engine_and_count_as_its_memory() -> None:
     del engine
     gc.collect()
     assert check(permissions, "get a") == (ALLOWED, 0)
+
+
+def test_databases_of_a_transaction_are_those_that_it_selects(engine: Engine) -> None:
+    def run(*requests: str) -> list[bytes]:
+        engine.execute("flushall")
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            connection = engine.connect(ours.detach(), "", "")
+            connection.use_permissions(
+                compiled("db=0,1 +@all -@read ~*", "db=2,3 +@all -@write ~*", "db=4 ~* +get", engine=engine)
+            )
+            theirs.sendall("\r\n".join(requests).encode() + b"\r\n")
+            connection.ready(1)
+            return theirs.recv(65536).split(b"\r\n")[:-1]
+
+    queued, denied = b"+QUEUED", b"-NOPERM No permissions"
+    replies = run("MULTI", "SELECT 2", "GET k", "SELECT 0", "SET k v", "EXEC")
+    assert replies == [b"+OK", queued, queued, queued, queued, b"*4", b"+OK", b"$-1", b"+OK", b"+OK"]
+    # What is no number of a database selects none, and what is denied neither.
+    replies = run("MULTI", "SELECT 99", "SELECT x", "SELECT 5", "GET k", "SET k v")
+    assert replies == [b"+OK", queued, queued, denied, denied, queued]
+    replies = run("MULTI", "SELECT 2", "SET k v")
+    assert replies == [b"+OK", queued, denied]
+    # The next transaction begins where the connection is.
+    replies = run("MULTI", "SELECT 2", "DISCARD", "SET k v", "SELECT 3", "MULTI", "SET k v", "GET k")
+    assert replies == [b"+OK", queued, b"+OK", b"+OK", b"+OK", b"+OK", denied, queued]
+    # Each is judged once more when it is executed, in the database that is selected then.
+    replies = run("SELECT 2", "MULTI", "SELECT 0", "SET k v", "SELECT 2", "GET k", "EXEC", "GET k")
+    assert replies[-6:] == [b"*4", b"+OK", b"+OK", b"+OK", b"$-1", b"$-1"]
+
+
+def test_the_database_that_is_told_is_the_one_that_is_denied() -> None:
+    permissions = compiled("+@all ~* &* db=5")
+    assert check(permissions, "move a 1") == (DATABASE, 2)
+    assert check(permissions, "move a 5") == (DATABASE, 0)
+    assert check(permissions, "copy a b db 1") == (DATABASE, 4)
+    assert check(permissions, "copy a b db 5") == (DATABASE, 0)
+    assert check(permissions, "swapdb 1 2", 5) == (DATABASE, 1)
+    assert check(permissions, "watch a") == (DATABASE, 0)
+    assert check(permissions, "flushdb") == (DATABASE, 0)
+    assert check(permissions, "flushdb", 5) == (ALLOWED, 0)
+    assert check(permissions, "flushall", 5) == (DATABASE, 0)
+    assert check(permissions, "unwatch") == (ALLOWED, 0)
