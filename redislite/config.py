@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
+from redislite._core.glob import matching
 from redislite.config_directives import (
     DENY_LOADING,
     DIRECTIVES,
@@ -46,6 +47,7 @@ _BY_NAME: dict[str, Directive] = {}
 for _row in DIRECTIVES:
     for _name in (_row.name, *_row.aliases):
         _BY_NAME[_name] = _row
+_SHOWN_NAMES = [name.encode() for name, _row in _BY_NAME.items() if not _row.flags & HIDDEN]
 
 
 class ConfigFileError(ConfigError):
@@ -436,15 +438,14 @@ class Config:
         """
         found: dict[bytes, bytes] = {}
         for pattern in patterns:
-            text = as_text(pattern)
-            if not any(character in text for character in "*?["):
-                if text.lower() in _BY_NAME and pattern not in found:
+            if not any(wildcard in pattern for wildcard in b"*?["):
+                text = as_text(pattern)
+                if pattern not in found and text.lower() in _BY_NAME:
                     found[bytes(pattern)] = as_bytes(self.show(text))
                 continue
-            lowered = text.lower()
-            for name, row in _BY_NAME.items():
-                if not row.flags & HIDDEN and name.encode() not in found and glob_match(lowered, name):
-                    found[name.encode()] = as_bytes(self.show(name))
+            for name in matching(pattern, _SHOWN_NAMES):
+                if name not in found:
+                    found[name] = as_bytes(self.show(name.decode()))
         return list(found.items())
 
     def rewrite(self, everything: bool = False) -> None:
@@ -577,50 +578,3 @@ def directive_lines(arguments: Sequence[str], with_file: bool) -> tuple[str, boo
             continue
         name_next = False
     return text, reads_input
-
-
-def glob_match(pattern: str, text: str) -> bool:
-    """Match a whole text with a pattern of `*`, `?`, `[a-z]`, `[^a]` and `\\`, as CONFIG GET does."""
-    at, position = 0, 0
-    star, resume = -1, 0
-    while position < len(text):
-        matched, following = _match_one(pattern, at, text[position]) if at < len(pattern) else (False, at)
-        if at < len(pattern) and pattern[at] == "*":
-            star, resume = at, position
-            at += 1
-        elif matched:
-            at = following
-            position += 1
-        elif star >= 0:
-            resume += 1
-            at, position = star + 1, resume
-        else:
-            return False
-    return not pattern[at:].strip("*")
-
-
-def _match_one(pattern: str, at: int, character: str) -> tuple[bool, int]:
-    """Whether the element of the pattern at `at` matches a character, and where the next element is."""
-    element = pattern[at]
-    if element == "?":
-        return True, at + 1
-    if element == "\\" and at + 1 < len(pattern):
-        return pattern[at + 1] == character, at + 2
-    if element != "[":
-        return element == character, at + 1
-    at += 1
-    negated = pattern[at : at + 1] == "^"
-    at += negated
-    matched = False
-    while at < len(pattern) and pattern[at] != "]":
-        if pattern[at] == "\\" and at + 1 < len(pattern):
-            at += 1
-            matched = matched or pattern[at] == character
-        elif at + 2 < len(pattern) and pattern[at + 1] == "-":
-            low, high = sorted((pattern[at], pattern[at + 2]))
-            matched = matched or low <= character <= high
-            at += 2
-        else:
-            matched = matched or pattern[at] == character
-        at += 1
-    return matched != negated, min(at + 1, len(pattern))

@@ -105,3 +105,13 @@ cdef bint glob_match(const char* pattern, size_t pattern_length, const char* tex
     while at < pattern_length and p[at] == c'*':
         at += 1
     return at == pattern_length
+
+
+def matching(bytes pattern, list names, bint fold=True) -> list[bytes]:
+    """Those of the names that match the pattern; fold ignores the case of ASCII letters."""
+    cdef bytes name
+    cdef list found = []
+    for name in names:
+        if glob_match(pattern, len(pattern), name, len(name), fold):
+            found.append(name)
+    return found

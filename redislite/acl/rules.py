@@ -84,26 +84,32 @@ class Selector:
     """What is allowed together. A new one allows nothing, or of channels all if `all_channels`.
 
     keys       patterns, each with ACCESS_* bits, in the order of their coming; None: all keys
-    channels   patterns; None: all channels
+    channels   patterns, in the order of their coming; None: all channels
     databases  numbers; None: all databases
-    rules      about commands: "+@all" or "-@all", then what adds and takes away, in order
+    base       "+@all" or "-@all"
+    rules      about commands, behind that: "+" or "-" by what is added or taken away, in order
+    parts      how many of the rules are about a part of a command ("select|0"), by its name
     """
 
-    __slots__ = ("channels", "databases", "keys", "rules")
+    __slots__ = ("base", "channels", "databases", "keys", "parts", "rules")
 
     def __init__(self, all_channels: bool = False) -> None:
         self.keys: dict[str, int] | None = {}
-        self.channels: list[str] | None = None if all_channels else []
+        self.channels: dict[str, None] | None = None if all_channels else {}
         self.databases: list[int] | None = None
-        self.rules = ["-@all"]
+        self.base = "-@all"
+        self.rules: dict[str, str] = {}
+        self.parts: dict[str, int] = {}
 
     def copy(self) -> Selector:
         """Another one that allows the same."""
         other = Selector()
         other.keys = None if self.keys is None else dict(self.keys)
-        other.channels = None if self.channels is None else list(self.channels)
+        other.channels = None if self.channels is None else dict(self.channels)
         other.databases = None if self.databases is None else list(self.databases)
-        other.rules = list(self.rules)
+        other.base = self.base
+        other.rules = dict(self.rules)
+        other.parts = dict(self.parts)
         return other
 
     # Applying rules
@@ -118,11 +124,11 @@ class Selector:
         elif word in ("allchannels", "&*"):
             self.channels = None
         elif word == "resetchannels":
-            self.channels = []
+            self.channels = {}
         elif word in ("allcommands", "+@all"):
-            self.rules = ["+@all"]
+            self._restart("+@all")
         elif word in ("nocommands", "-@all"):
-            self.rules = ["-@all"]
+            self._restart("-@all")
         elif word == "alldbs":
             self.databases = None
         elif word == "resetdbs":
@@ -142,7 +148,10 @@ class Selector:
         texts = rule[3:].split(",")
         if not all(_WHOLE_NUMBER.fullmatch(text) for text in texts):
             raise RuleError(rule, SYNTAX)
-        numbers = {int(text) for text in texts}
+        # More digits than the largest has are not read at all: Python refuses some thousands.
+        if any(len(text.lstrip("+-0")) > len(str(LARGEST_DATABASE)) for text in texts):
+            raise RuleError(rule, _BAD_DATABASE)
+        numbers = {int(text.lstrip("+0") or "0") for text in texts}
         if min(numbers) < 0 or max(numbers) > LARGEST_DATABASE:
             raise RuleError(rule, _BAD_DATABASE)
         self.databases = sorted(numbers)
@@ -169,8 +178,7 @@ class Selector:
             raise RuleError(rule, _LATE_CHANNELS)
         if _BLANKS.search(pattern):
             raise RuleError(rule, SYNTAX)
-        if pattern not in self.channels:
-            self.channels.append(pattern)
+        self.channels[pattern] = None
 
     def _change_commands(self, rule: str, commands: Commands) -> None:
         name = rule[1:].lower()
@@ -188,34 +196,51 @@ class Selector:
             if not argument:
                 raise RuleError(rule, SYNTAX)
         # What was said of the same, or of a part of it, does not matter any more.
-        self.rules = [
-            self.rules[0],
-            *(old for old in self.rules[1:] if old[1:] != name and not old[1:].startswith(name + "|")),
-            rule[0] + name,
-        ]
+        self._forget(name)
+        if name in self.parts:
+            for part in [old for old in self.rules if old.startswith(name + "|")]:
+                self._forget(part)
+        self.rules[name] = rule[0]
+        owner, bar, _ = name.partition("|")
+        if bar:
+            self.parts[owner] = self.parts.get(owner, 0) + 1
+
+    def _forget(self, name: str) -> None:
+        if self.rules.pop(name, None) is None:
+            return
+        owner, bar, _ = name.partition("|")
+        if bar:
+            self.parts[owner] -= 1
+            if not self.parts[owner]:
+                del self.parts[owner]
+
+    def _restart(self, base: str) -> None:
+        self.base = base
+        self.rules = {}
+        self.parts = {}
 
     # What it comes to
 
     def allowed_commands(self, commands: Commands) -> tuple[set[int] | None, list[tuple[int, bytes]]]:
         """Ids of the commands that are allowed (None: all, those to come included), and allowed first arguments."""
-        if self.rules[0] == "+@all" and not any(rule[0] == "-" for rule in self.rules):
+        if self.base == "+@all" and "-" not in self.rules.values():
             return None, []
         rows = commands.rows
-        allowed = {row.id for row in rows} if self.rules[0] == "+@all" else set()
+        allowed = {row.id for row in rows} if self.base == "+@all" else set()
         first_arguments: dict[int, list[bytes]] = {}
-        for rule in self.rules[1:]:
-            row = None if rule[1] == "@" else commands.find(rule[1:])
-            if row is None and rule[1] != "@":
-                owner, _, argument = rule[1:].rpartition("|")
+        for name, sign in self.rules.items():
+            row = None if name[0] == "@" else commands.find(name)
+            if row is None and name[0] != "@":
+                owner, _, argument = name.rpartition("|")
                 row = commands.find(owner)
                 if row is not None:
                     first_arguments.setdefault(row.id, []).append(encoded(argument))
                 continue
-            concerned = with_subcommands(rows_of_category(rows, rule[2:]) if row is None else [row])
+            concerned = with_subcommands(rows_of_category(rows, name[1:]) if row is None else [row])
             for one in concerned:
                 first_arguments.pop(one.id, None)
             ids = {one.id for one in concerned}
-            allowed = allowed | ids if rule[0] == "+" else allowed - ids
+            allowed = allowed | ids if sign == "+" else allowed - ids
         pairs = [(id, argument) for id, arguments in first_arguments.items() for argument in arguments]
         return allowed, pairs
 
@@ -239,7 +264,7 @@ class Selector:
 
     def command_text(self) -> str:
         """The rules about commands."""
-        return " ".join(self.rules)
+        return " ".join([self.base, *(sign + name for name, sign in self.rules.items())])
 
     def key_text(self) -> str:
         """The rules about keys."""

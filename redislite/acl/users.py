@@ -54,8 +54,8 @@ def is_valid_name(name: str) -> bool:
 class User:
     """A user. A new one is off, has no password, and may do nothing.
 
-    passwords: their hashes, in the order of their coming. selectors: the user's own first. permissions: what they come
-    to, once the user is one of an engine's.
+    passwords: their hashes, in the order of their coming. selectors: the user's own first; the others never change.
+    permissions: what they come to, once the user is one of an engine's.
     """
 
     __slots__ = ("any_password", "enabled", "name", "passwords", "permissions", "sanitizes", "selectors")
@@ -65,7 +65,7 @@ class User:
         self.enabled = False
         self.any_password = False
         self.sanitizes = True  # what RESTORE is given is checked in depth
-        self.passwords: list[str] = []
+        self.passwords: dict[str, None] = {}
         self.selectors = [Selector(all_channels)]
         self.permissions: Permissions | None = None
 
@@ -80,7 +80,7 @@ class User:
         self.enabled = other.enabled
         self.any_password = other.any_password
         self.sanitizes = other.sanitizes
-        self.passwords = list(other.passwords)
+        self.passwords = dict(other.passwords)
         self.selectors = [selector.copy() for selector in other.selectors]
 
     def apply(self, rule: str, commands: Commands, all_channels: bool) -> None:
@@ -116,16 +116,14 @@ class User:
             self.selectors[0].apply(rule, commands)
 
     def _add_password(self, rule: str) -> None:
-        digest = self._digest(rule, ">")
-        if digest not in self.passwords:
-            self.passwords.append(digest)
+        self.passwords[self._digest(rule, ">")] = None
         self.any_password = False
 
     def _remove_password(self, rule: str) -> None:
         digest = self._digest(rule, "<")
         if digest not in self.passwords:
             raise RuleError(rule, _NO_SUCH_PASSWORD)
-        self.passwords.remove(digest)
+        del self.passwords[digest]
 
     @staticmethod
     def _digest(rule: str, plain: str) -> str:

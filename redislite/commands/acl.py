@@ -102,19 +102,22 @@ def acl_getuser(server: Server, connection: Connection, args: list[bytes]) -> ob
         return None
     return {
         "flags": Set(user.flags()),
-        "passwords": user.passwords,
+        "passwords": list(user.passwords),
         **_describe_selector(user.selectors[0]),
         "selectors": [_describe_selector(selector) for selector in user.selectors[1:]],
     }
 
 
 def _describe_selector(selector: Selector) -> dict[str, object]:
-    return {
+    described: dict[str, object] = {
         "commands": encoded(selector.command_text()),
         "keys": encoded(selector.key_text()),
         "channels": encoded(selector.channel_text()),
-        "databases": encoded(selector.database_text()),
     }
+    if selector.databases is not None:
+        # Clients that do not know of databases in permissions choke on more than they expect.
+        described["databases"] = encoded(selector.database_text())
+    return described
 
 
 @command(

@@ -1,15 +1,17 @@
 """COMMAND and its subcommands: what the command table says of itself.
 
-Replies are built from the rows each time they are asked for; nothing is kept. The shapes are those of the original
-in both protocols, key specification notes and reply schemas excepted, which are left out.
+Replies are built from the rows when they are asked for; what is parsed of a row's notations is kept then. The shapes
+are those of the original in both protocols, key specification notes and reply schemas excepted, which are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Protocol
 
-from redislite._core.key_specs import KEY_FLAG_WIRE_NAMES, KeySpec
+from redislite._core.glob import matching
+from redislite._core.key_specs import KEY_FLAG_WIRE_NAMES, KeySpec, parse_key_specs
 from redislite._core.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
 from redislite._core.row import (
     ACL_CATEGORY_BITS,
@@ -129,8 +131,7 @@ def command_list(server: TableOwner, connection: object, args: list[bytes]) -> o
         bit = ACL_CATEGORY_BITS.get(value.decode("latin-1").lower(), 0)
         rows = (row for row in rows if row.acl_categories & bit)
     elif kind == b"pattern":
-        pattern = _parse_pattern(value)
-        rows = (row for row in rows if _matches(pattern, row.name.encode()))
+        return matching(value, [row.name.encode() for row in rows])
     elif kind == b"module":
         # Commands that users add come from no named module, so that no name has any.
         rows = ()
@@ -202,19 +203,33 @@ def command_help(server: TableOwner, connection: object, args: list[bytes]) -> o
 def describe(row: CommandRow) -> list[object]:
     """A row in the form of COMMAND INFO."""
     first, last, step = row.key_range
-    categories = row.acl_categories
     return [
         row.name.encode(),
         row.arity,
-        Set(SimpleString(name) for bit, name in WIRE_FLAGS if row.flags & bit),
+        _wire_flags(row.flags),
         first,
         last,
         step,
-        Set(SimpleString("@" + name) for name, bit in ACL_CATEGORY_BITS.items() if categories & bit),
+        _wire_categories(row.acl_categories),
         Set(row.tips.encode().split()),
-        Set(_describe_key_spec(spec) for spec in row.key_specs),
+        _describe_keys(row.keys),
         [describe(subcommand) for subcommand in row.subcommands.values()] or Set(),
     ]
+
+
+@cache
+def _wire_flags(flags: int) -> Set:
+    return Set(SimpleString(name) for bit, name in WIRE_FLAGS if flags & bit)
+
+
+@cache
+def _wire_categories(categories: int) -> Set:
+    return Set(SimpleString("@" + name) for name, bit in ACL_CATEGORY_BITS.items() if categories & bit)
+
+
+@cache
+def _describe_keys(notation: str) -> Set:
+    return Set(_describe_key_spec(spec) for spec in parse_key_specs(notation))
 
 
 def _describe_key_spec(spec: KeySpec) -> dict[bytes, object]:
@@ -235,6 +250,7 @@ def _describe_key_spec(spec: KeySpec) -> dict[bytes, object]:
     }
 
 
+@cache
 def _key_flags(flags: int) -> Set:
     return Set(SimpleString(name) for bit, name in KEY_FLAG_WIRE_NAMES if flags & bit)
 
@@ -260,10 +276,15 @@ def document(row: CommandRow) -> dict[bytes, object]:
         reply[b"deprecated_since"] = since.encode()
         reply[b"replaced_by"] = replacement.encode()
     if row.syntax:
-        reply[b"arguments"] = describe_arguments(parse_syntax(row.syntax))
+        reply[b"arguments"] = _describe_syntax(row.syntax)
     if row.subcommands:
         reply[b"subcommands"] = _document_all(row.subcommands.values())
     return reply
+
+
+@cache
+def _describe_syntax(notation: str) -> list[dict[bytes, object]]:
+    return describe_arguments(parse_syntax(notation))
 
 
 def _document_all(rows: Iterable[CommandRow]) -> dict[bytes, object]:
@@ -288,72 +309,3 @@ def _find_keys(server: TableOwner, request: list[bytes]) -> list[tuple[int, int]
     if uses is None and not row.flags & NO_MANDATORY_KEYS:
         raise CommandError("ERR Invalid arguments specified for command")
     return uses or []
-
-
-# A glob pattern, taken apart: the characters that may stand at a place, or None for any number of any.
-_Pattern = list["frozenset[int] | None"]
-
-_ANY_CHARACTER = frozenset(range(256))
-
-
-def _parse_pattern(pattern: bytes) -> _Pattern:
-    """Take a glob pattern apart: `* ? [a-z] [^a-z]` and backslash, letter case ignored."""
-    pattern = pattern.lower()
-    places: _Pattern = []
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        position += 1
-        if character == ord("*"):
-            places.append(None)
-        elif character == ord("?"):
-            places.append(_ANY_CHARACTER)
-        elif character == ord("["):
-            members, position = _parse_class(pattern, position)
-            places.append(members)
-        else:
-            if character == ord("\\") and position < len(pattern):
-                character = pattern[position]
-                position += 1
-            places.append(frozenset((character,)))
-    return places
-
-
-def _parse_class(pattern: bytes, position: int) -> tuple[frozenset[int], int]:
-    """The class behind an opening bracket and the position after it; an unclosed one ends with the pattern."""
-    negated = pattern[position : position + 1] == b"^"
-    position += negated
-    members: set[int] = set()
-    while position < len(pattern) and pattern[position] != ord("]"):
-        if pattern[position] == ord("\\") and position + 1 < len(pattern):
-            members.add(pattern[position + 1])
-            position += 2
-        elif pattern[position + 1 : position + 2] == b"-" and position + 2 < len(pattern):
-            low, high = sorted((pattern[position], pattern[position + 2]))
-            members.update(range(low, high + 1))
-            position += 3
-        else:
-            members.add(pattern[position])
-            position += 1
-    return (_ANY_CHARACTER - members if negated else frozenset(members)), position + 1
-
-
-def _matches(places: _Pattern, name: bytes) -> bool:
-    """Whether the whole of a small-letter name matches; never goes back further than the last star."""
-    place = position = 0
-    star = -1
-    resume = 0
-    while position < len(name):
-        allowed = places[place] if place < len(places) else frozenset()
-        if allowed is None:
-            star, resume = place, position
-            place += 1
-        elif name[position] in allowed:
-            place += 1
-            position += 1
-        elif star >= 0:
-            resume += 1
-            place, position = star + 1, resume
-        else:
-            return False
-    return all(allowed is None for allowed in places[place:])

@@ -106,15 +106,36 @@ def _start(
 
 def _refuse_overlap(prefixes: list[bytes], present: list[bytes]) -> None:
     """No change may be told twice: one prefix of a client must not begin with another."""
-    for number, prefix in enumerate(prefixes):
-        for others, kind in ((present, "an existing"), (prefixes[number + 1 :], "another provided")):
-            for other in others:
-                if prefix.startswith(other) or other.startswith(prefix):
-                    shown, other_shown = (text.decode("utf-8", "surrogateescape") for text in (prefix, other))
-                    raise CommandError(
-                        f"ERR Prefix '{shown}' overlaps with {kind} prefix '{other_shown}'. Prefixes for a single "
-                        "client must not overlap."
-                    )
+    number = _first_overlapping(prefixes, present)
+    if number is None:
+        return
+    prefix = prefixes[number]
+    for others, kind in ((present, "an existing"), (prefixes[number + 1 :], "another provided")):
+        for other in others:
+            if prefix.startswith(other) or other.startswith(prefix):
+                shown, other_shown = (text.decode("utf-8", "surrogateescape") for text in (prefix, other))
+                raise CommandError(
+                    f"ERR Prefix '{shown}' overlaps with {kind} prefix '{other_shown}'. Prefixes for a single "
+                    "client must not overlap."
+                )
+
+
+def _first_overlapping(prefixes: list[bytes], present: list[bytes]) -> int | None:
+    """Number of the first of the prefixes that overlaps with a later one or one that is present, else None.
+
+    In order, what begins with a prefix follows it at once: no pair needs to be looked at.
+    """
+    ordered = sorted([(text, number) for number, text in enumerate(prefixes)] + [(text, -1) for text in present])
+    enclosing: list[tuple[bytes, int]] = []  # each begins with the one before it
+    found = len(prefixes)
+    for text, number in ordered:
+        while enclosing and not text.startswith(enclosing[-1][0]):
+            enclosing.pop()
+        if enclosing:
+            pair = [place for place in (number, enclosing[-1][1]) if place >= 0]
+            found = min([found, *pair])
+        enclosing.append((text, number))
+    return found if found < len(prefixes) else None
 
 
 @command(

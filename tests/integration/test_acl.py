@@ -78,7 +78,7 @@ def test_getuser(server: ServerProcess, admin: Connection) -> None:
     admin("ACL", "SETUSER", "u", "on", ">x", "+get", "~a", "%R~b", "&c", "db=1", "(+set", "~d)")
     digest = b"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     own = [b"commands", b"-@all +get", b"keys", b"~a %R~b", b"channels", b"&c", b"databases", b"db=1"]
-    other = [b"commands", b"-@all +set", b"keys", b"~d", b"channels", b"", b"databases", b"alldbs"]
+    other = [b"commands", b"-@all +set", b"keys", b"~d", b"channels", b""]
     flags = [b"on", b"sanitize-payload"]
     assert admin("ACL", "GETUSER", "u") == [b"flags", flags, b"passwords", [digest], *own, b"selectors", [other]]
     shown = server.connect(protocol=3)("ACL", "GETUSER", "u")

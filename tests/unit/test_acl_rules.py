@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,7 +222,7 @@ def test_a_new_user() -> None:
 def test_passwords() -> None:
     one, two = hash_password(b"one"), hash_password(b"two")
     made = user("on", ">one", ">two", ">one", "<two", "#" + two)
-    assert made.passwords == [one, two]
+    assert list(made.passwords) == [one, two]
     assert (made.accepts(b"one"), made.accepts(b"two"), made.accepts(b"three"), made.accepts(one.encode())) == (
         True,
         True,
@@ -288,3 +290,43 @@ def test_names() -> None:
     assert is_valid_name("a>b\udcff'")
     assert is_valid_name("")
     assert not any(is_valid_name(name) for name in ("a b", "a\tb", "a\0", "a\n"))
+
+
+# --- many
+
+
+@pytest.mark.parametrize(
+    "form",
+    [">{}", "~k{}", "%R~k{}", "&c{}", "+select|{}", "+get|{}", "+get", "(+get ~k{})", "-@read", "<{}"],
+)
+def test_many_rules_take_no_longer_each(form: str) -> None:
+    count = 20_000
+    user = User("many")
+    user.apply("reset", COMMANDS, False)
+    if form == "<{}":
+        for number in range(count):
+            user.apply(f">{number}", COMMANDS, False)
+    begun = time.process_time()
+    for number in range(count):
+        user.apply(form.format(number), COMMANDS, False)
+    # A tenth of a second; five to sixty where each rule looks at all that came before.
+    assert time.process_time() - begun < 2
+
+
+def test_a_command_takes_back_its_parts_wherever_they_stand() -> None:
+    made = selector("+select|1", "+get", "+select|2", "+object|freq", "+select|1", "-select", "+select|3")
+    assert made.command_text() == "-@all +get +object|freq -select +select|3"
+    made.apply("+object", COMMANDS)
+    assert made.command_text() == "-@all +get -select +select|3 +object"
+    made.apply("+@all", COMMANDS)
+    made.apply("-select", COMMANDS)
+    assert made.command_text() == "+@all -select"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "2147483648", "+99999999999"])
+def test_numbers_of_databases_that_are_too_long(number: str) -> None:
+    assert refusal(f"db=0,{number}") == "The provided database ID is out of range"
+
+
+def test_numbers_of_databases_with_zeros_and_signs() -> None:
+    assert selector("db=" + "0" * 6000 + "3,+2,-0").databases == [0, 2, 3]

@@ -24,7 +24,6 @@ from redislite.config import (
     ConfigOpenError,
     as_text,
     directive_lines,
-    glob_match,
     split_arguments,
 )
 from redislite.config_directives import quoted
@@ -465,26 +464,6 @@ def test_get_spells_names_as_asked_and_hides(config: Config) -> None:
     assert config.matching([b"nosuch"]) == []
     assert config.matching([b"slave-r*"]) == [(b"slave-read-only", b"yes")]
     assert config.matching([b"save"]) == [(b"save", b"3600 1 300 100 60 10000")]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text", "matches"),
-    [
-        ("*", "", True),
-        ("a*c", "abbc", True),
-        ("a*c", "abb", False),
-        ("?b[a-c]", "xbb", True),
-        ("[^a]b", "ab", False),
-        (r"\*", "*", True),
-        (r"\*", "a", False),
-        ("[abc", "c", True),
-        ("*a*b*", "xxaxxbxx", True),
-        ("[c-a]", "b", True),
-        ("abc", "ab", False),
-    ],
-)
-def test_glob(pattern: str, text: str, matches: bool) -> None:
-    assert glob_match(pattern, text) is matches
 
 
 def test_rewrite_keeps_comments_and_order(tmp_path: Path) -> None:

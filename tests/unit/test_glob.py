@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
+from redislite._core.glob import matching
 
 ANY = frozenset(range(256))
 NOTHING = frozenset({-1})  # the class []
@@ -154,3 +155,12 @@ def test_hostile_patterns_stay_fast(engine: Engine, pattern: bytes) -> None:
     begun = time.monotonic()
     assert not found(engine, pattern, b"a" * 20_000)
     assert time.monotonic() - begun < 10
+
+
+def test_matching_names() -> None:
+    names = [b"maxmemory", b"maxclients", b"port", b"MaxMemory-policy"]
+    assert matching(b"MAX*", names) == [b"maxmemory", b"maxclients", b"MaxMemory-policy"]
+    assert matching(b"max*y", names) == [b"maxmemory", b"MaxMemory-policy"]
+    assert matching(b"max*", names, False) == [b"maxmemory", b"maxclients"]
+    assert matching(b"p[n-p]rt", names) == [b"port"]
+    assert matching(b"[abc", [b"c", b"d"]) == [b"c"]

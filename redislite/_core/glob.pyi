@@ -1,0 +1,3 @@
+"""What Python sees of glob patterns; the code is in glob.pyx."""
+
+def matching(pattern: bytes, names: list[bytes], fold: bool = True) -> list[bytes]: ...
