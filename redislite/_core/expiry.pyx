@@ -14,7 +14,7 @@ from redislite._core.hash_value cimport (
     HashValue, hash_expire, hash_first_expired, hash_length, hash_live_length, hash_next_deadline,
     hash_some_expired,
 )
-from redislite._core.keyspace cimport delete_key, expire_key, is_expired, key_changed, note_timed_fields, notify
+from redislite._core.keyspace cimport delete_key, expire_key, is_expired, key_vanished, note_timed_fields, notify
 from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.object cimport TYPE_HASH, Entry, entry_deadline, entry_encoding, entry_key, entry_pointer, entry_type
 from redislite._core.propagate cimport propagate_begin, propagate_bytes, propagate_text, propagate_unit
@@ -98,8 +98,8 @@ cdef bint expire_fields_of(Core* core, Database* database, Entry* entry) noexcep
     else:
         removed = hash_expire(core, &hash, FIELDS_PER_TURN)
     core.statistics.expired_fields += <int64_t> removed
-    core.dirty += removed - 1
-    key_changed(core, database, key, length)
+    core.dirty += removed
+    key_vanished(core, database, key, length)
     note_timed_fields(core, database, entry, code, 1)
     notify(core, database, NOTIFY_HASH, "hexpired", key, length)
     if hash_length(&hash) == 0:
