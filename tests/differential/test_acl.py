@@ -71,8 +71,8 @@ def outcome(reply: Any) -> Any:
 
 
 def is_told_alike(words: list[str]) -> bool:
-    """Whether both look at the same keys. The original looks at the first STORE and STOREDIST of GEORADIUS, where the last
-    one is written, at none of PFMERGE without sources, and at what follows a group named "streams"."""
+    """Whether both look at the same keys. The original looks at the first STORE and STOREDIST of GEORADIUS, where the
+    last one is written, at none of PFMERGE without sources, and at what follows a group named "streams"."""
     name = words[0].lower()
     if name in ("georadius", "georadiusbymember"):
         return sum(word.lower() in ("store", "storedist") for word in words) < 2
