@@ -119,13 +119,20 @@ class CommandLog:
         self._entries[kind].clear()
 
 
+def cut(text: bytes, length: int) -> bytes:
+    """What is kept of a text of so many bytes: the first ones, and how many there were more."""
+    if length <= MAXIMUM_LENGTH:
+        return text
+    return text[:MAXIMUM_LENGTH] + b"... (%d more bytes)" % (length - MAXIMUM_LENGTH)
+
+
 def shorten(shown: Sequence[bytes], args: Sequence[bytes], lengths: Sequence[int], count: int) -> list[bytes]:
     """What an entry keeps of `count` arguments: `args` and their whole lengths, `shown` without the secrets in them."""
     kept = count if count <= MAXIMUM_ARGUMENTS else MAXIMUM_ARGUMENTS - 1
     result: list[bytes] = []
     for text, whole, length in zip(shown[:kept], args, lengths, strict=False):
         if text == whole and length > MAXIMUM_LENGTH:
-            text = text[:MAXIMUM_LENGTH] + b"... (%d more bytes)" % (length - MAXIMUM_LENGTH)
+            text = cut(text, length)
         result.append(text)
     if count > MAXIMUM_ARGUMENTS:
         result.append(b"... (%d more arguments)" % (count - kept))

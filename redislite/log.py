@@ -14,6 +14,8 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redislite.config import Config
 
 DEBUG, VERBOSE, NOTICE, WARNING, NOTHING = range(5)
@@ -42,6 +44,7 @@ class Log:
         self.timestamp_format = "legacy"
         self.discard_output = False
         self._to_syslog = False
+        self._to_json: Callable[[object], str] = str
 
     def apply(self, config: Config) -> None:
         """Take level, file, formats and syslog from the configuration; also its later changes."""
@@ -58,6 +61,10 @@ class Log:
     def _update(self, config: Config, _name: str) -> None:
         self.level = LEVELS.index(config["loglevel"])
         self.format = config["log-format"]
+        if self.format == "json":
+            import json  # now: when there is something to log, there may be no descriptor left to read it with
+
+            self._to_json = json.JSONEncoder(separators=(",", ":")).encode
         self.timestamp_format = config["log-timestamp-format"]
 
     def _open_syslog(self, identity: str, facility: str) -> None:
@@ -131,10 +138,8 @@ class Log:
         role, name = ROLES[self.role], STRUCTURED_LEVELS[level]
         if self.format == "logfmt":
             return f'pid={process} role={role} timestamp="{moment}" level={name} message="{safe}"\n'
-        import json
-
         fields = {"pid": process, "role": role, "timestamp": moment, "level": name, "message": message}
-        return json.dumps(fields, separators=(",", ":")) + "\n"
+        return self._to_json(fields) + "\n"
 
 
 def format_time(form: str, seconds: float) -> str:

@@ -94,7 +94,15 @@ cdef bint keep(Core* core, AppendLog* log) noexcept nogil:
     return 1
 
 
-cdef void forget_written(AppendLog* log, size_t count) noexcept nogil:
+cdef void forget_written(Core* core, AppendLog* log, size_t count) noexcept nogil:
+    """So many bytes are in the file, of what waited and then of the feed."""
+    cdef Feed* feed = &core.feed
+    cdef size_t of_feed = count - min(count, log.waiting_length)
+    if of_feed:
+        feed.length -= of_feed
+        feed.unit_start -= of_feed
+        memmove(feed.data, feed.data + of_feed, feed.length)
+    count -= of_feed
     log.waiting_length -= count
     if log.waiting_length:
         memmove(log.waiting, log.waiting + count, log.waiting_length)
@@ -145,15 +153,15 @@ cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
             snprintf(text, sizeof(text), "Could not remove short write from the append-only file. The file may hold a part "
                      "of a command until the rest can be written. ftruncate: %s", strerror(errno.errno))
             core.upcalls.log_line(core, 3, text)
-        if not keep(core, log):
-            log.incomplete = 1
+        # Where memory is out, what the feed holds stays there.
+        keep(core, log)
         log.size += written
         log.offset += written
-        forget_written(log, written)
+        forget_written(core, log, written)
         return -1
     log.size += total
     log.offset += total
-    forget_written(log, log.waiting_length)
+    forget_written(core, log, log.waiting_length)
     propagate_taken(core, 0)
     if log.error and not log.sync_failed:
         clear_error(core, log)
@@ -288,7 +296,10 @@ cdef class AppendOnlyLog:
     """The open append-only file of an engine, for the control plane: which file it is, and how often it is synced."""
 
     cdef AppendLog* _log(self) except NULL:
-        cdef AppendLog* log = append_log(self.core)
+        cdef AppendLog* log
+        if self.core == NULL:
+            raise RuntimeError("the log is one of an engine: Engine.append_log")
+        log = append_log(self.core)
         if log == NULL:
             log = <AppendLog*> calloc(1, sizeof(AppendLog))
             if log == NULL:
@@ -306,6 +317,8 @@ cdef class AppendOnlyLog:
         """Has everything from here on written to the end of this file, which has so many bytes and is the log's. The file
         before is synced and closed, which nobody waits for. Flush what was meant for that before."""
         cdef AppendLog* log = self._log()
+        if fd < 0 or size < 0:
+            raise ValueError(f"no file: descriptor {fd}, {size} bytes")
         self._let_go(log)
         log.fd = fd
         log.size = size
@@ -371,7 +384,7 @@ cdef class AppendOnlyLog:
 
     @property
     def is_open(self) -> bool:
-        return append_log_is_open(self.core)
+        return self._log().fd >= 0
 
     @property
     def size(self) -> int:

@@ -69,6 +69,9 @@ cdef class Connection:
 
     cdef bint is_leaving            # out of service, and not all given back
 
+    cdef int _check_open(self) except -1
+    cdef bint is_busy(self) noexcept
+    cdef bint _takes_output(self) noexcept
     cdef bint _end_waiting(self, bytes error) noexcept
     cdef bint leave(self, int64_t most) noexcept
     cdef void withdraw(self) noexcept

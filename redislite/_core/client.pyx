@@ -38,9 +38,9 @@ from redislite._core.resp cimport (
 from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
     CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE,
-    CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_POSTPONED,
-    CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
-    CLIENT_REPLY_SKIP_NEXT, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
+    CLIENT_IMPORT_SOURCE, CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH,
+    CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
+    CLIENT_REPLY_SKIP_NEXT, CLIENT_UNIX, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
     COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_DENYOOM, COMMAND_FAST, COMMAND_LOADING,
     COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH, COMMAND_NO_MULTI, COMMAND_READONLY, COMMAND_SKIP_MONITOR,
     COMMAND_SKIP_SLOWLOG, COMMAND_SUBSCRIBER, COMMAND_UNQUEUED, COMMAND_WRITE, GATE_CLIENT_MEMORY, GATE_LOADING,
@@ -65,6 +65,8 @@ cdef enum:
     UNAUTHENTICATED_QUERY_MAX = 1 << 20
     REFUSAL_MAX = 512                   # bytes of an error that ends a transaction
     UNKNOWN_SHOWN_MAX = 128             # bytes of an unknown command and of its arguments that an error shows
+    SETTABLE_FLAGS = (CLIENT_UNIX | CLIENT_NO_EVICT | CLIENT_NO_TOUCH | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP |
+                      CLIENT_REPLY_SKIP_NEXT | CLIENT_MONITOR | CLIENT_IMPORT_SOURCE)
     EVENT_READABLE = 1
     EVENT_WRITABLE = 4
 
@@ -734,7 +736,16 @@ cdef class Connection:
         self.client.fd = -1
 
     def __dealloc__(self) -> None:
-        self.release()
+        self.leave(INT64_MAX)
+
+    cdef int _check_open(self) except -1:
+        if self.client.core == NULL or self.is_leaving:
+            raise RuntimeError("the connection is released, or no engine has made it")
+        return 0
+
+    cdef bint is_busy(self) noexcept:
+        """Whether its requests are being executed further up the stack."""
+        return self.client.argv != NULL or self.client.core.served == &self.client
 
     def ready(self, int events) -> None:
         """Serves the connection: epoll's events say whether it can be read, written, or is gone."""
@@ -742,6 +753,8 @@ cdef class Connection:
         cdef Core* core = client.core
         if core == NULL or client_is_doomed(client):
             return
+        if core.executing != NULL or core.served != NULL:
+            raise RuntimeError("a command is being executed: connections are served between commands")
         if core.turn_begun == 0:
             begin_turn(core)
         # Nothing leaves before what was done in this turn is in the append-only file: it will be writable in the next, too.
@@ -771,8 +784,10 @@ cdef class Connection:
     def resume(self) -> None:
         """Executes what waited in the query buffer while the client was paused."""
         cdef Client* client = &self.client
-        if client.core == NULL or client_is_doomed(client):
+        if client.core == NULL or client_is_doomed(client) or client.flags & CLIENT_INTERNAL:
             return
+        if client.core.executing != NULL or client.core.served != NULL:
+            raise RuntimeError("a command is being executed: connections are served between commands")
         client.flags &= ~<uint64_t> CLIENT_POSTPONED
         client_serve(client.core, client)
         client_queue_write(client.core, client)
@@ -792,7 +807,7 @@ cdef class Connection:
         cdef CommandStatistics* statistics
         cdef ReplyMark mark
         cdef bint muted
-        if client.core == NULL or client.blocked == NULL:
+        if client.core == NULL or client.blocked == NULL or client.argv != NULL:
             return False
         muted = muted_reply_begin(client, &mark)
         request = &parser.requests[parser.requests_done]
@@ -831,10 +846,13 @@ cdef class Connection:
 
     def subscriptions(self, int kind) -> list[bytes]:
         """What the client has subscribed to, oldest first; kind: 0 for channels, 1 for patterns, 2 for sharded channels."""
-        cdef Subscription* subscription = subscriptions_of(&self.client, kind)
+        cdef Subscription* subscription
         cdef size_t length
         cdef char* name
         cdef list names = []
+        if not KIND_CHANNEL <= kind <= KIND_SHARD:
+            raise ValueError(f"kinds are 0 to 2, not {kind}")
+        subscription = subscriptions_of(&self.client, kind)
         while subscription != NULL:
             name = subscribed_name(subscription, &length)
             names.append(name[:length])
@@ -867,13 +885,19 @@ cdef class Connection:
 
     def append(self, object value) -> None:
         """Appends a reply or a push message out of turn; it is written before the loop sleeps."""
-        if self.client.core != NULL and client_takes_output(&self.client):
+        if self._takes_output():
             reply_object(&self.client.reply, value)
             client_queue_write(self.client.core, &self.client)
 
-    def append_raw(self, bytes data) -> None:
+    cdef bint _takes_output(self) noexcept:
+        """False for one that is closed or is to be, and for one without a socket whose command is not running."""
+        cdef Client* client = &self.client
+        return client.core != NULL and client_takes_output(client) and \
+            (not client.flags & CLIENT_INTERNAL or client.argv != NULL)
+
+    def append_raw(self, bytes data not None) -> None:
         """The same for bytes that are encoded already."""
-        if self.client.core != NULL and client_takes_output(&self.client):
+        if self._takes_output():
             reply_raw(&self.client.reply, data, len(data))
             client_queue_write(self.client.core, &self.client)
 
@@ -881,7 +905,7 @@ cdef class Connection:
         """Closes the connection: at once, or where its requests are being executed, before the loop sleeps; or once its output
         is written."""
         cdef Client* client = &self.client
-        if client.core == NULL:
+        if client.core == NULL or client.flags & CLIENT_INTERNAL:
             return
         if after_reply:
             client_end(client.core, client)
@@ -915,8 +939,16 @@ cdef class Connection:
         core.clients_count += 1
 
     def release(self) -> None:
-        """Closes the socket and gives back all memory. The connection is out of service then; calling again is harmless."""
-        self.leave(INT64_MAX)
+        """Closes the socket and gives back all memory, or once its command is through where one runs. The connection is out of
+        service then; calling again is harmless. RuntimeError for one without a socket: that is its engine's."""
+        if self.client.core == NULL:
+            return
+        if self.client.flags & CLIENT_INTERNAL:
+            raise RuntimeError("this is the engine's own connection")
+        if self.is_busy():
+            self.close_soon()
+        else:
+            self.leave(INT64_MAX)
 
     cdef bint leave(self, int64_t most) noexcept:
         """Closes the socket, and gives back what it can in bounded time: at most so many subscriptions. True where that was all;
@@ -986,6 +1018,8 @@ cdef class Connection:
         if client.fd >= 0:
             close_descriptor(client.fd)
             client.fd = -1
+        client.command = NULL
+        client.user = NULL
 
     @property
     def fileno(self) -> int:
@@ -1003,10 +1037,12 @@ cdef class Connection:
     @property
     def database(self) -> int:
         """Number of the selected database."""
+        self._check_open()
         return self.client.database.id
 
     @database.setter
     def database(self, int number) -> None:
+        self._check_open()
         if not 0 <= number < self.client.core.databases_count:
             raise IndexError(f"database {number}: there are {self.client.core.databases_count}")
         self.client.database = self.client.core.databases[number]
@@ -1018,6 +1054,8 @@ cdef class Connection:
 
     @protocol.setter
     def protocol(self, int version) -> None:
+        if version not in (2, 3):
+            raise ValueError(f"there are the protocols 2 and 3, not {version}")
         self.client.reply.protocol = version
         pubsub_gate(&self.client)
 
@@ -1042,7 +1080,10 @@ cdef class Connection:
 
     def use_permissions(self, Permissions permissions) -> None:
         """Has commands checked against these from here on, or where None, against nothing. To be called again when they
-        change."""
+        change. ValueError where they are another engine's."""
+        self._check_open()
+        if permissions is not None and permissions.core != self.client.core:
+            raise ValueError("the permissions are another engine's")
         self.permissions = permissions
         self.client.user = NULL if permissions is None else &permissions.rules
         if permissions is None or permissions.rules.is_unrestricted:
@@ -1056,7 +1097,11 @@ cdef class Connection:
         return self.client.flags
 
     def set_flag(self, uint64_t flag, bint on) -> None:
-        """Sets or clears bits of flags, and the gate that goes with muted replies."""
+        """Sets or clears bits of flags, and the gate that goes with muted replies. ValueError for what only the data plane may
+        change."""
+        self._check_open()
+        if flag & ~<uint64_t> SETTABLE_FLAGS:
+            raise ValueError(f"flags {flag:#x} are not to be set from outside")
         if on:
             self.client.flags |= flag
         else:

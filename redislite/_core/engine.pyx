@@ -68,7 +68,7 @@ from redislite._core.state cimport (
     CHECKED_BUILD, CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
     GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
     HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core,
-    Database, ErrorKind, Request, WaitList, Waiter, CLIENT_IN_EXEC,
+    Database, ErrorKind, Reply, Request, WaitList, Waiter, CLIENT_IN_EXEC,
 )
 from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
 from redislite._core.rdb_write cimport rdb_write_value
@@ -80,6 +80,7 @@ from redislite._core.tracking cimport (
     Tracking, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable,
     tracking_invalidate, tracking_release, tracking_set_caching,
 )
+from redislite._core.upcalls cimport upcall_failed, upcalls_init
 
 import os
 import sys
@@ -102,7 +103,7 @@ from redislite._core import (
     zset_combinations,
     zsets,
 )
-from redislite._core.reply_types import NO_REPLY, CommandError
+from redislite._core.reply_types import CommandError
 from redislite._core.row import CommandTable
 
 cdef extern from *:
@@ -117,7 +118,6 @@ cdef enum:
     RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
     DEFAULT_SAMPLES = 5
-    SAMPLE_MAX = 128                # bytes that a client sent, where the log shows some
 
 # Both clocks at one moment, early: the longer ago, the better their ratio is known.
 cdef int64_t BEGUN_NS = clock_monotonic_ns()
@@ -171,67 +171,6 @@ cdef dict table_facts(const Dict* d, str prefix):
     }
 
 
-cdef void run_python(Core* core, Client* client, Command* command) noexcept with gil:
-    cdef Engine engine = <Engine> core.engine
-    cdef list args = [client.argv[i].data[:client.argv[i].length] for i in range(client.argc)]
-    cdef object connection = <object> client.connection
-    try:
-        row = <object> command.row
-        value = row.handler(engine.control, connection, args)
-        if value is not NO_REPLY:
-            reply_object(&client.reply, value)
-    except CommandError as error:
-        reply_object(&client.reply, error)
-    except Exception as error:
-        engine.on_exception(error)
-        reply_object(&client.reply, CommandError("ERR internal error, see the server's log"))
-
-
-cdef void log_command(Core* core, Client* client, Command* command, int kinds, int64_t us, size_t request_bytes,
-                      size_t reply_bytes) noexcept with gil:
-    cdef list args = [client.argv[i].data[:min(client.argv[i].length, <size_t> 160)] for i in range(min(client.argc, 33))]
-    cdef list lengths = [client.argv[i].length for i in range(len(args))]
-    try:
-        (<Engine> core.engine).on_slow_command(<object> client.connection, args, lengths, client.argc, kinds, us,
-                                               request_bytes, reply_bytes)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void feed_monitors(Core* core, Client* client) noexcept with gil:
-    cdef list args = [client.argv[i].data[:client.argv[i].length] for i in range(client.argc)]
-    try:
-        (<Engine> core.engine).on_monitored(<object> client.connection, args)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void latency_sample(Core* core, const char* event, int64_t ms) noexcept with gil:
-    try:
-        (<Engine> core.engine).on_latency(event.decode(), ms)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void watch_socket(Core* core, Client* client) noexcept with gil:
-    try:
-        (<Engine> core.engine).on_interest(<object> client.connection, not client.flags & CLIENT_CLOSE_AFTER_REPLY,
-                                           client.flags & CLIENT_WAITS_WRITABLE != 0)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void waiting_timer(Core* core, int64_t ns) noexcept with gil:
-    try:
-        (<Engine> core.engine).on_waiting(ns / 1e9)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void close_soon(Core* core, Client* client) noexcept with gil:
-    (<Engine> core.engine).closing.append(<object> client.connection)
-
-
 cdef void key_used(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil:
     cdef bint holds = keys_hold(core, database, key, length, changes)
     if core.records_keys:
@@ -246,33 +185,8 @@ cdef void record_key(Core* core, const Database* database, const char* key, size
                      bint holds) noexcept with gil:
     try:
         (<Engine> core.engine)._on_key_used((<object> core.executing.command.row).name, database.id, key[:length], changes, holds)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void log_line(Core* core, int level, const char* text) noexcept with gil:
-    try:
-        (<Engine> core.engine).on_log(level, text.decode("utf-8", "backslashreplace"))
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void log_client(Core* core, Client* client, int level, const char* text, const char* data,
-                     size_t length) noexcept with gil:
-    cdef bytes ends = data[:length] if length <= SAMPLE_MAX \
-        else data[:SAMPLE_MAX // 2] + data[length - SAMPLE_MAX // 2:length]
-    try:
-        (<Engine> core.engine).on_client_log(<object> client.connection, level, text.decode("utf-8", "backslashreplace"),
-                                             ends, length)
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
-
-
-cdef void flushed(Core* core) noexcept with gil:
-    try:
-        (<Engine> core.engine).on_flushed()
-    except Exception as error:
-        (<Engine> core.engine).on_exception(error)
+    except BaseException as error:
+        upcall_failed(core, error)
 
 
 def _nothing(*_args: object) -> None:
@@ -310,6 +224,9 @@ cdef class Engine:
     about (a key, say); answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost()
     where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed.
 
+    What goes wrong in one of these, or in a command of the Python tier, is given to on_exception, or where there is none, is
+    raised by before_sleep. Of a command that execute runs, it is always raised there.
+
     function_libraries: code of libraries of functions, bytes each, that snapshots carry.
     module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type and
         when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
@@ -322,6 +239,8 @@ cdef class Engine:
     cdef public object on_denied, on_client_log
     cdef object _on_key_used
     cdef public object on_flushed, on_log_lost, on_log_error
+    # What went wrong where nothing could be raised (upcalls.pxd), or None.
+    cdef public object failure
     cdef bytes refusal
     cdef readonly list closing
     cdef list leaving                   # connections of Core.leaving
@@ -335,6 +254,8 @@ cdef class Engine:
         core.heap = heap_new()
         if core.heap == NULL:
             raise MemoryError
+        if databases < 1:
+            raise ValueError(f"an engine has one database at least, not {databases}")
         core.engine = <PyObject*> self
         memcpy(core.seed, <char*> seed, 16)
         memcpy(&core.random, <char*> seed + 16, 8)
@@ -346,18 +267,9 @@ cdef class Engine:
             raise MemoryError
         if keyspace_init(core, databases) != 0 or pubsub_init(core) != 0 or eviction_init(core) != 0:
             raise MemoryError
-        core.upcalls.run_python = run_python
-        core.upcalls.log_command = log_command
-        core.upcalls.feed_monitors = feed_monitors
-        core.upcalls.latency_sample = latency_sample
-        core.upcalls.watch_socket = watch_socket
-        core.upcalls.waiting_timer = waiting_timer
-        core.upcalls.close_soon = close_soon
-        core.upcalls.log_line = log_line
-        core.upcalls.log_client = log_client
+        upcalls_init(core)
         core.upcalls.key_invalidated = tracking_invalidate
         core.upcalls.key_used = key_used
-        core.upcalls.flushed = flushed
         core.upcalls.call = call_command
         core.upcalls.key_event = publish_key_event
         reply_init(&core.late, core)
@@ -391,9 +303,9 @@ cdef class Engine:
         while core.leaving != NULL:
             (<Connection> core.leaving.connection).release()
         while core.clients != NULL:
-            (<Connection> core.clients.connection).release()
+            (<Connection> core.clients.connection).leave(INT64_MAX)
         if self.own is not None:
-            self.own.release()
+            self.own.leave(INT64_MAX)
         crash_forget(core)
         tracking_release(core)
         append_log_release(core)
@@ -463,13 +375,18 @@ cdef class Engine:
     def execute(self, *args: object) -> object:
         """Runs one command from its arguments (bytes, str, int, float), outside of any connection, and answers its reply as a
         Python object, in RESP3's types (None where it answers nothing); an error is raised as CommandError.
-        MemoryError where there was none for the reply; the command has been executed then."""
+        So is what a command of the Python tier raises; commands may call this in their turn. MemoryError where there was none
+        for the reply; the command has been executed then."""
         cdef Client* client = &self.own.client
         cdef list encoded = [_encode(argument) for argument in args]
         cdef Argument* arguments
         cdef Argument* outer_argv = client.argv
         cdef int outer_argc = client.argc
         cdef int outer_hashed = client.hashed
+        cdef uint64_t outer_hash = client.hash
+        cdef Command* outer_command = client.command
+        cdef Reply outer_reply = client.reply
+        cdef bint is_nested = outer_argv != NULL
         cdef size_t size = 0
         cdef bytes output
         cdef bint starved
@@ -485,6 +402,10 @@ cdef class Engine:
             arguments[i].length = len(<bytes> encoded[i])
             arguments[i].owner = NULL
             size += arguments[i].length
+        if is_nested:
+            # What the outer command has replied so far is not ours.
+            reply_init(&client.reply, &self.core)
+            client.reply.protocol = outer_reply.protocol
         client.argv = arguments
         client.argc = <int> len(encoded)
         client.hashed = 0
@@ -496,19 +417,51 @@ cdef class Engine:
             call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
             if self.core.ready != NULL and self.core.executing == NULL:
                 wake_waiters(&self.core)
+            output = _output(client)
+            starved = client.reply.starved
         finally:
             self.core.nested -= nested
             heap_free(self.core.heap, arguments, len(encoded) * sizeof(Argument))
             client.argv = outer_argv
             client.argc = outer_argc
             client.hashed = outer_hashed
-        output = _output(client)
-        starved = client.reply.starved
-        reply_release(&client.reply)
-        client.reply.starved = 0
+            client.hash = outer_hash
+            reply_release(&client.reply)
+            client.reply.starved = 0
+            if is_nested:
+                client.command = outer_command
+                client.reply = outer_reply
+        self.raise_failure()
         if starved:
             raise MemoryError
         return decode(output) if output else None
+
+    def raise_failure(self) -> None:
+        """Raises what is kept in failure, if anything, which it forgets."""
+        failure = self.failure
+        if failure is not None:
+            self.failure = None
+            raise failure
+
+    cdef int _check_idle(self) except -1:
+        if self.core.executing != NULL or self.core.served != NULL:
+            raise RuntimeError("a command is being executed: this is for the loop to call, between its turns")
+        return 0
+
+    cdef int _check_own(self, Connection connection) except -1:
+        if connection.client.core != &self.core or connection.is_leaving:
+            raise ValueError("the connection is released, or another engine's")
+        return 0
+
+    cdef Database* _database(self, int number) except NULL:
+        if not 0 <= number < self.core.databases_count:
+            raise IndexError(f"database {number}: there are {self.core.databases_count}")
+        return self.core.databases[number]
+
+    cdef CommandStatistics* _statistics_of(self, int id) except NULL:
+        if not 0 <= id < self.core.commands_count:
+            raise IndexError(f"command {id}: there are {self.core.commands_count}")
+        return &self.core.command_statistics[id]
 
     # --- connections
 
@@ -524,8 +477,15 @@ cdef class Engine:
         self.core.statistics.connections_received += 1
         return connection
 
-    def close(self, Connection connection) -> None:
-        """Takes the connection out of the loop and releases it. Harmless where that has happened already."""
+    def close(self, Connection connection not None) -> None:
+        """Takes the connection out of the loop and releases it, once its command is through where one runs. Harmless where
+        that has happened already."""
+        if connection.client.core == NULL or connection.is_leaving:
+            return
+        self._check_own(connection)
+        if connection.is_busy():
+            connection.close_soon()
+            return
         if self.connections.pop(connection.client.id, None) is None:
             return
         self.on_close(connection)
@@ -567,24 +527,32 @@ cdef class Engine:
 
     # --- client-side caching
 
-    def track(self, Connection connection, int options, Connection redirect, list prefixes) -> None:
+    def track(self, Connection connection not None, int options, Connection redirect, list prefixes not None) -> None:
         """Turns tracking on for a connection, or changes its options: TRACKING_* bits of tracking.pxd. redirect: who gets its
         messages, or None. prefixes: further ones for the broadcasting mode. MemoryError: it is off then."""
         cdef Core* core = &self.core
         cdef bytes prefix
-        cdef int failed = tracking_enable(core, &connection.client, options, &redirect.client if redirect is not None else NULL)
+        cdef int failed
+        self._check_own(connection)
+        if redirect is not None:
+            self._check_own(redirect)
+        if not all(isinstance(prefix, bytes) for prefix in prefixes):
+            raise TypeError("prefixes are bytes")
+        failed = tracking_enable(core, &connection.client, options, &redirect.client if redirect is not None else NULL)
         for prefix in prefixes:
             failed |= tracking_add_prefix(core, &connection.client, prefix, len(prefix))
         if failed:
             tracking_disable(core, &connection.client)
             raise MemoryError
 
-    def stop_tracking(self, Connection connection) -> None:
+    def stop_tracking(self, Connection connection not None) -> None:
         """Turns tracking off. Harmless where it is off."""
+        self._check_own(connection)
         tracking_disable(&self.core, &connection.client)
 
-    def set_caching(self, Connection connection) -> None:
+    def set_caching(self, Connection connection not None) -> None:
         """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says."""
+        self._check_own(connection)
         tracking_set_caching(&connection.client)
 
     @property
@@ -615,7 +583,9 @@ cdef class Engine:
         there is more to do, so that the loop must not sleep."""
         cdef Core* core = &self.core
         cdef Client* client
-        cdef bint more = eviction_turn(core)
+        cdef bint more
+        self._check_idle()
+        more = eviction_turn(core)
         resume_clients(core)
         if core.tracking != NULL:
             tracking_before_sleep(core)
@@ -647,6 +617,8 @@ cdef class Engine:
         if core.discarded != NULL:
             more |= release_discarded(core, RELEASE_TURN)
         end_turn(core)
+        if self.failure is not None:
+            self.raise_failure()
         return more
 
     def cron(self, int64_t budget_us) -> None:
@@ -656,6 +628,7 @@ cdef class Engine:
         cdef Database* database
         cdef int64_t until
         cdef int i
+        self._check_idle()
         if core.turn_begun == 0:
             begin_turn(core)
         renew_clock(core)
@@ -810,12 +783,12 @@ cdef class Engine:
         self.core.dirty = value
 
     def database_size(self, int number) -> int:
-        return dict_size(&self.core.databases[number].keys)
+        return dict_size(&self._database(number).keys)
 
     def database_statistics(self, int number) -> dict[str, int]:
         """keys, expires, field_expires and average_ttl_ms of a database; of its tables the facts of table_facts, those of
         keys and of expires with keys_ and expires_ before their names."""
-        cdef Database* database = self.core.databases[number]
+        cdef Database* database = self._database(number)
         return {
             "keys": dict_size(&database.keys),
             "expires": dict_size(&database.expires),
@@ -827,11 +800,13 @@ cdef class Engine:
 
     def flush(self, int number, bint lazy) -> int:
         """Empties a database, or all of them (-1); answers how many keys there were."""
+        if number != -1:
+            self._database(number)
         return flush_databases(&self.core, number, lazy)
 
     cdef Entry* _entry(self, int number, bytes key) except? NULL:
         """A key's entry, which is not touched by that, or NULL."""
-        cdef Database* database = self.core.databases[number]
+        cdef Database* database = self._database(number)
         cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
                                           dict_hash(&database.keys, key, len(key)))
         return slot[0] if slot != NULL else NULL
@@ -952,7 +927,7 @@ cdef class Engine:
         cdef size_t length
         cdef char* key
         cdef list names = []
-        dict_iterate_begin(&position, &self.core.databases[number].keys)
+        dict_iterate_begin(&position, &self._database(number).keys)
         entry = <Entry*> dict_iterate_next(&position)
         while entry != NULL:
             key = entry_key(entry, &length)
@@ -963,7 +938,7 @@ cdef class Engine:
 
     def add_string(self, int number, bytes key, bytes value) -> bool:
         """Puts a string under a key unless it is there already; true where it did. MemoryError."""
-        cdef Database* database = self.core.databases[number]
+        cdef Database* database = self._database(number)
         cdef uint64_t hash = dict_hash(&database.keys, key, len(key))
         cdef Argument name
         if keyspace_find(&self.core, database, key, len(key), hash) != NULL:
@@ -1038,7 +1013,7 @@ cdef class Engine:
         """The append-only file that commands go to (AppendOnlyLog)."""
         return append_only_log(&self.core, self)
 
-    def fork_rewrite(self, ChildReport report, int fd, *, bytes head=b"", uint64_t sync_bytes=0,
+    def fork_rewrite(self, ChildReport report not None, int fd, *, bytes head=b"", uint64_t sync_bytes=0,
                      int64_t key_delay_us=0) -> int:
         """Has a child write all data to a descriptor as commands, behind the head, and sync it. The rest is as with
         fork_save_rdb."""
@@ -1071,7 +1046,7 @@ cdef class Engine:
             "module_aux": self.module_aux, "checksum": checksum, "sync_bytes": sync_bytes, "key_delay_us": key_delay_us,
         })
 
-    def fork_save_rdb(self, ChildReport report, int fd, *, aux=None, functions=None, bint checksum=True,
+    def fork_save_rdb(self, ChildReport report not None, int fd, *, aux=None, functions=None, bint checksum=True,
                       uint64_t sync_bytes=0, int64_t key_delay_us=0, bint fsync=True, then=()) -> int:
         """The same in a child process, which sees the data as it is now, and does the fsync too. Answers its number; how
         far it is stands in the report. For ChildRunner (persistence/child.py). then: words of a command line, bytes, the
@@ -1276,14 +1251,14 @@ cdef class Engine:
 
     def latency_histogram(self, int id) -> list[tuple[int, int]]:
         """Of one command: (upper bound of the duration in nanoseconds, calls) for each bucket that is not empty."""
-        cdef CommandStatistics* statistics = &self.core.command_statistics[id]
+        cdef CommandStatistics* statistics = self._statistics_of(id)
         cdef int i
         if statistics.histogram == NULL:
             return []
         return [(histogram_bound(i), statistics.histogram[i]) for i in range(HISTOGRAM_BUCKETS) if statistics.histogram[i]]
 
     def reset_latency_histogram(self, int id) -> None:
-        cdef CommandStatistics* statistics = &self.core.command_statistics[id]
+        cdef CommandStatistics* statistics = self._statistics_of(id)
         if statistics.histogram != NULL:
             memset(statistics.histogram, 0, HISTOGRAM_BUCKETS * sizeof(unsigned int))
 

@@ -114,12 +114,14 @@ cdef bint open_hash(Core* core, Client* client, HashValue* hash, Entry** entry) 
     return begin_hash(core, client, hash, entry[0])
 
 
-cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed) noexcept nogil:
-    """Ends what open_hash began where memory was out, which it answers: what was changed before that stays."""
+cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed, int64_t changes) noexcept nogil:
+    """Ends what open_hash began where memory was out, which it answers: the fields that were set before that stay, and
+    whoever wants to know of a change is told."""
     if entry == NULL:
         hash_release(core.heap, hash)
     else:
         close_hash(core, client, hash, entry, was_timed)
+        hash_changed(core, client, changes, "hset")
     reply_out_of_memory(client)
 
 
@@ -248,12 +250,12 @@ cdef int64_t put_pairs(Core* core, Client* client, int first) noexcept nogil:
         return -1
     timed = hash_timed(&hash) != 0
     if hash_expect(core, &hash, (client.argc - first) // 2) != 0:
-        drop_hash(core, client, &hash, entry, timed)
+        drop_hash(core, client, &hash, entry, timed, 0)
         return -1
     for i in range(first, client.argc, 2):
         result = put(core, client, &hash, i, client.argv[i + 1].data, client.argv[i + 1].length, HASH_NO_DEADLINE)
         if result < 0:
-            drop_hash(core, client, &hash, entry, timed)
+            drop_hash(core, client, &hash, entry, timed, (i - first) // 2)
             return -1
         created += result != 0
     if not close_hash(core, client, &hash, entry, timed):
@@ -280,7 +282,7 @@ cdef bint put_one(Core* core, Client* client, HashValue* hash, Entry* entry, con
     cdef bint timed = hash_timed(hash) != 0
     cdef int result = put(core, client, hash, 2, value, length, deadline_ms)
     if result < 0:
-        drop_hash(core, client, hash, entry, timed)
+        drop_hash(core, client, hash, entry, timed, 0)
         return 0
     had_expired[0] = result == 2
     if not close_hash(core, client, hash, entry, timed):
@@ -1168,12 +1170,12 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     if expire.kind == EXPIRE_KEEP:
         deadline_ms = HASH_KEEP_DEADLINE
     if hash_expect(core, &hash, count) != 0:
-        drop_hash(core, client, &hash, entry, timed)
+        drop_hash(core, client, &hash, entry, timed, 0)
         return
     for i in range(word + 2, client.argc, 2):
         result = put(core, client, &hash, i, client.argv[i + 1].data, client.argv[i + 1].length, deadline_ms)
         if result < 0:
-            drop_hash(core, client, &hash, entry, timed)
+            drop_hash(core, client, &hash, entry, timed, (i - word - 2) // 2)
             return
         if core.propagation and result == 2 and expire.kind == EXPIRE_KEEP:
             # What it would keep elsewhere is over here.

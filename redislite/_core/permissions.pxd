@@ -80,5 +80,7 @@ cdef class Permissions:
     cdef UserRules rules
     cdef object engine          # keeps the heap alive
     cdef list kept              # bytes that patterns point into
+    cdef int _check_made(self) except -1
+    cdef int _fill(self, UserRules* rules, list selectors, list kept) except -1
     cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands, object first_arguments,
                                list kept) except 0

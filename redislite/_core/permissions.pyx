@@ -7,11 +7,12 @@ from redislite._core.command_keys cimport (
     ACCESS_READ, DatabaseIterator, KeyIterator, databases_begin, databases_next, key_needs, keys_begin, keys_next,
 )
 from redislite._core.glob cimport glob_match
-from redislite._core.reply cimport reply_error_bytes
+from redislite._core.reply cimport reply_error, reply_error_bytes
 from redislite._core.state cimport (
     CLIENT_IN_EXEC, COMMAND_NO_AUTH, Argument, Client, Command, Core,
 )
 from redislite._core.table cimport command_resolve
+from redislite._core.upcalls cimport upcall_failed
 
 
 # --- databases
@@ -161,12 +162,12 @@ cdef void deny(Core* core, Client* client, Command* command, int reason, int ind
             client.command = command    # what others see as the client's last command
         text = (<object> core.engine).on_denied(
             <object> client.connection, <object> command.row, reason, client.argv[index].data[:client.argv[index].length])
-    except Exception as error:
-        (<object> core.engine).on_exception(error)
-        text = b"NOPERM"
-    if command.is_exec:
-        text = b"EXECABORT Transaction discarded because of: " + text
-    reply_error_bytes(&client.reply, text, len(text))
+        if command.is_exec:
+            text = b"EXECABORT Transaction discarded because of: " + text
+        reply_error_bytes(&client.reply, text, len(text))
+    except BaseException as error:
+        reply_error(&client.reply, "EXECABORT Transaction discarded because of: NOPERM" if command.is_exec else "NOPERM")
+        upcall_failed(core, error)
 
 
 cdef bint permissions_admit(Core* core, Client* client, Command* command) noexcept nogil:
@@ -219,12 +220,17 @@ cdef class Permissions:
         if self.rules.selectors != NULL:
             heap_free(self.core.heap, self.rules.selectors, self.rules.size)
 
+    cdef int _check_made(self) except -1:
+        if self.core == NULL:
+            raise RuntimeError("permissions are made by Engine.new_permissions")
+        return 0
+
     @property
     def is_unrestricted(self) -> bool:
         """Whether everything is allowed, so that nothing needs to be checked."""
         return self.rules.is_unrestricted
 
-    def replace(self, list selectors) -> None:
+    def replace(self, list selectors not None) -> None:
         """Takes other rules: of each selector (commands, first_arguments, keys, channels, databases).
 
         commands: a bit per id, as bytes, or None for all. first_arguments: pairs of a command's id and a word. keys: pairs
@@ -233,12 +239,16 @@ cdef class Permissions:
         """
         cdef size_t used = 0
         cdef UserRules rules
-        cdef Selector* selector
         cdef char* block
         cdef list kept = []
-        cdef int i
-        place(&used, len(selectors) * sizeof(Selector))
-        for commands, first_arguments, keys, channels, databases in selectors:
+        cdef list wanted = [
+            (commands, tuple(first_arguments), None if keys is None else tuple(keys),
+             None if channels is None else tuple(channels), None if databases is None else tuple(databases))
+            for commands, first_arguments, keys, channels, databases in selectors
+        ]
+        self._check_made()
+        place(&used, len(wanted) * sizeof(Selector))
+        for commands, first_arguments, keys, channels, databases in wanted:
             place(&used, len(commands or b""))
             place(&used, len(first_arguments) * sizeof(FirstArgument))
             place(&used, len(keys or ()) * sizeof(AccessPattern))
@@ -248,10 +258,25 @@ cdef class Permissions:
         if block == NULL:
             raise MemoryError
         rules.selectors = <Selector*> block
-        rules.selectors_count = <int> len(selectors)
+        rules.selectors_count = <int> len(wanted)
         rules.size = used
         rules.is_unrestricted = 0
-        used = 0
+        try:
+            self._fill(&rules, wanted, kept)
+        except BaseException:
+            heap_free(self.core.heap, block, rules.size)
+            raise
+        if self.rules.selectors != NULL:
+            heap_free(self.core.heap, self.rules.selectors, self.rules.size)
+        self.rules = rules
+        self.kept = kept
+
+    cdef int _fill(self, UserRules* rules, list selectors, list kept) except -1:
+        """Lays the selectors out in the block of the rules, which is zero."""
+        cdef size_t used = 0
+        cdef char* block = <char*> rules.selectors
+        cdef Selector* selector
+        cdef int i
         place(&used, len(selectors) * sizeof(Selector))
         for i in range(rules.selectors_count):
             selector = &rules.selectors[i]
@@ -272,10 +297,7 @@ cdef class Permissions:
                 selector.databases[<int> number] = database
             if selector.all_commands and selector.all_keys and selector.all_channels and selector.all_databases:
                 rules.is_unrestricted = 1
-        if self.rules.selectors != NULL:
-            heap_free(self.core.heap, self.rules.selectors, self.rules.size)
-        self.rules = rules
-        self.kept = kept
+        return 0
 
     cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands, object first_arguments,
                                list kept) except 0:
@@ -299,12 +321,16 @@ cdef class Permissions:
             first.length = len(word)
         return used
 
-    def check(self, list arguments, int database) -> tuple[int, int]:
+    def check(self, list arguments not None, int database) -> tuple[int, int]:
         """What a command would be told: ALLOWED or DENIED_*, and the index of the argument that it is about. Its arity is
         right; database is the number of the selected one. KeyError where there is no such command."""
-        cdef Argument* argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
+        cdef Argument* argv
         cdef Command* command
         cdef int i, reason, index
+        self._check_made()
+        if not arguments or not all(isinstance(argument, bytes) for argument in arguments):
+            raise ValueError("a command is a name and its arguments, in bytes")
+        argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
         if argv == NULL:
             raise MemoryError
         try:
@@ -320,7 +346,7 @@ cdef class Permissions:
             heap_free(self.core.heap, argv, len(arguments) * sizeof(Argument))
         return reason, index
 
-    def allows_channel(self, bytes channel, bint is_pattern) -> bool:
+    def allows_channel(self, bytes channel not None, bint is_pattern) -> bool:
         """Whether some selector allows to subscribe to the channel, or the pattern of channels."""
         cdef Selector* selector
         cdef int i

@@ -44,6 +44,7 @@ cdef class Replay:
     cdef readonly str state         # "running", "done", "truncated", "malformed", "refused"
     cdef readonly str reason        # of a command that was refused: the error
 
+    cdef int _check(self) except -1
     cdef int _parse(self, size_t start, ReplayRequest* request, size_t used) noexcept nogil
     cdef int _execute(self, ReplayRequest* request) noexcept nogil
     cdef bint _run(self, size_t until) noexcept nogil

@@ -1,6 +1,6 @@
 """Executing the commands of an append-only file; see replay.pxd."""
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport INT32_MAX, int64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 from libc.string cimport memchr
 from redislite._core.alloc cimport heap_free, heap_realloc
 from redislite._core.client cimport Connection, renew_clock
@@ -74,8 +74,11 @@ cdef class Replay:
     commands: how many were executed.
     """
 
-    def __init__(self, data, size_t start):
+    def __cinit__(self, data, size_t start):
         PyObject_GetBuffer(data, &self.view, PyBUF_WRITABLE)
+        if start > <size_t> self.view.len:
+            PyBuffer_Release(&self.view)
+            raise ValueError(f"the data has {self.view.len} bytes, and none at {start}")
         self.data = <char*> self.view.buf
         self.size = self.view.len
         self.at = self.complete = start
@@ -87,9 +90,11 @@ cdef class Replay:
         cdef bint more
         if self.state != "running":
             return False
+        self._check()
         self.core.upcalls.call = replay_call
         renew_clock(self.core)
-        more = self._run(self.at + bytes)
+        # Where it begins behind the last byte it finds the end.
+        more = self._run(self.at + min(bytes, self.size - self.at + 1))
         self.core.upcalls.call = self.call
         if not more:
             self._end(self.ending)
@@ -99,13 +104,26 @@ cdef class Replay:
         """Ends the replay: an incomplete transaction is dropped, and what is over from now on expires."""
         if self.finished:
             return
+        self._check()
         self.finished = True
-        self.connection.release()
+        self.state = "done" if self.state == "running" else self.state
+        self.connection.leave(INT64_MAX)
         PyBuffer_Release(&self.view)
         heap_free(self.core.heap, self.arguments, self.capacity * sizeof(Argument))
         self.core.propagation = self.propagation
         self.core.replaying = 0
         renew_clock(self.core)
+
+    def __dealloc__(self) -> None:
+        if not self.finished:
+            PyBuffer_Release(&self.view)
+
+    cdef int _check(self) except -1:
+        if self.core == NULL:
+            raise RuntimeError("a replay is made by Engine.replay")
+        if self.core.executing != NULL or self.core.served != NULL:
+            raise RuntimeError("a command is being executed: a replay runs between commands")
+        return 0
 
     @property
     def commands(self) -> int:
@@ -281,7 +299,7 @@ cdef class Replay:
     @property
     def in_transaction(self) -> bool:
         """A transaction has begun and not ended."""
-        return self.connection.client.transaction != NULL
+        return self.connection is not None and self.connection.client.transaction != NULL
 
 
 cdef object replay_of(Core* core, object engine, object data, size_t start):

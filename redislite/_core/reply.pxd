@@ -77,7 +77,8 @@ cdef void reply_verbatim(Reply* reply, const char* extension, const char* data, 
 cdef Chunk* reply_deferred_begin(Reply* reply) noexcept nogil
 cdef void reply_deferred_end(Reply* reply, Chunk* place, char kind, int64_t length) noexcept nogil
 # A Python object: int, bytes (bulk), str (bulk), SimpleString, None, list and tuple, dict, set, float, bool, Verbatim,
-# Push. A CommandError inside an aggregate becomes an error element. TypeError for anything else.
+# Push. A CommandError inside an aggregate becomes an error element. TypeError for anything else, OverflowError for an integer
+# of more than 64 bits, ValueError, RecursionError: then nothing has been appended.
 cdef int reply_object(Reply* reply, object value) except -1
 
 

@@ -19,6 +19,7 @@ cdef enum:
     POOLED_CHUNKS_MAX = 64
     LEAN_CHUNK = 512 - sizeof(Chunk)            # bytes of the smallest chunk
     DEFERRED_CAPACITY = 32
+    DEPTH_MAX = 128                 # of Python objects within each other
 
 
 cdef void reply_init(Reply* reply, Core* core) noexcept nogil:
@@ -405,8 +406,57 @@ cdef void reply_deferred_end(Reply* reply, Chunk* place, char kind, int64_t leng
         reply.pending += place.length
 
 
-cdef int reply_object(Reply* reply, object value) except -1:
-    cdef bytes data
+cdef int append_sequence(Reply* reply, object value, int depth) except -1:
+    """The elements, which a subclass may count otherwise than it tells, behind the header that their kind has."""
+    cdef tuple elements = tuple(value)
+    if isinstance(value, Push):
+        reply_push(reply, len(elements))
+    elif isinstance(value, (set, frozenset, Set)):
+        reply_set(reply, len(elements))
+    else:
+        reply_array(reply, len(elements))
+    for element in elements:
+        append_object(reply, element, depth)
+    return 0
+
+
+cdef int append_mapping(Reply* reply, object value, int depth) except -1:
+    cdef tuple items = tuple(value.items())
+    reply_map(reply, len(items))
+    for key, element in items:
+        append_object(reply, key, depth)
+        append_object(reply, element, depth)
+    return 0
+
+
+cdef int append_text(Reply* reply, object value) except -1:
+    cdef bytes data = value.encode("utf-8", "surrogateescape")
+    if not isinstance(value, SimpleString):
+        reply_bulk(reply, data, len(data))
+        return 0
+    if b"\r" in data or b"\n" in data:
+        raise ValueError("a simple string holds neither CR nor LF")
+    data = b"+" + data + b"\r\n"
+    reply_raw(reply, data, len(data))
+    return 0
+
+
+cdef int append_verbatim(Reply* reply, object value) except -1:
+    cdef bytes data = value.text if isinstance(value.text, bytes) else value.text.encode("utf-8", "surrogateescape")
+    cdef bytes format = value.format.encode()
+    if len(format) != 3:
+        raise ValueError("the format of a verbatim string has three letters")
+    reply_verbatim(reply, format, data, len(data))
+    return 0
+
+
+cdef int append_error(Reply* reply, object value) except -1:
+    cdef bytes data = str(value).encode("utf-8", "surrogateescape")
+    reply_error_bytes(reply, data, len(data))
+    return 0
+
+
+cdef int append_object(Reply* reply, object value, int depth) except -1:
     if value is None:
         reply_null(reply)
     elif isinstance(value, bytes):
@@ -416,37 +466,30 @@ cdef int reply_object(Reply* reply, object value) except -1:
     elif isinstance(value, int):
         reply_integer(reply, value)
     elif isinstance(value, str):
-        data = value.encode("utf-8", "surrogateescape")
-        if isinstance(value, SimpleString):
-            reply_simple(reply, data)
+        append_text(reply, value)
+    elif isinstance(value, (list, tuple, set, frozenset, dict)):
+        if depth == DEPTH_MAX:
+            raise RecursionError("no reply for what holds itself, or is nested deeper than any client reads")
+        if isinstance(value, dict):
+            append_mapping(reply, value, depth + 1)
         else:
-            reply_bulk(reply, data, len(data))
-    elif isinstance(value, Push):
-        reply_push(reply, len(value))
-        for element in value:
-            reply_object(reply, element)
-    elif isinstance(value, (set, frozenset, Set)):
-        reply_set(reply, len(value))
-        for element in value:
-            reply_object(reply, element)
-    elif isinstance(value, (list, tuple)):
-        reply_array(reply, len(value))
-        for element in value:
-            reply_object(reply, element)
-    elif isinstance(value, dict):
-        reply_map(reply, len(<dict> value))
-        for key, element in (<dict> value).items():
-            reply_object(reply, key)
-            reply_object(reply, element)
+            append_sequence(reply, value, depth + 1)
     elif isinstance(value, float):
         reply_double(reply, value)
     elif isinstance(value, Verbatim):
-        data = value.text if isinstance(value.text, bytes) else value.text.encode("utf-8", "surrogateescape")
-        format = value.format.encode()
-        reply_verbatim(reply, <bytes> format, data, len(data))
+        append_verbatim(reply, value)
     elif isinstance(value, CommandError):
-        data = str(value).encode("utf-8", "surrogateescape")
-        reply_error_bytes(reply, data, len(data))
+        append_error(reply, value)
     else:
         raise TypeError(f"no reply for a {type(value).__name__}: answer int, bytes, str, None, list, dict, set, float or bool")
+    return 0
+
+
+cdef int reply_object(Reply* reply, object value) except -1:
+    cdef ReplyMark mark = reply_mark(reply)
+    try:
+        append_object(reply, value, 0)
+    except BaseException:
+        reply_rollback(reply, mark)
+        raise
     return 0

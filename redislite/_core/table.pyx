@@ -168,8 +168,7 @@ cdef int table_rename(Core* core, bytes name, bytes new_name) except -1:
     if new_name:
         set_name(command, new_name)
         insert(core, command)
-    else:
-        command_free(core, command)
+    # Without a name it stays as long as the heap: clients have executed it, or are about to.
     return 0
 
 

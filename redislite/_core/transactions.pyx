@@ -82,7 +82,8 @@ cdef void transaction_discard(Core* core, Client* client) noexcept nogil:
     cdef Transaction* transaction = client.transaction
     cdef QueuedCommand* queued
     unwatch_all(core, client)
-    if transaction == NULL:
+    # Those that are being executed go when they are through.
+    if transaction == NULL or client.flags & CLIENT_IN_EXEC:
         return
     while transaction.first != NULL:
         queued = transaction.first
@@ -113,7 +114,7 @@ cdef void multi_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void discard_command(Core* core, Client* client) noexcept nogil:
-    if client.transaction == NULL:
+    if client.transaction == NULL or client.flags & CLIENT_IN_EXEC:
         reply_error(&client.reply, "ERR DISCARD without MULTI")
         return
     transaction_discard(core, client)
@@ -144,7 +145,7 @@ cdef void exec_command(Core* core, Client* client) noexcept nogil:
     cdef Argument* argv = client.argv
     cdef int argc = client.argc
     cdef uint64_t denied = client.flags & CLIENT_DENY_BLOCKING
-    if transaction == NULL:
+    if transaction == NULL or client.flags & CLIENT_IN_EXEC:
         reply_error(&client.reply, "ERR EXEC without MULTI")
         return
     if not client.flags & CLIENT_DIRTY_WATCH and watch_expired(core, client):

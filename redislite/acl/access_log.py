@@ -1,12 +1,15 @@
 """The log of what was denied lately: ACL LOG.
 
 Denials that are alike within a minute are one entry, counted, with the last client that was denied. Entries stand
-newest first; there are never more than `acllog-max-len` after one was added.
+newest first; there are never more than `acllog-max-len` after one was added. Of a long name the beginning is kept, and
+how many bytes there were more: what a client is denied belongs to nobody, and is not to fill the memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from redislite.command_log import cut
 
 TOPLEVEL, TRANSACTION, SCRIPT = "toplevel", "multi", "lua"
 
@@ -54,7 +57,9 @@ class AccessLog:
 
         reason: "command", "key", "channel", "database" or "auth". object: what was denied.
         """
-        added = AccessLogEntry(self._next_id, reason, context, object, user, client_info, now_ms)
+        name = user.encode("utf-8", "surrogateescape")
+        user = cut(name, len(name)).decode("utf-8", "surrogateescape")
+        added = AccessLogEntry(self._next_id, reason, context, cut(object, len(object)), user, client_info, now_ms)
         for place, entry in enumerate(self._entries[:SEARCHED_ENTRIES]):
             if entry.is_like(added):
                 entry.count += 1

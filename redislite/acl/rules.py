@@ -80,6 +80,14 @@ class Commands:
         return self._by_name.get(name.lower())
 
 
+def _whole_number(text: str) -> int:
+    """The number, or some other one that is no database's."""
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > len(str(LARGEST_DATABASE)):
+        return LARGEST_DATABASE + 1
+    return int(digits or "0") * (-1 if text[0] == "-" else 1)
+
+
 class Selector:
     """What is allowed together. A new one allows nothing, or of channels all if `all_channels`.
 
@@ -148,10 +156,7 @@ class Selector:
         texts = rule[3:].split(",")
         if not all(_WHOLE_NUMBER.fullmatch(text) for text in texts):
             raise RuleError(rule, SYNTAX)
-        # More digits than the largest has are not read at all: Python refuses some thousands.
-        if any(len(text.lstrip("+-0")) > len(str(LARGEST_DATABASE)) for text in texts):
-            raise RuleError(rule, _BAD_DATABASE)
-        numbers = {int(text.lstrip("+0") or "0") for text in texts}
+        numbers = {_whole_number(text) for text in texts}
         if min(numbers) < 0 or max(numbers) > LARGEST_DATABASE:
             raise RuleError(rule, _BAD_DATABASE)
         self.databases = sorted(numbers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from redislite._core.reply_types import OK, CommandError, Set, help_reply, subcommand_error
 from redislite._core.row import ACL_CATEGORIES, command, container
 from redislite.acl.files import AclFileError, load_file, save_file
@@ -231,10 +233,9 @@ def acl_genpass(server: Server, connection: Connection, args: list[bytes]) -> ob
             "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to "
             f"{PASSWORD_BITS_MAX}"
         )
-    from secrets import token_hex
 
     digits = (bits + 3) // 4
-    return token_hex((digits + 1) // 2)[:digits]
+    return os.urandom((digits + 1) // 2).hex()[:digits]
 
 
 # --- the log

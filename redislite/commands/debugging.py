@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+import threading
 import time
 
 from redislite._core import crash
@@ -427,7 +428,7 @@ def _sleep(server: Server, connection: Connection, args: list[bytes]) -> object:
         seconds = float(args[0])
     except ValueError:
         seconds = 0.0
-    if seconds > 0:
+    if 0 < seconds < threading.TIMEOUT_MAX:
         time.sleep(seconds)
     return OK
 

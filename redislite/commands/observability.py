@@ -9,7 +9,7 @@ from redislite._core.row import CommandRow, command, container
 from redislite.command_log import KIND_NAMES, SLOW
 from redislite.commands.server import parse_integer_argument
 from redislite.config_directives import parse_integer
-from redislite.connection import CLIENT_MONITOR, CLIENT_UNIX
+from redislite.connection import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_UNIX
 from redislite.info import MemoryFigures, human_bytes
 from redislite.redaction import redact
 
@@ -563,6 +563,8 @@ def memory_help(server: Server, connection: Connection, args: list[bytes]) -> ob
 )
 def monitor(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MONITOR: a second one answers nothing."""
+    if connection.flags & (CLIENT_IN_EXEC | CLIENT_INTERNAL):
+        raise CommandError("ERR MONITOR isn't allowed for DENY BLOCKING client")
     if connection.flags & CLIENT_MONITOR:
         return NO_REPLY
     connection.set_flag(CLIENT_MONITOR, True)

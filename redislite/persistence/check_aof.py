@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ANNOTATION = b"#TS:"
 HEAD_MAX = 128  # bytes of a line that tells a length
+NUMBER_DIGITS_MAX = 18  # of a number of 64 bits, whatever it is
 PROGRAM = "redislite-check-aof"
 USAGE = f"Usage: {PROGRAM} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
 
@@ -79,7 +80,7 @@ class Scanner:
         if not number:
             raise Damage(start)
         self.position = end + 1
-        return int(number)
+        return int(number) if len(number) <= NUMBER_DIGITS_MAX else sys.maxsize
 
     def _argument(self) -> bytes:
         length = self._head(b"$")
@@ -138,7 +139,7 @@ class Scanner:
         line = self._data[self.position : end if end >= 0 else len(self._data)].rstrip(b"\r")
         if not line.startswith(ANNOTATION):
             return 0
-        if not line[len(ANNOTATION) :].isdigit():
+        if not line[len(ANNOTATION) :].isdigit() or len(line) > len(ANNOTATION) + NUMBER_DIGITS_MAX:
             raise Aborted("Invalid timestamp annotation")
         return int(line[len(ANNOTATION) :])
 
@@ -296,7 +297,7 @@ def read_arguments(arguments: Sequence[str]) -> Wanted | None:
     if len(arguments) == 2 and arguments[0] == "--fix":
         return Wanted(arguments[1], fix=True)
     if len(arguments) == 3 and arguments[0] == "--truncate-to-timestamp" and arguments[1].isdigit():
-        return Wanted(arguments[2], timestamp=int(arguments[1]))
+        return Wanted(arguments[2], timestamp=int(arguments[1][:NUMBER_DIGITS_MAX]))
     return None
 
 

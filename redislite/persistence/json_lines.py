@@ -139,9 +139,13 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) <= len(str(_ID_MAX)) and int(part) <= _ID_MAX
+
+
 def _stream_id(value: object, what: str) -> str:
     parts = value.split("-") if isinstance(value, str) else []
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) <= _ID_MAX for part in parts):
+    if len(parts) != 2 or not all(_is_number(part) for part in parts):
         raise _Wrong(f"{what} is to be an id such as \"1700000000000-0\", not {_shown(value)}")
     return str(value)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import time
 
+from redislite.config_directives import parse_integer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,8 +65,7 @@ class Loading:
     @property
     def used_memory(self) -> int:
         """Bytes that the server which wrote the file used then; 0: it does not tell."""
-        told = self.fields.get(b"used-mem", b"")
-        return int(told) if told.isdigit() else 0
+        return parse_integer(self.fields.get(b"used-mem", b"").decode("latin-1")) or 0
 
     @property
     def seconds(self) -> float:

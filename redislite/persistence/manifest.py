@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BASE, HISTORY, INCREMENTAL = "b", "h", "i"
 LINE_MAX = 1024  # bytes, of a line with its end
+SEQUENCE_DIGITS_MAX = 19  # those of a number of 64 bits
 
 
 class ManifestError(Exception):
@@ -148,7 +149,8 @@ def _parse_line(line: str, number: int) -> LogFile:
     name, sequence, kind = fields.get("file", ""), fields.get("seq", ""), fields.get("type", "")
     if "/" in name:
         raise ManifestError("File can't be a path, just a filename", number, line)
-    if not name or not (sequence.isascii() and sequence.isdigit()) or int(sequence) == 0 or not kind:
+    is_number = sequence.isascii() and sequence.isdigit() and len(sequence) <= SEQUENCE_DIGITS_MAX
+    if not name or not is_number or int(sequence) == 0 or not kind:
         raise ManifestError("Invalid AOF manifest file format", number, line)
     if kind not in (BASE, HISTORY, INCREMENTAL):
         raise ManifestError("Unknown AOF file type", number, line)

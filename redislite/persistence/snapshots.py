@@ -16,6 +16,7 @@ import contextlib
 import os
 import time
 
+from redislite.config_directives import parse_integer
 from redislite.connection import HIDDEN
 from redislite.persistence.files import create, explain, is_json, is_packed, open_folder, publish, remove, sync_folder
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
@@ -352,10 +353,11 @@ class Snapshots:
         for name, line in ((b"redis-ver", "version {}"), (b"valkey-ver", "Valkey version {}")):
             if name in fields:
                 log.notice("Loading RDB produced by " + line.format(fields[name].decode("utf-8", "replace")))
-        if fields.get(b"ctime", b"").isdigit():
-            log.notice(f"RDB age {max(0, int(self.clock()) - int(fields[b'ctime']))} seconds")
-        if fields.get(b"used-mem", b"").isdigit():
-            log.notice(f"RDB memory usage when created {int(fields[b'used-mem']) / (1 << 20):.2f} Mb")
+        created, used = (parse_integer(fields.get(name, b"").decode("latin-1")) for name in (b"ctime", b"used-mem"))
+        if created is not None:
+            log.notice(f"RDB age {max(0, int(self.clock()) - created)} seconds")
+        if used is not None:
+            log.notice(f"RDB memory usage when created {used / (1 << 20):.2f} Mb")
         hide = self._server.config["hide-user-data-from-log"]
         for name in result["empty_names"]:
             # Quoted, as a name may hold ends of lines.

@@ -22,7 +22,6 @@ from redislite.acl.users import Users
 from redislite.commands import connection as commands
 from redislite.commands import tracking as tracking_commands
 from redislite.connection import (
-    CLIENT_CLOSE_NOW,
     CLIENT_MONITOR,
     CLIENT_POSTPONED,
     CLIENT_UNIX,
@@ -784,6 +783,6 @@ def test_unblock_refuses(client: Client, arguments: str, error: str) -> None:
 
 
 def test_a_closing_client_shows_it(client: Client) -> None:
-    client.connection.set_flag(CLIENT_CLOSE_NOW, True)
-    assert client.field("flags") == "A"
-    client.connection.set_flag(CLIENT_CLOSE_NOW, False)
+    client.connection.append("something to write yet")
+    client.connection.close_soon(after_reply=True)
+    assert client.field("flags") == "c"

@@ -24,7 +24,7 @@ LAYERS = [
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream", "module_value"},
     {"ending"},
-    {"arguments", "object", "output", "table", "crash", "command_keys"},
+    {"arguments", "object", "output", "table", "crash", "command_keys", "upcalls"},
     {"watching", "permissions", "append_log"},
     {"keyspace"},
     {"expiry", "scanning", "sorted_set_key", "stream_arguments"}
