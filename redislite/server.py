@@ -101,6 +101,7 @@ COMMAND_MODULES = (
 NEVER_IDLE = CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_MONITOR | CLIENT_PUBSUB
 RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
 FAILURE_PAUSE = 0.1  # seconds for which a descriptor is left alone whose handler has failed
+EXPIRE_SLICE_US = 1000  # of active expiry at a stretch, as others wait meanwhile
 
 # What maxmemory-policy compares keys by, and whether all keys are candidates: bits of the data plane's eviction.pxd.
 POLICY_MEASURES = {"lru": 1, "lfu": 2, "ttl": 4, "random": 8}
@@ -409,7 +410,7 @@ class Server:
         guard(self.children.poll)
         guard(self.append_only.cron)
         guard(self.snapshots.cron)
-        guard(self.engine.cron, share * 10000 // hz)
+        guard(self._engine_cron, share)
         now = time.monotonic()
         if now >= self._next_second:
             self._next_second = now + 1.0
@@ -424,6 +425,24 @@ class Server:
         error = self.files.take_error()
         if error:
             self.log.warning(f"A file or folder could not be brought to the disk: {os.strerror(error)}")
+
+    def _engine_cron(self, share: int) -> None:
+        budget = share * 10000 // self.config["hz"]
+        if self.engine.cron(min(budget, EXPIRE_SLICE_US)):
+            self._expire_later(budget - EXPIRE_SLICE_US, share)
+
+    def _expire_later(self, budget: int, share: int) -> None:
+        """Go on with active expiry in slices, so far apart that they keep to their share, until it is done or so many
+        microseconds are spent."""
+
+        def go_on() -> None:
+            if self.cron_paused or self.ending.done or self.loading.active:
+                return
+            if self.engine.expire(min(budget, EXPIRE_SLICE_US)):
+                self._expire_later(budget - EXPIRE_SLICE_US, share)
+
+        if budget > 0:
+            self.loop.call_later(EXPIRE_SLICE_US / 1e6 * (100 - share) / share, go_on)
 
     def _close_idle(self, seconds: int) -> None:
         oldest = self.engine.now_ms - seconds * 1000

@@ -16,8 +16,10 @@ that releasing a random block touches few cache sets and few TLB entries, and an
     segment | links, free pages | page headers: class, blocks in use, free list, bump offset, links | pages ... |
 
 A page that falls empty goes to a small reserve, and past that back to the system; so does an empty segment. The huge
-block that was released last stays for two seconds, in case another one of its size is asked for. What the C library keeps
-of released large blocks goes back when much has been released since the last time (heap_tick).
+block that was released last stays for two seconds, in case another one of its size is asked for; then it goes back to
+the system bit by bit, as unmapping it at a stroke would hold everybody up. Who asks for a huge block sees to as much of
+that first as he asks for. What the C library keeps of released large blocks goes back when much has been released since
+the last time (heap_tick).
 
 With the C macro REDISLITE_CHECKED_HEAP every block comes from malloc behind a header that remembers its size: a wrong
 size ends the process, and AddressSanitizer sees each block. The accounting is the same.
@@ -37,12 +39,13 @@ cdef enum:
 cdef struct Page
 cdef struct Segment
 cdef struct CheckedBlock
+cdef struct DoomedBlock
 
 
 cdef struct Heap:
     size_t used             # bytes in blocks handed out, each as what it takes
     size_t peak             # largest value of used that was noted (heap_note_peak)
-    size_t mapped           # bytes of pages obtained for small blocks, whether in use or not, and of a kept block
+    size_t mapped           # bytes of pages obtained for small blocks, in use or not, and of huge blocks released but there
     size_t large            # bytes of used that are in large blocks
     size_t large_peak       # largest value of large since the C library was last told to give back what is free
     int64_t trim_after_ms   # when it may be told again
@@ -56,6 +59,7 @@ cdef struct Heap:
     void* kept              # a huge block that was released and may be asked for again, or NULL
     size_t kept_size        # bytes mapped for it
     int64_t kept_since_ms   # when heap_tick first saw it; 0: it has not
+    DoomedBlock* doomed     # huge blocks on their way back to the system, bit by bit
     # For tests, in the checked build: what used may not pass, as if memory were out; how many blocks may yet be asked for
     # until one is refused, which that one and 0 in it end. 0: nothing of the kind.
     size_t limit
@@ -91,9 +95,12 @@ cdef void heap_free_passing(Heap* heap, void* block, size_t size) noexcept nogil
 cdef bint heap_is_checked() noexcept nogil
 # Notes the peak; called before INFO.
 cdef void heap_note_peak(Heap* heap) noexcept nogil
-# Called from cron, with a clock that never goes back: notes the peak, and gives back what was kept long enough, or what much
-# has been released of.
+# Called from cron, with a clock that never goes back: notes the peak, dooms what was kept long enough, and gives back what
+# the C library keeps where much has been released.
 cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil
+# Gives up to so many bytes of huge blocks that were released back to the system, rounded up to whole pages; 1 while there
+# are more.
+cdef bint heap_release_step(Heap* heap, size_t bytes) noexcept nogil
 # Gives all that is free back to the system.
 cdef void heap_trim(Heap* heap) noexcept nogil
 

@@ -118,6 +118,11 @@ cdef struct Segment:
     Page pages[SEGMENT_PAGES]
 
 
+cdef struct DoomedBlock:    # stands at the start of a huge block that was released
+    DoomedBlock* next
+    size_t size             # bytes that are still mapped
+
+
 cdef struct CheckedBlock:
     CheckedBlock* next
     CheckedBlock* previous
@@ -355,12 +360,38 @@ cdef inline size_t huge_size(size_t size) noexcept nogil:
     return (size + GRANULE - 1) & ~<size_t> (GRANULE - 1)
 
 
-cdef void huge_release_kept(Heap* heap) noexcept nogil:
-    if heap.kept != NULL:
-        munmap(heap.kept, heap.kept_size)
-        heap.mapped -= heap.kept_size
+cdef void huge_doom(Heap* heap, void* block, size_t size) noexcept nogil:
+    """Takes mapped pages to be given back bit by bit."""
+    cdef DoomedBlock* doomed = <DoomedBlock*> block
+    doomed.size = size
+    doomed.next = heap.doomed
+    heap.doomed = doomed
+    heap.mapped += size
+
+
+cdef bint heap_release_step(Heap* heap, size_t bytes) noexcept nogil:
+    cdef DoomedBlock* block
+    cdef size_t part
+    while heap.doomed != NULL and bytes:
+        block = heap.doomed
+        part = huge_size(bytes) if bytes < block.size else block.size
+        bytes -= min(bytes, part)
+        heap.mapped -= part
+        block.size -= part
+        if block.size == 0:
+            heap.doomed = block.next
+        munmap(<char*> block + block.size, part)
+    return heap.doomed != NULL
+
+
+cdef void huge_doom_kept(Heap* heap) noexcept nogil:
+    cdef void* block = heap.kept
+    cdef size_t size = heap.kept_size
+    if block != NULL:
         heap.kept = NULL
         heap.kept_size = 0
+        heap.mapped -= size
+        huge_doom(heap, block, size)
 
 
 cdef void* huge_alloc(Heap* heap, size_t size, bint zeroed) noexcept nogil:
@@ -368,11 +399,14 @@ cdef void* huge_alloc(Heap* heap, size_t size, bint zeroed) noexcept nogil:
     cdef void* block = heap.kept
     if wanted < size:
         return NULL
+    # Whoever fills so many pages does not notice what as many cost to give back.
+    if heap.doomed != NULL:
+        heap_release_step(heap, wanted)
     if block != NULL and not zeroed and heap.kept_size // 2 <= wanted <= heap.kept_size:
         heap.mapped -= heap.kept_size
         heap.kept = NULL
         if heap.kept_size > wanted:
-            munmap(<char*> block + wanted, heap.kept_size - wanted)
+            huge_doom(heap, <char*> block + wanted, heap.kept_size - wanted)
         heap.kept_size = 0
     else:
         block = map_pages(wanted)
@@ -386,9 +420,9 @@ cdef void huge_free(Heap* heap, void* block, size_t size) noexcept nogil:
     uncount_large(heap, heap_footprint(size))
     size = huge_size(size)
     if size > KEPT_MAX or size < heap.kept_size:
-        munmap(block, size)
+        huge_doom(heap, block, size)
         return
-    huge_release_kept(heap)
+    huge_doom_kept(heap)
     heap.kept = block
     heap.kept_size = size
     heap.kept_since_ms = 0
@@ -400,7 +434,9 @@ cdef void* huge_realloc(Heap* heap, void* block, size_t old_size, size_t new_siz
     cdef void* moved = block
     if huge_size(new_size) < new_size:
         return NULL
-    if huge_size(old_size) != huge_size(new_size):
+    if huge_size(old_size) > huge_size(new_size):
+        huge_doom(heap, <char*> block + huge_size(new_size), huge_size(old_size) - huge_size(new_size))
+    elif huge_size(old_size) != huge_size(new_size):
         moved = remap_pages(block, huge_size(old_size), huge_size(new_size))
         if moved == NULL:
             return NULL
@@ -493,7 +529,8 @@ cdef void heap_destroy(Heap* heap) noexcept nogil:
     cdef CheckedBlock* header
     if heap == NULL:
         return
-    huge_release_kept(heap)
+    huge_doom_kept(heap)
+    heap_release_step(heap, ~<size_t> 0)
     while heap.segments != NULL:
         segment = heap.segments
         heap.segments = segment.next
@@ -669,12 +706,13 @@ cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil:
     if heap.kept_since_ms == 0:
         heap.kept_since_ms = now_ms
     elif now_ms - heap.kept_since_ms >= KEPT_MS:
-        huge_release_kept(heap)
+        huge_doom_kept(heap)
 
 
 cdef void heap_trim(Heap* heap) noexcept nogil:
     cdef Page* page
-    huge_release_kept(heap)
+    huge_doom_kept(heap)
+    heap_release_step(heap, ~<size_t> 0)
     trim_large(heap, 0)
     while heap.spare != NULL:
         page = heap.spare

@@ -523,7 +523,8 @@ cdef void bitop_command(Core* core, Client* client) noexcept nogil:
         if sources[i].length > length:
             length = sources[i].length
     if read and length == 0:
-        if delete_key(core, client.database, key.data, key.length, argument_hash(client, 2), 0):
+        if delete_key(core, client.database, key.data, key.length, argument_hash(client, 2),
+                      core.settings.lazy_server_delete != 0):
             key_changed(core, client.database, key.data, key.length)
             notify_deleted(core, client, 2)
         reply_integer(&client.reply, 0)

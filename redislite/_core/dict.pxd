@@ -34,7 +34,7 @@ cdef struct Dict:
     int pauses                      # no entry is moved while > 0 (iteration, snapshot)
     uint8_t key_offset
     uint8_t no_resize               # a snapshot child runs: entries move only past the hard load limit
-    uint8_t draining                # dict_drain has been called
+    uint8_t draining                # dict_release_step has been called
 
 
 # Called for each entry that a scan or an iteration step emits.
@@ -44,7 +44,7 @@ ctypedef void (*DictVisitor)(void* argument, void* entry) noexcept nogil
 # Prepares an empty dict in place; no table is allocated before the first insert.
 # seed: two words of the engine's hash key. key_offset: bytes from an entry's start to its prefixed key.
 cdef void dict_init(Dict* d, Heap* heap, const uint64_t* seed, uint8_t key_offset) noexcept nogil
-# Releases the tables; the entries are the caller's (see dict_drain).
+# Releases the tables; the entries are the caller's (see dict_release_step).
 cdef void dict_release(Dict* d) noexcept nogil
 # The keyed hash (SipHash-1-3) of a key.
 cdef uint64_t dict_hash(const Dict* d, const char* key, size_t length) noexcept nogil
@@ -89,9 +89,11 @@ cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil
 cdef int dict_grow_if_full(Dict* d) noexcept nogil
 # How many entries a table of this many buckets takes before it grows.
 cdef size_t dict_capacity(uint64_t buckets) noexcept nogil
-# Takes up to count entries out, in no order, giving each to the visitor; answers how many. Never rehashes. For releasing
-# a large dict bit by bit; no other call but dict_size and dict_release may follow a first dict_drain.
-cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil
+# Releases the dict bit by bit: gives its entries, in no order, to the visitor, whose they are from there on (visit NULL:
+# they are somebody else's already), then the tables. *budget is how many pieces of work may be done, and is lowered: one
+# for an entry, which the visitor may make more through its argument. 1 while more is left, 0 where all is released. Never
+# rehashes; no other call but dict_size and dict_release may come between its steps.
+cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* budget) noexcept nogil
 # Bytes that the tables and the chained buckets take.
 cdef size_t dict_table_bytes(const Dict* d) noexcept nogil
 

@@ -63,6 +63,8 @@ cdef enum:
     SHRINK_FACTOR_MAX = 16      # by how much one migration shrinks
     PREFETCH_AHEAD = 2          # homes ahead of a walk whose entries are asked for
     DISCARD_BUCKETS = 4096      # 256 KiB
+    BUCKETS_PER_PIECE = 128     # buckets whose memory is given back for a piece of work of dict_release_step
+    HOMES_PER_PIECE = 8         # homes that it walks over for one
     LAST = BUCKET_SLOTS - 1     # the slot that points to the next bucket of a chain
     RANDOM_TRIES = 1024
     SCAN_MOST = 128             # entries of a home that a scan emits in one step
@@ -981,10 +983,9 @@ cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count)
         taken = slots_taken(bucket_word(bucket))
 
 
-cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument) noexcept nogil:
+cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* budget) noexcept nogil:
     # From here on the index is the next home to empty, and after those of table 0 come those of table 1.
-    cdef uint64_t taken, home
-    cdef size_t drained = 0
+    cdef uint64_t taken, home, following
     cdef Bucket* bucket
     cdef Bucket* child
     cdef int slot, table
@@ -992,35 +993,48 @@ cdef size_t dict_drain(Dict* d, size_t count, DictVisitor visit, void* argument)
         d.draining = True
         if d.rehash_index < 0:
             d.rehash_index = 0
-    while drained < count and dict_size(d):
+    while True:
         table = d.rehash_index > <int64_t> d.masks[0]
         home = first_home(d, table)
+        if d.tables[table] == NULL or home > d.masks[table]:
+            dict_release(d)
+            return False
+        if not budget[0]:
+            return True
         bucket = d.tables[table] + home
-        taken = slots_taken(bucket_word(bucket))
-        while taken and drained < count:
-            slot = first_slot(taken)
-            taken &= taken - 1
-            bucket.tags[slot] = 0
-            d.used[table] -= 1
-            drained += 1
-            visit(argument, bucket.slots[slot])
-        if taken:
-            break
+        if visit != NULL:
+            taken = slots_taken(bucket_word(bucket))
+            while taken and budget[0]:
+                slot = first_slot(taken)
+                taken &= taken - 1
+                bucket.tags[slot] = 0
+                d.used[table] -= 1
+                budget[0] -= 1
+                visit(argument, bucket.slots[slot])
+            if taken:
+                return True
         child = chain_next(bucket)
         if child != NULL:
             bucket[0] = child[0]
             child_free(d, child)
+            if budget[0]:
+                budget[0] -= 1
             continue
-        d.rehash_index += 1
-        if home + PREFETCH_AHEAD <= d.masks[table]:
+        following = home + 1
+        if not d.children and (visit == NULL or not dict_size(d)):
+            # Nothing but memory is left.
+            following = min((home | (DISCARD_BUCKETS - 1)), d.masks[table]) + 1
+            budget[0] -= min(budget[0], (following - home) // BUCKETS_PER_PIECE)
+        elif not following % HOMES_PER_PIECE and budget[0]:
+            budget[0] -= 1
+        if visit != NULL and home + PREFETCH_AHEAD <= d.masks[table]:
             prefetch_entries(d, bucket + PREFETCH_AHEAD)
-        home += 1
-        if not home & (DISCARD_BUCKETS - 1):
+        d.rehash_index += <int64_t> (following - home)
+        if not following & (DISCARD_BUCKETS - 1):
             heap_discard_lines(
                 d.tables[table], (d.masks[table] + 1) * sizeof(Bucket),
-                (home - DISCARD_BUCKETS) * sizeof(Bucket), home * sizeof(Bucket),
+                (following - DISCARD_BUCKETS) * sizeof(Bucket), following * sizeof(Bucket),
             )
-    return drained
 
 
 cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil:

@@ -8,12 +8,13 @@ from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
 from redislite._core.crc64 cimport crc64_update
+from redislite._core.discard cimport release_entry
 from redislite._core.expiry cimport expire_fields
 from redislite._core.keyspace cimport (
     access_for_frequency, access_for_idle, access_for_new, add_entry, argument_hash, delete_key, is_expired,
     key_changed, keyspace_find, lookup_read, notify,
 )
-from redislite._core.object cimport NO_EXPIRE, Entry, entry_free
+from redislite._core.object cimport NO_EXPIRE, Entry
 from redislite._core.propagate cimport (
     propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
     propagate_text,
@@ -153,7 +154,7 @@ cdef Entry* entry_or_reply(Core* core, Client* client, int version, const Restor
     if input_byte(&input, &type):
         result = rdb_read_entry(core, &input, type, &values, &key, deadline_ms, access_bits(core, options), &entry)
         if result == RDB_VALUE_READ and input_left(&input):
-            entry_free(core.heap, entry)
+            release_entry(core, entry, 0)
             entry = NULL
     if entry == NULL:
         if input.error:
@@ -206,19 +207,19 @@ cdef void restore_command(Core* core, Client* client) noexcept nogil:
     if entry == NULL:
         return
     if options.replace:
-        deleted = delete_key(core, client.database, key.data, key.length, hash, core.settings.lazy_user_delete != 0)
+        deleted = delete_key(core, client.database, key.data, key.length, hash, core.settings.lazy_server_delete != 0)
     if is_expired(core, deadline_ms):
-        entry_free(core.heap, entry)
+        release_entry(core, entry, 0)
         if deleted:
             key_changed(core, client.database, key.data, key.length)
             notify(core, client.database, NOTIFY_GENERIC, "del", key.data, key.length)
             if core.propagation:
-                propagate_deletion(core, client.database, key.data, key.length, core.settings.lazy_user_delete != 0)
+                propagate_deletion(core, client.database, key.data, key.length, core.settings.lazy_server_delete != 0)
                 propagate_nothing(core)
         reply_ok(&client.reply)
         return
     if add_entry(core, client.database, entry, hash) != 0:
-        entry_free(core.heap, entry)
+        release_entry(core, entry, 0)
         reply_out_of_memory(client)
         return
     key_changed(core, client.database, key.data, key.length)

@@ -29,6 +29,7 @@ from redislite._core.dict cimport (
     Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
     dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
 )
+from redislite._core.discard cimport discard_all, discard_is_due, discard_turn, discarded_things
 from redislite._core.ending cimport client_doom, client_is_doomed
 from redislite._core.eviction cimport (
     eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
@@ -37,8 +38,7 @@ from redislite._core.eviction cimport (
 from redislite._core.expiry cimport expire_cycle
 from redislite._core.glob cimport glob_match
 from redislite._core.keyspace cimport (
-    access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, release_discarded,
-    store_string,
+    access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, store_string,
 )
 from redislite._core.list_value cimport (
     ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
@@ -115,7 +115,6 @@ cdef enum:
     REHASH_TURN_US = 1000           # active rehashing per cron tick
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
     LEAVE_TURN = 3000               # subscriptions of closed clients that end per turn
-    RELEASE_TURN = 20000            # entries of deferred release per tick of the loop
     DEFAULT_DATABASES = 16
     DEFAULT_SAMPLES = 5
 
@@ -409,6 +408,8 @@ cdef class Engine:
         client.argv = arguments
         client.argc = <int> len(encoded)
         client.hashed = 0
+        if self.core.executing == NULL and discard_is_due(&self.core):
+            discard_turn(&self.core)    # no loop may ever turn
         self.core.ticks = clock_counter()
         if self.core.ticks >= self.core.renewal_ticks:
             renew_clock(&self.core)
@@ -579,7 +580,7 @@ cdef class Engine:
 
     def before_sleep(self) -> bool:
         """Ends a turn of the loop: goes on evicting, writes the append-only file and then the output that waited for that or was
-        appended out of turn, closes what is to be closed, releases a bounded part of what was deleted lazily. True where
+        appended out of turn, closes what is to be closed, goes on releasing what was deleted. True where
         there is more to do, so that the loop must not sleep."""
         cdef Core* core = &self.core
         cdef Client* client
@@ -614,19 +615,31 @@ cdef class Engine:
             if (<Connection> self.leaving[0]).leave(LEAVE_TURN):
                 del self.leaving[0]
             more |= bool(self.leaving)
-        if core.discarded != NULL:
-            more |= release_discarded(core, RELEASE_TURN)
+        if discard_is_due(core):
+            more |= discard_turn(core)
         end_turn(core)
         if self.failure is not None:
             self.raise_failure()
         return more
 
-    def cron(self, int64_t budget_us) -> None:
-        """Periodic work: clock calibration, active expiry (budget in microseconds), rehashing, memory peak, client buffers."""
+    def expire(self, int64_t budget_us) -> bool:
+        """Active expiry, for so many microseconds at the most; whether it has not come to an end by then."""
+        cdef Core* core = &self.core
+        if not core.settings.active_expire:
+            return False
+        if core.turn_begun == 0:
+            begin_turn(core)
+        renew_clock(core)
+        return expire_cycle(core, budget_us)
+
+    def cron(self, int64_t budget_us) -> bool:
+        """Periodic work: clock calibration, active expiry (budget in microseconds), rehashing, memory peak, client buffers. True
+        where active expiry has not come to an end: call `expire` to go on with it."""
         cdef Core* core = &self.core
         cdef Client* client
         cdef Database* database
         cdef int64_t until
+        cdef bint more = 0
         cdef int i
         self._check_idle()
         if core.turn_begun == 0:
@@ -636,7 +649,7 @@ cdef class Engine:
         eviction_warn(core)
         heap_tick(core.heap, clock_monotonic_ns() // 1_000_000)
         if core.settings.active_expire:
-            expire_cycle(core, budget_us)
+            more = expire_cycle(core, budget_us)
         for i in range(core.databases_count):
             database = core.databases[i]
             resize_if_due(&database.keys)
@@ -654,6 +667,7 @@ cdef class Engine:
             tracking_cron(core)
         if core.own_queries or core.slow_readers or core.settings.max_client_memory:
             self._trim_clients()
+        return more
 
     cdef void _close_marked(self):
         cdef list closing
@@ -1101,7 +1115,7 @@ cdef class Engine:
     def memory(self) -> dict[str, int]:
         """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), uncounted (which the memory limit is
         not about), what clients take by class, overhead of the key tables, and largest input and output that waited of any
-        client. Entries to be released; bytes of tables that are being replaced."""
+        client. Entries that are being released lazily, and how many things wait for their release in all; bytes of key tables."""
         cdef Core* core = &self.core
         cdef Client* client = core.clients
         cdef size_t[CLIENT_CLASSES] clients
@@ -1132,6 +1146,7 @@ cdef class Engine:
             "replica_clients": clients[CLASS_REPLICA],
             "tables": tables,
             "discarded_entries": core.discarded_entries,
+            "discarded_things": discarded_things(core),
             "largest_input": largest_input,
             "largest_output": largest_output,
         }
@@ -1181,6 +1196,10 @@ cdef class Engine:
             "quicklist_node": sizeof(QuicklistNode),
             "client": sizeof(Client),
         }
+
+    def release_all(self) -> None:
+        """Releases at once, however long that takes, what has been deleted and is released bit by bit otherwise."""
+        discard_all(&self.core)
 
     def trim_memory(self) -> None:
         """Gives what is free back to the system."""
@@ -1314,6 +1333,7 @@ cdef dict _DEFAULT_SETTINGS = {
     "lazy_server_delete": 0,
     "import_mode": 0,
     "hz": 10,
+    "release_turn_us": 500,
     "reply_resizing": 1,
     "zset_max_listpack_entries": 128,
     "zset_max_listpack_value": 64,

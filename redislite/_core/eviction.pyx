@@ -6,8 +6,9 @@ from libc.string cimport memmove
 from redislite._core.alloc cimport heap_free, heap_zalloc
 from redislite._core.clock cimport clock_counter, clock_monotonic_ns
 from redislite._core.dict cimport Dict, dict_find_hash, dict_hash, dict_random, dict_sample, dict_size
+from redislite._core.discard cimport release_discarded, release_entry
 from redislite._core.keyspace cimport (
-    access_frequency, idle_seconds, key_vanished, notify, release_discarded, release_entry, take_entry,
+    access_frequency, idle_seconds, key_vanished, notify, take_entry,
 )
 from redislite._core.latency cimport latency_begin, latency_end, latency_sample_if_long
 from redislite._core.object cimport Entry, entry_deadline, entry_key
@@ -18,7 +19,7 @@ from redislite._core.state cimport (
 
 cdef enum:
     SAMPLES_AT_ONCE = 64
-    RELEASE_STEP = 1024         # pieces of deferred release between looks at the clock
+    RELEASE_STEP = 512          # pieces of deferred release between looks at the clock
     FREQUENCY_MAX = 255
     TENACITY_DEFAULT = 10
     TENACITY_UNLIMITED = 100

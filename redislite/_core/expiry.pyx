@@ -2,7 +2,7 @@
 
 Each database's ``expires`` dict is walked with a scan cursor, a few homes at a time. A database is gone on with while more
 than an accepted share of what was looked at had expired, so effort follows need; ``active-expire-effort`` (1 to 10)
-lowers the share and raises the number looked at.
+lowers the share and raises the number looked at. The clock is looked at behind each key that goes.
 
 Hashes with fields that have a deadline (``field_expires``) are walked the same way, in the time that is left: each knows
 its next deadline, and gives up a bounded number of fields at a time.
@@ -37,6 +37,8 @@ cdef struct Round:
     int sampled
     int64_t ttl_sum
     int64_t ttl_samples
+    int64_t sampled_total       # of the cycle
+    int64_t expired_total
 
 
 cdef void look(void* argument, void* entry) noexcept nogil:
@@ -120,106 +122,126 @@ cdef bint expire_fields(Core* core, Database* database, Entry* entry) noexcept n
     return 1
 
 
-cdef void field_expire_cycle(Core* core, int64_t until) noexcept nogil:
-    """One cycle over the hashes of all databases, until this monotonic time in nanoseconds."""
+cdef bint expire_fields_in(Core* core, Database* database, int64_t until, Round* step) noexcept nogil:
+    """The same as expire_keys_in for hashes with fields whose time is up."""
     cdef int64_t effort = core.settings.expire_effort - 1
     cdef int hashes_per_round = <int> (KEYS_PER_ROUND + KEYS_PER_EFFORT * effort)
     cdef int64_t accepted = ACCEPTED_PERCENT - effort
-    cdef Database* database
-    cdef Round step
-    cdef int number, i, homes, sampled, due
-    step.core = core
-    for number in range(core.databases_count):
-        database = core.databases[(number + core.expire_database) % core.databases_count]
-        while dict_size(&database.field_expires):
-            sampled = 0
-            due = 0
-            homes = 0
-            while sampled < hashes_per_round and homes < hashes_per_round * HOMES_PER_KEY:
-                step.sampled = 0
-                step.expired_count = 0
-                database.field_expire_cursor = dict_scan(&database.field_expires, database.field_expire_cursor,
-                                                         look_at_fields, &step)
-                homes += 1
-                for i in range(step.expired_count):
-                    expire_fields_of(core, database, step.expired[i])
-                    if core.propagation:
-                        propagate_unit(core)
-                sampled += step.sampled
-                due += step.expired_count
-                if database.field_expire_cursor == 0:
-                    break
-            if due * 100 <= sampled * accepted:
+    cdef uint64_t cursor
+    cdef int i, homes, sampled, due
+    while dict_size(&database.field_expires):
+        sampled = 0
+        due = 0
+        homes = 0
+        while sampled < hashes_per_round and homes < hashes_per_round * HOMES_PER_KEY:
+            step.sampled = 0
+            step.expired_count = 0
+            cursor = database.field_expire_cursor
+            database.field_expire_cursor = dict_scan(&database.field_expires, cursor, look_at_fields, step)
+            homes += 1
+            for i in range(step.expired_count):
+                expire_fields_of(core, database, step.expired[i])
+                if core.propagation:
+                    propagate_unit(core)
+                if clock_monotonic_ns() > until:
+                    database.field_expire_cursor = cursor   # the others with this home come first next time
+                    return 1
+            sampled += step.sampled
+            due += step.expired_count
+            if database.field_expire_cursor == 0:
                 break
-            if clock_monotonic_ns() > until:
-                core.statistics.expired_time_cap_reached += 1
-                return
+        if due * 100 <= sampled * accepted:
+            return 0
+        if clock_monotonic_ns() > until:
+            return 1
+    return 0
 
 
-cdef void expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
+cdef bint expire_keys_in(Core* core, Database* database, int64_t until, Round* step) noexcept nogil:
+    """Removes keys whose time is up until they are few; 1 where the time, on the monotonic clock, was up before."""
     cdef int64_t effort = core.settings.expire_effort - 1
     cdef int keys_per_round = <int> (KEYS_PER_ROUND + KEYS_PER_EFFORT * effort)
     cdef int64_t accepted = ACCEPTED_PERCENT - effort
+    cdef int64_t mean
+    cdef uint64_t cursor
+    cdef int i, homes, sampled, expired
+    cdef size_t length
+    cdef char* key
+    while dict_size(&database.expires):
+        sampled = 0
+        expired = 0
+        step.ttl_sum = 0
+        step.ttl_samples = 0
+        homes = 0
+        while sampled < keys_per_round and homes < keys_per_round * HOMES_PER_KEY:
+            step.sampled = 0
+            step.expired_count = 0
+            cursor = database.expire_cursor
+            database.expire_cursor = dict_scan(&database.expires, cursor, look, step)
+            homes += 1
+            for i in range(step.expired_count):
+                key = entry_key(step.expired[i], &length)
+                expire_key(core, database, key, length, dict_hash(&database.expires, key, length))
+                if core.propagation:
+                    propagate_unit(core)
+                # Whoever is told of a key may be many.
+                if clock_monotonic_ns() > until:
+                    database.expire_cursor = cursor         # the others with this home come first next time
+                    step.sampled_total += i + 1
+                    step.expired_total += i + 1
+                    return 1
+            sampled += step.sampled
+            expired += step.expired_count
+            if database.expire_cursor == 0:
+                break
+        step.sampled_total += sampled
+        step.expired_total += expired
+        if step.ttl_samples:
+            mean = step.ttl_sum // step.ttl_samples
+            if database.average_ttl_ms == 0:
+                database.average_ttl_ms = mean
+            else:
+                database.average_ttl_ms += (mean - database.average_ttl_ms) // 50
+        if sampled == 0 or expired * 100 <= sampled * accepted:
+            return 0
+        if clock_monotonic_ns() > until:
+            return 1
+    return 0
+
+
+cdef bint expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     cdef int64_t begun = clock_monotonic_ns()
     cdef int64_t until = begun + budget_us * 1000
     cdef uint64_t measured = latency_begin(core)
-    cdef int64_t sampled_total = 0
-    cdef int64_t expired_total = 0
-    cdef int64_t mean
     cdef Database* database
     cdef Round step
-    cdef int number, i, homes, sampled, expired
-    cdef size_t length
-    cdef char* key
-    cdef bint out_of_time = 0
+    cdef int number
+    cdef bint keys_wait = 0
+    cdef bint fields_wait = 0
     if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) or core.settings.import_mode:
-        return
+        return 0
     step.core = core
+    step.sampled_total = 0
+    step.expired_total = 0
     for number in range(core.databases_count):
         # Databases take turns at being the first, so that one with much to expire does not starve the others.
         database = core.databases[(number + core.expire_database) % core.databases_count]
-        while dict_size(&database.expires):
-            sampled = 0
-            expired = 0
-            step.ttl_sum = 0
-            step.ttl_samples = 0
-            homes = 0
-            while sampled < keys_per_round and homes < keys_per_round * HOMES_PER_KEY:
-                step.sampled = 0
-                step.expired_count = 0
-                database.expire_cursor = dict_scan(&database.expires, database.expire_cursor, look, &step)
-                homes += 1
-                for i in range(step.expired_count):
-                    key = entry_key(step.expired[i], &length)
-                    expire_key(core, database, key, length, dict_hash(&database.expires, key, length))
-                    if core.propagation:
-                        propagate_unit(core)
-                sampled += step.sampled
-                expired += step.expired_count
-                if database.expire_cursor == 0:
-                    break
-            sampled_total += sampled
-            expired_total += expired
-            if step.ttl_samples:
-                mean = step.ttl_sum // step.ttl_samples
-                if database.average_ttl_ms == 0:
-                    database.average_ttl_ms = mean
-                else:
-                    database.average_ttl_ms += (mean - database.average_ttl_ms) // 50
-            if sampled == 0 or expired * 100 <= sampled * accepted:
-                break
-            if clock_monotonic_ns() > until:
-                out_of_time = 1
-                break
+        keys_wait = expire_keys_in(core, database, until, &step)
         if dict_size(&database.expires) == 0:
             database.average_ttl_ms = 0
-        if out_of_time:
-            core.statistics.expired_time_cap_reached += 1
+        if keys_wait:
             break
-    field_expire_cycle(core, max(until, clock_monotonic_ns() + budget_us * 1000 // FIELDS_LEAST_SHARE))
+    until = max(until, clock_monotonic_ns() + budget_us * 1000 // FIELDS_LEAST_SHARE)
+    for number in range(core.databases_count):
+        fields_wait = expire_fields_in(core, core.databases[(number + core.expire_database) % core.databases_count], until,
+                                       &step)
+        if fields_wait:
+            break
+    core.statistics.expired_time_cap_reached += keys_wait + fields_wait
     core.expire_database = (core.expire_database + 1) % core.databases_count
     core.statistics.expire_cycle_us += (clock_monotonic_ns() - begun) // 1000
     latency_end(core, "expire-cycle", measured)
-    if sampled_total:
+    if step.sampled_total:
         core.statistics.expired_stale_percent = (0.95 * core.statistics.expired_stale_percent
-                                                 + 0.05 * 100.0 * expired_total / sampled_total)
+                                                 + 0.05 * 100.0 * step.expired_total / step.sampled_total)
+    return keys_wait or fields_wait

@@ -19,6 +19,7 @@ from redislite._core.dict cimport Dict, DictIterator
 from redislite._core.encodings cimport ENCODING_HASHTABLE
 from redislite._core.listpack cimport ListpackValue, listpack
 from redislite._core.prefixed cimport prefixed_read
+from redislite._core.release cimport Release
 from redislite._core.state cimport Core
 
 cdef enum:
@@ -98,10 +99,8 @@ cdef void hash_iterate_end(HashIterator* it) noexcept nogil
 cdef int hash_copy(Heap* heap, const HashValue* hash, HashValue* copy) noexcept nogil
 # Releases all of it.
 cdef void hash_release(Heap* heap, const HashValue* hash) noexcept nogil
-# How many steps of work that is; 1 for what goes at once.
-cdef size_t hash_release_effort(const HashValue* hash) noexcept nogil
-# Does up to *budget steps of it and takes them off *budget. 1 while more is to do; until then no other call may follow.
-cdef bint hash_release_step(Heap* heap, const HashValue* hash, size_t* budget) noexcept nogil
+# The same bit by bit: 1 while more is to do (release.pxd).
+cdef bint hash_release_step(Release* step, const HashValue* hash) noexcept nogil
 # Bytes that it takes; with many fields by the mean of so many of them (0: of all).
 cdef size_t hash_memory(const HashValue* hash, size_t samples) noexcept nogil
 

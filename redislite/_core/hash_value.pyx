@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free, heap_realloc
 from redislite._core.dict cimport (
-    DictIterator, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
-    dict_iterate_next, dict_random, dict_release, dict_remove, dict_reserve, dict_size, dict_table_bytes,
+    DictIterator, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
+    dict_iterate_next, dict_random, dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
 )
 from redislite._core.encodings cimport ENCODING_HASHTABLE, ENCODING_LISTPACK
 from redislite._core.listpack cimport (
@@ -18,6 +18,7 @@ from redislite._core.listpack cimport (
     listpack_new, listpack_next, listpack_replace, listpack_seek, listpack_text,
 )
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.release cimport Release, release_begin, release_block
 from redislite._core.state cimport Core, random_next
 
 cdef enum:
@@ -193,8 +194,8 @@ cdef HashTable* table_new(Heap* heap, const uint64_t* seed) noexcept nogil:
     return table
 
 
-cdef void release_element(void* argument, void* element) noexcept nogil:
-    heap_free(<Heap*> argument, element, element_block(<char*> element))
+cdef inline void release_element(Heap* heap, char* element) noexcept nogil:
+    heap_free(heap, element, element_block(element))
 
 
 cdef void table_remove(HashTable* table, const char* element) noexcept nogil:
@@ -204,7 +205,7 @@ cdef void table_remove(HashTable* table, const char* element) noexcept nogil:
     dict_remove(&table.fields, field, length, dict_hash(&table.fields, field, length))
     if element_is_timed(element):
         timed_remove(table, element)
-    release_element(table.fields.heap, <void*> element)
+    release_element(table.fields.heap, <char*> element)
 
 
 cdef char* element_remake(HashTable* table, char** slot, bint timed, const char* value, size_t length) noexcept nogil:
@@ -649,29 +650,25 @@ cdef int hash_copy(Heap* heap, const HashValue* hash, HashValue* copy) noexcept 
 
 
 cdef void hash_release(Heap* heap, const HashValue* hash) noexcept nogil:
-    cdef size_t budget
-    while True:
-        budget = 1 << 20
-        if not hash_release_step(heap, hash, &budget):
-            return
+    cdef Release step
+    release_begin(&step, heap, ~<size_t> 0)
+    hash_release_step(&step, hash)
 
 
-cdef size_t hash_release_effort(const HashValue* hash) noexcept nogil:
-    return dict_size(&(<HashTable*> hash.pointer).fields) + 1 if hash.encoding == ENCODING_HASHTABLE else 1
+cdef void release_element_later(void* step, void* element) noexcept nogil:
+    release_block(<Release*> step, element, element_block(<char*> element))
 
 
-cdef bint hash_release_step(Heap* heap, const HashValue* hash, size_t* budget) noexcept nogil:
+cdef bint hash_release_step(Release* step, const HashValue* hash) noexcept nogil:
     cdef HashTable* table
     if hash.encoding == ENCODING_LISTPACK:
-        listpack_free(heap, <listpack> hash.pointer)
+        listpack_free(step.heap, <listpack> hash.pointer)
         return 0
     table = <HashTable*> hash.pointer
-    budget[0] -= dict_drain(&table.fields, budget[0], release_element, heap)
-    if dict_size(&table.fields):
+    if dict_release_step(&table.fields, release_element_later, step, &step.budget):
         return 1
-    dict_release(&table.fields)
-    heap_free(heap, table.timed, table.timed_capacity * sizeof(char*))
-    heap_free(heap, table, sizeof(HashTable))
+    release_block(step, table.timed, table.timed_capacity * sizeof(char*))
+    heap_free(step.heap, table, sizeof(HashTable))
     return 0
 
 

@@ -15,10 +15,11 @@ from redislite._core.dict cimport (
 )
 from redislite._core.expiry cimport expire_fields
 from redislite._core.glob cimport glob_match
+from redislite._core.discard cimport release_entry
 from redislite._core.keyspace cimport (
     KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_databases, idle_seconds, is_expired,
     key_changed, keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, note_miss, notify,
-    notify_argument, notify_deleted, prefetch_keys, release_entry, announce,
+    notify_argument, notify_deleted, prefetch_keys, announce,
     rename_key, set_deadline, swap_databases, take_entry, touch_entry,
 )
 from redislite._core.module_value cimport MODULE_NAME_ROOM, module_name_is_possible

@@ -15,7 +15,7 @@ from redislite._core.object cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_
 from redislite._core.sds cimport sds
 from redislite._core.state cimport (
     CHECKED_BUILD, CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_GENERIC, Argument, Client, Core,
-    Database, Discarded,
+    Database,
 )
 
 
@@ -61,10 +61,8 @@ cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) 
 cdef int load_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
 # Takes the entry out of both dicts and answers it (the caller's now), or NULL.
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
-# Removes the key and releases its value, lazily where lazy is set and it is worth it. 1 if it was there.
+# Removes the key and releases its value (discard.pxd); lazy: where it waits for that, it is counted. 1 if it was there.
 cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil
-# Releases an entry that was taken out, lazily where lazy is set and it is worth it.
-cdef void release_entry(Core* core, Entry* entry, bint lazy) noexcept nogil
 # Gives the entry of a key another name; value, deadline and access bits stay. target: the slot of that name, whose
 # entry it replaces, or NULL where the name is free. 0, or -1 where memory is out: nothing has changed then.
 cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash, Entry** target, const Argument* name,
@@ -80,15 +78,14 @@ cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t has
 # Tells that fields of a hash were given deadlines or lost them. before: whether there were any before. Where memory is
 # out they are hidden in time, but nobody removes them before they are written over.
 cdef void note_timed_fields(Core* core, Database* database, Entry* entry, uint64_t hash, bint before) noexcept nogil
-# Empties a database, or all of them (number -1); later, bit by bit, where lazy. Counts as many changes as it had keys, and
-# answers how many; who waits for, watches or caches keys is told.
+# Empties a database, or all of them (number -1), whose memory goes bit by bit; counted as released lazily where lazy, else a
+# turn's share of it at once. Counts as many changes as it had keys, and answers how many; who waits for, watches or caches
+# keys is told.
 cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil
 # The same for one database, telling and counting nothing.
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil
 # Exchanges the contents of two databases; each keeps its number and the clients that wait for or watch keys of it.
 cdef void swap_databases(Core* core, Database* one, Database* other) noexcept nogil
-# Does up to budget entries of deferred release; 1 while more is to do.
-cdef bint release_discarded(Core* core, size_t budget) noexcept nogil
 
 # Notes an access of now in the entry's bits, unless the client asked for none (CLIENT NO-TOUCH).
 cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil

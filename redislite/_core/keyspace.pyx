@@ -5,15 +5,16 @@ from libc.string cimport memcpy, memset
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
 from redislite._core.blocking cimport mark_all_ready, mark_ready
 from redislite._core.dict cimport (
-    Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
-    dict_prefetch_entry, dict_release, dict_remove, dict_size,
+    Dict, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket,
+    dict_prefetch_entry, dict_remove, dict_size,
 )
+from redislite._core.discard cimport discard_all, discard_dict, discard_turn, release_entry, release_entry_visitor
 from redislite._core.latency cimport latency_begin, latency_end
 from redislite._core.numbers cimport INTEGER_TEXT_MAX
 from redislite._core.object cimport (
     ACCESS_MASK, EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET,
     NO_EXPIRE, TYPE_STRING, Entry, entry_access, entry_block_size, entry_deadline, entry_encoding, entry_expires,
-    entry_free, entry_key, entry_new, entry_release_effort, entry_release_step, entry_release_value, entry_set_access, entry_set_deadline,
+    entry_key, entry_new, entry_set_access, entry_set_deadline,
     entry_set_encoding, entry_set_integer, entry_set_pointer, entry_pointer, entry_size, entry_string, entry_type,
     entry_value, entry_value_size, entry_copy, string_encoding,
 )
@@ -23,12 +24,11 @@ from redislite._core.records cimport records_release
 from redislite._core.sds cimport sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
 from redislite._core.state cimport (
     CLIENT_NO_TOUCH, COMMAND_READONLY, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, INTEREST_BLOCKED, INTEREST_TRACKED,
-    INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW, Argument, Client, Core, Database, Discarded, WaitList, WatchList, random_next,
+    INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW, Argument, Client, Core, Database, WaitList, WatchList, random_next,
 )
 from redislite._core.watching cimport watch_touch, watch_touch_all
 
 cdef enum:
-    LAZY_RELEASE_EFFORT = 64    # a value that is more work than this is released bit by bit
     LFU_INITIAL = 5             # frequency of a new key, so that it is not evicted at once
 
 
@@ -63,8 +63,7 @@ cdef void keyspace_release(Core* core) noexcept nogil:
             records_release(&core.databases[i].waiting)
             records_release(&core.databases[i].watched)
             heap_free(core.heap, core.databases[i], sizeof(Database))
-    while release_discarded(core, 1 << 20):
-        pass
+    discard_all(core)
     heap_free(core.heap, core.databases, core.databases_count * sizeof(Database*))
     core.databases = NULL
 
@@ -248,19 +247,6 @@ cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t l
     if entry != NULL and has_timed_fields(entry):
         dict_remove(&database.field_expires, key, length, hash)
     return entry
-
-
-cdef void release_entry(Core* core, Entry* entry, bint lazy) noexcept nogil:
-    cdef Discarded* discarded
-    if lazy and entry_release_effort(entry) > LAZY_RELEASE_EFFORT:
-        discarded = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
-        if discarded != NULL:
-            discarded.entry = entry
-            discarded.next = core.discarded
-            core.discarded = discarded
-            core.discarded_entries += 1
-            return
-    entry_free(core.heap, entry)
 
 
 cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil:
@@ -523,7 +509,7 @@ cdef int copy_key(Core* core, const Entry* entry, Database* database, Entry** ta
     else:
         failed = replace_entry(core, database, target, fresh, hash)
     if failed:
-        entry_free(core.heap, fresh)
+        release_entry(core, fresh, 0)
         return -1
     if target != NULL:
         notify(core, database, NOTIFY_NEW, "new", name.data, name.length)
@@ -554,47 +540,6 @@ cdef void swap_databases(Core* core, Database* one, Database* other) noexcept no
         core.upcalls.key_invalidated(core, NULL, 0, 1)
 
 
-cdef void release_visitor(void* argument, void* entry) noexcept nogil:
-    entry_free((<Core*> argument).heap, <Entry*> entry)
-
-
-cdef void release_later_visitor(void* argument, void* entry) noexcept nogil:
-    cdef Core* core = <Core*> argument
-    cdef int64_t waiting = core.discarded_entries
-    release_entry(core, <Entry*> entry, 1)
-    if core.discarded_entries > waiting:
-        # Counted as released with its dict already, though its value waits for its turn.
-        core.statistics.lazily_freed -= 1
-
-
-cdef void nothing_visitor(void* argument, void* entry) noexcept nogil:
-    pass
-
-
-cdef size_t discard_dict(Core* core, Dict* dictionary, bint owns_entries, bint lazy) noexcept nogil:
-    """Takes the dict's content for release, now or later, and leaves the dict empty. Answers its size."""
-    cdef size_t size = dict_size(dictionary)
-    cdef Dict taken = dictionary[0]
-    cdef Discarded* discarded
-    dict_init(dictionary, core.heap, core.seed, KEY_OFFSET)
-    if lazy:
-        discarded = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
-        if discarded != NULL:
-            discarded.entry = NULL
-            discarded.dictionary = taken
-            discarded.owns_entries = owns_entries
-            discarded.next = core.discarded
-            core.discarded = discarded
-            if owns_entries:
-                core.discarded_entries += <int64_t> size
-            return size
-    if owns_entries:
-        while dict_drain(&taken, 1 << 20, release_visitor, core):
-            pass
-    dict_release(&taken)
-    return size
-
-
 cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil:
     cdef size_t removed = 0
     cdef int i
@@ -608,42 +553,18 @@ cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil:
             mark_all_ready(core, core.databases[i])
     if core.interest & INTEREST_TRACKED:
         core.upcalls.key_invalidated(core, NULL, 0, 1)
+    if not lazy and core.discarded != NULL:
+        discard_turn(core)
     core.dirty += removed
     return removed
 
 
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil:
-    cdef size_t removed
-    discard_dict(core, &database.expires, 0, lazy)
-    discard_dict(core, &database.field_expires, 0, lazy)
-    removed = discard_dict(core, &database.keys, 1, lazy)
+    cdef size_t removed = dict_size(&database.keys)
+    discard_dict(core, &database.expires, NULL, 0)
+    discard_dict(core, &database.field_expires, NULL, 0)
+    discard_dict(core, &database.keys, release_entry_visitor, lazy)
     database.expire_cursor = 0
     database.field_expire_cursor = 0
     database.average_ttl_ms = 0
     return removed
-
-
-cdef bint release_discarded(Core* core, size_t budget) noexcept nogil:
-    cdef Discarded* discarded
-    cdef size_t released
-    while core.discarded != NULL and budget:
-        discarded = core.discarded
-        if discarded.entry != NULL:
-            if entry_release_step(core.heap, <Entry*> discarded.entry, &budget):
-                break
-            core.discarded_entries -= 1
-            core.statistics.lazily_freed += 1
-            core.discarded = discarded.next
-            heap_free(core.heap, discarded, sizeof(Discarded))
-            continue
-        if discarded.owns_entries:
-            released = dict_drain(&discarded.dictionary, budget, release_later_visitor, core)
-            core.discarded_entries -= <int64_t> released
-            core.statistics.lazily_freed += <int64_t> released
-            budget -= released
-            if released:
-                continue
-        dict_release(&discarded.dictionary)
-        core.discarded = discarded.next
-        heap_free(core.heap, discarded, sizeof(Discarded))
-    return core.discarded != NULL

@@ -14,6 +14,7 @@ from libc.stdint cimport int64_t, uint8_t
 from redislite._core.alloc cimport Heap
 from redislite._core.listpack cimport ListpackValue
 from redislite._core.quicklist cimport QuicklistIterator
+from redislite._core.release cimport Release
 from redislite._core.state cimport Core, Reply
 
 
@@ -37,11 +38,8 @@ cdef int list_copy(Heap* heap, const ListValue* value, ListValue* copy) noexcept
 cdef size_t list_length(const ListValue* value) noexcept nogil
 # Bytes of memory it takes.
 cdef size_t list_memory(const ListValue* value) noexcept nogil
-# Pieces of work that releasing it is; 1 for one block.
-cdef size_t list_release_effort(const ListValue* value) noexcept nogil
-# Releases up to budget nodes, and at last the list itself; *budget is what is left of it. 1 while more is to do:
-# nothing else may be done with the list then.
-cdef bint list_release_step(Heap* heap, ListValue* value, size_t* budget) noexcept nogil
+# Releases it bit by bit: 1 while more is to do (release.pxd).
+cdef bint list_release_step(Release* step, ListValue* value) noexcept nogil
 
 # Converts a list whose encoding could not take so many more elements, of so many bytes together. 0, or -1.
 cdef int list_reserve(Core* core, ListValue* value, size_t bytes, size_t count) noexcept nogil

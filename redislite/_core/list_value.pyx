@@ -67,19 +67,11 @@ cdef size_t list_memory(const ListValue* value) noexcept nogil:
     return listpack_memory(pack_of(value)) if is_small(value) else quicklist_memory(quick_of(value))
 
 
-cdef size_t list_release_effort(const ListValue* value) noexcept nogil:
-    return 1 if is_small(value) else quick_of(value).nodes
-
-
-cdef bint list_release_step(Heap* heap, ListValue* value, size_t* budget) noexcept nogil:
-    cdef size_t nodes = list_release_effort(value)
-    if nodes <= budget[0]:
-        list_free(heap, value)
-        budget[0] -= nodes
-        return 0
-    quicklist_release_step(heap, quick_of(value), budget[0])
-    budget[0] = 0
-    return 1
+cdef bint list_release_step(Release* step, ListValue* value) noexcept nogil:
+    if not is_small(value):
+        return quicklist_release_step(step, quick_of(value))
+    listpack_free(step.heap, pack_of(value))
+    return 0
 
 
 cdef int list_reserve(Core* core, ListValue* value, size_t bytes, size_t count) noexcept nogil:

@@ -387,7 +387,7 @@ cdef bint pop_many(Core* core, Client* client, int key, Entry* entry, ListValue*
     reply_array(&client.reply, <int64_t> count)
     list_reply_range(&client.reply, core.heap, value, 0 if at_head else length - 1, count, not at_head)
     if count == length:
-        delete_key(core, client.database, client.argv[key].data, client.argv[key].length, argument_hash(client, key), 1)
+        delete_key(core, client.database, client.argv[key].data, client.argv[key].length, argument_hash(client, key), 0)
         note_change(core, client, key, count, popped(at_head))
         notify_deleted(core, client, key)
     elif list_delete_range(core.heap, value, 0 if at_head else length - count, count) != 0:
@@ -461,7 +461,7 @@ cdef void ltrim_command(Core* core, Client* client) noexcept nogil:
         value = take(slot[0])
         length = <int64_t> list_length(&value)
         if not clamp_range(length, &start, &end):
-            delete_key(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1), 1)
+            delete_key(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1), 0)
             note_change(core, client, 1, <size_t> length, "ltrim")
             notify_deleted(core, client, 1)
         elif list_keep_range(core.heap, &value, <size_t> start, <size_t> (end - start)) != 0:

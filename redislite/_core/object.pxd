@@ -20,6 +20,7 @@ from redislite._core.encodings cimport (
 )
 from redislite._core.module_value cimport MODULE_NAME_ROOM
 from redislite._core.prefixed cimport prefixed_read, prefixed_size
+from redislite._core.release cimport Release
 from redislite._core.sds cimport sds
 from redislite._core.sorted_set_value cimport SortedSetValue
 
@@ -46,19 +47,17 @@ cdef size_t entry_value_size(const Entry* entry) noexcept nogil
 cdef size_t entry_block_size(const Entry* entry) noexcept nogil
 # Bytes that the entry and its value take in all. samples: how many fields of a hash stand for all of them; 0: each does.
 cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil
-# Releases what the value holds outside the entry.
-cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil
+# Releases what the value holds outside the entry, bit by bit: 1 while more is to do (release.pxd). What is one block goes at
+# once, whatever the budget.
+cdef bint entry_release_value_step(Release* step, Entry* entry) noexcept nogil
 # Releases the value and the entry.
 cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil
 # The bytes of a string value; an integer is written to buffer (INTEGER_TEXT_MAX bytes).
 cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexcept nogil
 # A new entry with this key, and the deadline and a copy of the value of the one given. NULL where memory is out.
 cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil
-# How many pieces of work releasing the value is: 1 for what goes at once.
-cdef size_t entry_release_effort(const Entry* entry) noexcept nogil
-# Releases up to *budget pieces of the value, and at last the entry; *budget is what is left of it. 1 while more is to do:
-# the entry must not be used for anything else then.
-cdef bint entry_release_step(Heap* heap, Entry* entry, size_t* budget) noexcept nogil
+# Releases the value, and at last the entry, likewise.
+cdef bint entry_release_step(Release* step, Entry* entry) noexcept nogil
 # Name of a type ("string") and of an encoding ("embstr") as clients see them. TYPE_MODULE has no name of its own:
 cdef const char* type_name(int type) noexcept nogil
 # The name of an entry's type, which for a module's value is written to buffer, of MODULE_NAME_ROOM bytes.

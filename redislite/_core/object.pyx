@@ -2,17 +2,18 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
-from redislite._core.list_value cimport ListValue, list_copy, list_memory, list_release_effort, list_release_step
-from redislite._core.hash_value cimport HashValue, hash_copy, hash_memory, hash_release_effort, hash_release_step
+from redislite._core.list_value cimport ListValue, list_copy, list_memory, list_release_step
+from redislite._core.hash_value cimport HashValue, hash_copy, hash_memory, hash_release_step
 from redislite._core.module_value cimport module_id, module_name
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.release cimport Release, release_begin, release_charge
 from redislite._core.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
-from redislite._core.set_value cimport SetValue, set_copy, set_memory, set_release_effort, set_release_step
+from redislite._core.set_value cimport SetValue, set_copy, set_memory, set_release_step
 from redislite._core.sorted_set_value cimport (
-    SortedSetValue, sorted_set_copy, sorted_set_memory, sorted_set_release_effort, sorted_set_release_step,
+    SortedSetValue, sorted_set_copy, sorted_set_memory, sorted_set_release_step,
 )
-from redislite._core.stream cimport Stream, stream_copy, stream_memory, stream_release_effort, stream_release_step
+from redislite._core.stream cimport Stream, stream_copy, stream_memory, stream_release_step
 
 cdef extern from *:
     """
@@ -124,50 +125,43 @@ cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil:
     return total
 
 
-cdef bint release_collection(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
-    """Releases up to *budget pieces of a collection; 1 while more is to do."""
+cdef bint entry_release_value_step(Release* step, Entry* entry) noexcept nogil:
     cdef int type = entry_type(entry)
     cdef HashValue fields
     cdef SetValue members
     cdef ListValue elements
     cdef SortedSetValue ranked
-    if type == TYPE_SET:
+    if entry_encoding(entry) == ENCODING_RAW:
+        release_charge(step, sds_block_size(<sds> entry_pointer(entry)))
+        sds_free(step.heap, <sds> entry_pointer(entry))
+    elif type == TYPE_SET:
         members = entry_set(entry)
-        return set_release_step(heap, &members, budget)
-    if type == TYPE_HASH:
+        return set_release_step(step, &members)
+    elif type == TYPE_HASH:
         fields = entry_hash(entry)
-        return hash_release_step(heap, &fields, budget)
-    if type == TYPE_LIST:
+        return hash_release_step(step, &fields)
+    elif type == TYPE_LIST:
         elements = entry_list(entry)
-        return list_release_step(heap, &elements, budget)
-    if type == TYPE_SORTED_SET:
+        return list_release_step(step, &elements)
+    elif type == TYPE_SORTED_SET:
         ranked = sorted_set_load(entry)
-        return sorted_set_release_step(heap, &ranked, budget)
-    if type == TYPE_STREAM:
-        return stream_release_step(<Stream*> entry_pointer(entry), budget)
+        return sorted_set_release_step(step, &ranked)
+    elif type == TYPE_STREAM:
+        return stream_release_step(step, <Stream*> entry_pointer(entry))
     return 0
 
 
-cdef void entry_release_value(Heap* heap, Entry* entry) noexcept nogil:
-    cdef size_t budget = ~<size_t> 0
-    if entry_encoding(entry) == ENCODING_RAW:
-        sds_free(heap, <sds> entry_pointer(entry))
-    elif entry_type(entry) != TYPE_STRING:
-        release_collection(heap, entry, &budget)
-
-
-cdef bint entry_release_step(Heap* heap, Entry* entry, size_t* budget) noexcept nogil:
-    if entry_encoding(entry) == ENCODING_RAW:
-        sds_free(heap, <sds> entry_pointer(entry))
-    elif release_collection(heap, entry, budget):
+cdef bint entry_release_step(Release* step, Entry* entry) noexcept nogil:
+    if entry_release_value_step(step, entry):
         return 1
-    heap_free(heap, entry, entry_block_size(entry))
+    heap_free(step.heap, entry, entry_block_size(entry))
     return 0
 
 
 cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
-    entry_release_value(heap, entry)
-    heap_free(heap, entry, entry_block_size(entry))
+    cdef Release step
+    release_begin(&step, heap, ~<size_t> 0)
+    entry_release_step(&step, entry)
 
 
 cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogil:
@@ -225,29 +219,6 @@ cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t k
         heap_free(heap, fresh, entry_size(key_length, entry_expires(entry), value_size))
         return NULL
     return fresh
-
-
-cdef size_t entry_release_effort(const Entry* entry) noexcept nogil:
-    cdef int type = entry_type(entry)
-    cdef HashValue fields
-    cdef SetValue members
-    cdef ListValue elements
-    cdef SortedSetValue ranked
-    if type == TYPE_SET:
-        members = entry_set(entry)
-        return set_release_effort(&members)
-    if type == TYPE_HASH:
-        fields = entry_hash(entry)
-        return hash_release_effort(&fields)
-    if type == TYPE_LIST:
-        elements = entry_list(entry)
-        return list_release_effort(&elements)
-    if type == TYPE_SORTED_SET:
-        ranked = sorted_set_load(entry)
-        return sorted_set_release_effort(&ranked)
-    if type == TYPE_STREAM:
-        return stream_release_effort(<Stream*> entry_pointer(entry))
-    return 1
 
 
 cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexcept nogil:

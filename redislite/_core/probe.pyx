@@ -14,9 +14,10 @@ from redislite._core.alloc cimport (
     heap_new, heap_note_peak, heap_passing_footprint, heap_realloc, heap_tick, heap_trim, heap_zalloc, heap_zalloc_lines,
 )
 from redislite._core.dict cimport (
-    BUCKET_SLOTS, Bucket, Dict, DictIterator, dict_drain, dict_find, dict_grow_if_full, dict_hash, dict_init, dict_insert,
+    BUCKET_SLOTS, Bucket, Dict, DictIterator, DictVisitor, dict_find, dict_grow_if_full, dict_hash, dict_init, dict_insert,
     dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_prefetch_bucket, dict_prefetch_entry, dict_random,
-    dict_rehash, dict_release, dict_remove, dict_reserve, dict_sample, dict_scan, dict_shrink_if_sparse, dict_size,
+    dict_rehash, dict_release, dict_release_step, dict_remove, dict_reserve, dict_sample, dict_scan,
+    dict_shrink_if_sparse, dict_size,
     dict_table_bytes,
 )
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
@@ -344,14 +345,20 @@ cdef class DictProbe:
             dict_iterate_end(&it)
         return keys
 
-    def drain(self, size_t count):
-        """Takes up to count keys out; only drain and the end of the probe may follow."""
+    def release(self, size_t pieces, bint owns=True):
+        """One step of the dict's release: the keys that it gave up, and whether more is to do. owns: whether the entries are
+        given up with it; else only the tables go, and the entries are lost. Only this and the end of the probe may follow."""
         keys = []
         context = (self, keys)
-        cdef size_t taken = dict_drain(&self.d, count, collect_and_free, <void*> context)
-        if taken != <size_t> len(keys):
-            raise AssertionError("dict_drain counts what it does not show")
-        return keys
+        cdef size_t budget = pieces
+        cdef DictVisitor visit = collect_and_free
+        cdef bint more
+        if not owns:
+            visit = NULL
+        more = dict_release_step(&self.d, visit, <void*> context, &budget)
+        if pieces - budget < <size_t> len(keys):
+            raise AssertionError("more entries than pieces of work")
+        return keys, more
 
     @property
     def used(self):

@@ -5,6 +5,7 @@ from redislite._core.listpack cimport (
     LISTPACK_INTEGER_TEXT, ListpackValue, listpack, listpack_append, listpack_bytes, listpack_first, listpack_free,
     listpack_length, listpack_new, listpack_next, listpack_text, listpack_validate,
 )
+from redislite._core.release cimport Release, release_begin
 from redislite._core.quicklist cimport (
     NODE_PACKED, QUICKLIST_COMPRESS_MIN, Quicklist, QuicklistIterator, QuicklistNode, node_pack, quicklist_copy,
     quicklist_delete, quicklist_delete_range, quicklist_drop, quicklist_end, quicklist_equals, quicklist_exceeds,
@@ -244,7 +245,10 @@ cdef class QuicklistProbe:
     def release(self, size_t budget):
         """Releases the list in steps; how many it took. An empty one takes its place."""
         cdef int steps = 1
-        while quicklist_release_step(self.heap, self.list, budget):
+        cdef Release step
+        release_begin(&step, self.heap, budget)
+        while quicklist_release_step(&step, self.list):
+            step.budget = budget
             steps += 1
         self.list = quicklist_new(self.heap, -2, 0, 0)
         return steps

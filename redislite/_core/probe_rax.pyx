@@ -3,7 +3,7 @@ from libc.stdint cimport uintptr_t
 from redislite._core.alloc cimport Heap, heap_destroy, heap_new
 from redislite._core.rax cimport (
     RAX_ABOVE, RAX_AT_LEAST, RAX_AT_MOST, RAX_BELOW, RAX_EQUAL, RAX_FIRST, RAX_LAST, RAX_PREFIX_MAX, Rax, RaxIterator,
-    RaxSeek, rax_drain, rax_find, rax_init, rax_insert, rax_last, rax_next, rax_previous, rax_remove, rax_seek,
+    RaxSeek, rax_release_step, rax_find, rax_init, rax_insert, rax_last, rax_next, rax_previous, rax_remove, rax_seek,
     rax_set_value, rax_size, rax_start, rax_stop,
 )
 
@@ -89,9 +89,10 @@ cdef class RaxProbe:
     def drain(self, size_t count):
         """The values of up to count keys, which are released."""
         cdef list values = []
-        cdef size_t released = rax_drain(&self.tree, count, collect, <void*> values)
-        if released != len(values):
-            raise AssertionError(released)
+        cdef size_t budget = count
+        cdef bint more = rax_release_step(&self.tree, collect, <void*> values, &budget)
+        if count - budget != len(values) or more != (rax_size(&self.tree) != 0):
+            raise AssertionError(budget)
         return values
 
     @property

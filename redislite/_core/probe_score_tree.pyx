@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from redislite._core.alloc cimport Heap, heap_alloc, heap_destroy, heap_free, heap_new
 from redislite._core.clock cimport clock_monotonic_ns
 from redislite._core.prefixed cimport prefixed_write
+from redislite._core.release cimport Release, release_begin
 from redislite._core.score_tree cimport (
     BOUND_MEMBER, BOUND_SCORE, BOUND_SCORE_BEHIND, BOUND_TEXT, BOUND_TEXT_BEHIND, LEAF_SLOTS, MEMBER_KEY_OFFSET, Member,
     ScoreTree, TreeBound, TreePosition, member_size, member_text, position_next, position_previous, position_slot,
@@ -164,7 +165,9 @@ cdef class ScoreTreeProbe:
 
     def release(self, size_t count) -> bool:
         """One step of releasing the nodes; true while more are left."""
-        return tree_release_step(&self.tree, &count)
+        cdef Release step
+        release_begin(&step, self.heap, count)
+        return tree_release_step(&self.tree, &step)
 
     def benchmark(self, int members, bint ordered=False) -> dict[str, float]:
         """Nanoseconds for each insert, update to a random score, rank and removal of so many members of 19 bytes."""

@@ -4,13 +4,14 @@ from redislite._core.alloc cimport Heap, heap_alloc, heap_destroy, heap_free, he
 from redislite._core.listpack cimport ListpackValue, listpack, listpack_bytes, listpack_validate
 from redislite._core.rax cimport RAX_FIRST, RaxIterator, rax_next, rax_seek, rax_size, rax_start, rax_stop
 from redislite._core.state cimport Argument
+from redislite._core.release cimport Release, release_begin
 from redislite._core.stream cimport (
     Consumer, Group, Pending, Stream, StreamId, StreamIterator, consumer_name, group_acknowledge, group_advance,
     group_consumer, group_consumer_create, group_consumer_delete, group_lag, group_name, group_pending,
     group_pending_assign, id_decode, id_decrement, id_format, id_increment, stream_append, stream_copy, stream_delete,
     stream_exists, stream_free, stream_group, stream_group_create, stream_group_destroy, stream_iterate,
     stream_iterator_delete, stream_iterator_next, stream_iterator_pair, stream_iterator_stop, stream_last_entry,
-    stream_memory, stream_new, stream_release_effort, stream_release_step, stream_trim,
+    stream_memory, stream_new, stream_release_step, stream_trim,
 )
 
 
@@ -175,17 +176,14 @@ cdef class StreamProbe:
 
     def release(self, size_t budget):
         """Releases all in steps of this budget; answers how many there were. Nothing else may be called behind it."""
-        cdef size_t left = budget
+        cdef Release step
+        release_begin(&step, self.heap, budget)
         steps = 1
-        while stream_release_step(self.stream, &left):
-            left = budget
+        while stream_release_step(&step, self.stream):
+            step.budget = budget
             steps += 1
         self.stream = NULL
         return steps
-
-    @property
-    def effort(self):
-        return stream_release_effort(self.stream)
 
     # --- groups
 

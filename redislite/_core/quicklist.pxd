@@ -21,6 +21,7 @@ list.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from redislite._core.alloc cimport Heap
 from redislite._core.listpack cimport ListpackValue, listpack
+from redislite._core.release cimport Release
 
 cdef enum:
     QUICKLIST_SAFE_BYTES = 8192     # of a node that is limited by a number of elements
@@ -94,8 +95,8 @@ cdef bint quicklist_exceeds(int64_t fill, size_t bytes, size_t count) noexcept n
 # An empty list, or NULL.
 cdef Quicklist* quicklist_new(Heap* heap, int64_t fill, int64_t depth, size_t plain_from) noexcept nogil
 cdef void quicklist_free(Heap* heap, Quicklist* list) noexcept nogil
-# Releases up to budget nodes, and the list itself with its last one: 1 while there is more to do.
-cdef bint quicklist_release_step(Heap* heap, Quicklist* list, size_t budget) noexcept nogil
+# Releases nodes, as many as the step may, and the list itself with its last one: 1 while there is more to do.
+cdef bint quicklist_release_step(Release* step, Quicklist* list) noexcept nogil
 cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil
 # Bytes of all nodes' contents, uncompressed.
 cdef size_t quicklist_bytes(const Quicklist* list) noexcept nogil

@@ -9,6 +9,7 @@ from redislite._core.listpack cimport (
     listpack_previous, listpack_seek, listpack_write,
 )
 from redislite._core.lzf cimport lzf_compress, lzf_decompress
+from redislite._core.release cimport Release, release_begin, release_charge
 
 cdef enum:
     ENTRY_ESTIMATE = 8              # bytes that an element is taken to need besides its own
@@ -370,19 +371,22 @@ cdef Quicklist* quicklist_new(Heap* heap, int64_t fill, int64_t depth, size_t pl
     return list
 
 
-cdef bint quicklist_release_step(Heap* heap, Quicklist* list, size_t budget) noexcept nogil:
+cdef bint quicklist_release_step(Release* step, Quicklist* list) noexcept nogil:
     while list.head != NULL:
-        if budget == 0:
+        if step.budget == 0:
             return 1
-        budget -= 1
+        step.budget -= 1
+        release_charge(step, list.head.capacity)
         list.count -= list.head.count
-        remove_node(heap, list, list.head)
-    heap_free(heap, list, sizeof(Quicklist))
+        remove_node(step.heap, list, list.head)
+    heap_free(step.heap, list, sizeof(Quicklist))
     return 0
 
 
 cdef void quicklist_free(Heap* heap, Quicklist* list) noexcept nogil:
-    quicklist_release_step(heap, list, ~<size_t> 0)
+    cdef Release step
+    release_begin(&step, heap, ~<size_t> 0)
+    quicklist_release_step(&step, list)
 
 
 cdef Quicklist* quicklist_copy(Heap* heap, const Quicklist* list) noexcept nogil:

@@ -77,9 +77,10 @@ cdef void** rax_find(const Rax* tree, const char* key, size_t length) noexcept n
 cdef void* rax_remove(Rax* tree, const char* key, size_t length) noexcept nogil
 # Place of the last key's value, or NULL where the tree is empty. As rax_find's.
 cdef void** rax_last(const Rax* tree) noexcept nogil
-# Releases up to count keys, each value going to visit; answers how many. When no key is left, no node is. For releasing
-# bit by bit: no other call but rax_size may follow a first rax_drain.
-cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument) noexcept nogil
+# Releases keys, each value going to visit, for as many pieces of work as *budget says, which is lowered: one for a key,
+# which the visitor may make more through its argument. 1 while keys are left; when none is, no node is. For releasing bit
+# by bit: no other call but rax_size may come between its steps.
+cdef bint rax_release_step(Rax* tree, RaxVisitor visit, void* argument, size_t* budget) noexcept nogil
 
 # Prepares an iterator that stands nowhere. rax_stop releases what it took.
 cdef void rax_start(RaxIterator* it, Rax* tree) noexcept nogil

@@ -428,7 +428,7 @@ cdef void* rax_remove(Rax* tree, const char* key, size_t length) noexcept nogil:
     return value
 
 
-cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument) noexcept nogil:
+cdef bint rax_release_step(Rax* tree, RaxVisitor visit, void* argument, size_t* budget) noexcept nogil:
     """A child that has been released leaves a NULL in its parent, so that a later call, or a start anew from the root
     where the window has forgotten the way back, finds where to go on."""
     cdef RaxLevel window[DRAIN_WINDOW]
@@ -439,10 +439,9 @@ cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument)
     cdef RaxNode** slots
     cdef uint32_t index = 0
     cdef uint32_t children
-    cdef size_t released = 0
     cdef void* value
     # When all keys are gone, what is left is the way back to the root.
-    while node != NULL and (released < count or tree.size == 0):
+    while node != NULL and (budget[0] or tree.size == 0):
         slots = child_slots(node)
         children = children_of(node)
         while index < children and slots[index] == NULL:
@@ -463,9 +462,9 @@ cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument)
             continue
         value = value_of(node)
         if value != NULL:
-            visit(argument, value)
             tree.size -= 1
-            released += 1
+            budget[0] -= 1
+            visit(argument, value)
         node_free(tree, node)
         if depth == 0:
             tree.root = NULL
@@ -476,7 +475,7 @@ cdef size_t rax_drain(Rax* tree, size_t count, RaxVisitor visit, void* argument)
         node = parent.node
         index = parent.child
         child_slots(node)[index] = NULL
-    return released
+    return tree.size != 0
 
 
 cdef void rax_start(RaxIterator* it, Rax* tree) noexcept nogil:

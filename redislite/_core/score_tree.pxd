@@ -16,6 +16,7 @@ A position is good until the tree is changed.
 from libc.stdint cimport uint32_t, uint64_t
 from redislite._core.alloc cimport Heap
 from redislite._core.prefixed cimport prefixed_read, prefixed_size
+from redislite._core.release cimport Release
 
 cdef enum:
     LEAF_SLOTS = 62             # a full leaf takes 1016 bytes
@@ -89,8 +90,8 @@ ctypedef void (*MemberVisitor)(void* argument, Member* member) noexcept nogil
 cdef void tree_init(ScoreTree* tree, Heap* heap) noexcept nogil
 # Releases the nodes; the members are the caller's.
 cdef void tree_release(ScoreTree* tree) noexcept nogil
-# Releases up to count nodes; true while more are left. No other call but these two may follow.
-cdef bint tree_release_step(ScoreTree* tree, size_t* count) noexcept nogil
+# Releases nodes, as many as the step may; true while more are left. No other call but these two may follow.
+cdef bint tree_release_step(ScoreTree* tree, Release* step) noexcept nogil
 # Adds a member that is not in the tree, with its score. 0, or -1 where memory is out (nothing has changed then).
 cdef int tree_insert(ScoreTree* tree, Member* member) noexcept nogil
 # Takes the member out.

@@ -12,6 +12,7 @@ is split), then starts again; so where memory is out, nothing has changed.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc
+from redislite._core.release cimport Release, release_begin, release_block
 
 cdef extern from *:
     """
@@ -158,35 +159,49 @@ cdef Leaf* leaf_new(ScoreTree* tree, uint32_t capacity) noexcept nogil:
     return leaf
 
 
-cdef void release_inner(ScoreTree* tree, Inner* inner, int level) noexcept nogil:
-    """Releases the inner nodes from here down; level 0 stands above the leaves."""
-    cdef uint64_t i
-    if level:
-        for i in range(inner.count):
-            release_inner(tree, <Inner*> inner.branches[i].child, level - 1)
+cdef void release_lowest_inner(ScoreTree* tree) noexcept nogil:
+    """Releases the last inner node that stands above leaves, and those above it that have no other child left."""
+    cdef Inner* inners[HEIGHT_MAX]
+    cdef Inner* inner = <Inner*> tree.root
+    cdef int depth = 0
+    while depth < tree.height - 1:
+        inners[depth] = inner
+        inner = <Inner*> inner.branches[inner.count - 1].child
+        depth += 1
     heap_free(tree.heap, inner, sizeof(Inner))
+    while depth:
+        depth -= 1
+        inner = inners[depth]
+        inner.count -= 1
+        if inner.count:
+            return
+        heap_free(tree.heap, inner, sizeof(Inner))
+    tree.height = 0
 
 
-cdef bint tree_release_step(ScoreTree* tree, size_t* count) noexcept nogil:
+cdef bint tree_release_step(ScoreTree* tree, Release* step) noexcept nogil:
     cdef Leaf* leaf
-    # Inner nodes go at a stroke: there is one for some 1,500 members.
-    if tree.height:
-        release_inner(tree, <Inner*> tree.root, tree.height - 1)
-        tree.height = 0
-    while tree.first != NULL:
-        if not count[0]:
+    # The inner nodes go first: leaves are linked.
+    while tree.height:
+        if not step.budget:
             return 1
-        count[0] -= 1
+        step.budget -= 1
+        release_lowest_inner(tree)
+    while tree.first != NULL:
+        if not step.budget:
+            return 1
+        step.budget -= 1
         leaf = tree.first
         tree.first = leaf.next
-        heap_free(tree.heap, leaf, leaf_size(leaf.capacity))
+        release_block(step, leaf, leaf_size(leaf.capacity))
     tree_init(tree, tree.heap)
     return 0
 
 
 cdef void tree_release(ScoreTree* tree) noexcept nogil:
-    cdef size_t all_of_them = ~<size_t> 0
-    tree_release_step(tree, &all_of_them)
+    cdef Release step
+    release_begin(&step, tree.heap, ~<size_t> 0)
+    tree_release_step(tree, &step)
 
 
 cdef inline void refresh_leaf_branch(Branch* branch) noexcept nogil:

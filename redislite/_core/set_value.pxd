@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from redislite._core.alloc cimport Heap
 from redislite._core.dict cimport Dict, DictIterator
 from redislite._core.listpack cimport ListpackValue
+from redislite._core.release cimport Release
 from redislite._core.state cimport Core
 
 cdef enum:
@@ -43,11 +44,8 @@ cdef int set_copy(Heap* heap, const SetValue* value, SetValue* copy) noexcept no
 cdef size_t set_length(const SetValue* value) noexcept nogil
 # Bytes of memory it takes, its members included.
 cdef size_t set_memory(const SetValue* value) noexcept nogil
-# Pieces of work that releasing it is; 1 for one block.
-cdef size_t set_release_effort(const SetValue* value) noexcept nogil
-# Releases up to budget members, and at last the set itself; *budget is what is left of it. 1 while more is to do:
-# nothing else may be done with the set then.
-cdef bint set_release_step(Heap* heap, SetValue* value, size_t* budget) noexcept nogil
+# Releases it bit by bit: 1 while more is to do (release.pxd).
+cdef bint set_release_step(Release* step, SetValue* value) noexcept nogil
 
 cdef bint set_has(const SetValue* value, const char* data, size_t length) noexcept nogil
 # The same for a member; the hash is that of its text (set_member_hash), looked at where the set is a hashtable.

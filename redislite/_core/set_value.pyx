@@ -3,8 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.dict cimport (
-    Dict, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
-    dict_iterate_next, dict_random, dict_release, dict_remove, dict_reserve, dict_size, dict_table_bytes,
+    Dict, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
+    dict_iterate_next, dict_random, dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
 )
 from redislite._core.encodings cimport ENCODING_HASHTABLE, ENCODING_INTSET, ENCODING_LISTPACK
 from redislite._core.intset cimport (
@@ -18,6 +18,7 @@ from redislite._core.listpack cimport (
 )
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.release cimport Release, release_begin, release_block
 from redislite._core.state cimport Core, random_below
 
 cdef extern from *:
@@ -72,8 +73,8 @@ cdef inline size_t block_size(const void* block) noexcept nogil:
     return prefixed_size(length)
 
 
-cdef void free_member(void* heap, void* block) noexcept nogil:
-    heap_free(<Heap*> heap, block, block_size(block))
+cdef void release_member(void* step, void* block) noexcept nogil:
+    release_block(<Release*> step, block, block_size(block))
 
 
 cdef int set_table_put(SetTable* table, void* block, uint64_t hash) noexcept nogil:
@@ -137,25 +138,22 @@ cdef int set_new(Core* core, SetValue* value, const char* data, size_t length, s
 
 
 cdef void set_free(Heap* heap, SetValue* value) noexcept nogil:
-    cdef size_t budget = <size_t> -1
-    set_release_step(heap, value, &budget)
+    cdef Release step
+    release_begin(&step, heap, ~<size_t> 0)
+    set_release_step(&step, value)
 
 
-cdef bint set_release_step(Heap* heap, SetValue* value, size_t* budget) noexcept nogil:
+cdef bint set_release_step(Release* step, SetValue* value) noexcept nogil:
     cdef SetTable* table
     if value.encoding == ENCODING_INTSET:
-        intset_free(heap, <intset> value.block)
+        intset_free(step.heap, <intset> value.block)
     elif value.encoding == ENCODING_LISTPACK:
-        listpack_free(heap, <listpack> value.block)
+        listpack_free(step.heap, <listpack> value.block)
     else:
         table = <SetTable*> value.block
-        budget[0] -= dict_drain(&table.members, budget[0], free_member, heap)
-        if dict_size(&table.members):
+        if dict_release_step(&table.members, release_member, step, &step.budget):
             return 1
-        dict_release(&table.members)
-        heap_free(heap, table, sizeof(SetTable))
-    if budget[0]:
-        budget[0] -= 1
+        heap_free(step.heap, table, sizeof(SetTable))
     return 0
 
 
@@ -175,10 +173,6 @@ cdef size_t set_memory(const SetValue* value) noexcept nogil:
         return listpack_memory(<listpack> value.block)
     table = <SetTable*> value.block
     return heap_footprint(sizeof(SetTable)) + dict_table_bytes(&table.members) + table.member_bytes
-
-
-cdef size_t set_release_effort(const SetValue* value) noexcept nogil:
-    return dict_size(&(<SetTable*> value.block).members) if value.encoding == ENCODING_HASHTABLE else 1
 
 
 cdef int set_copy(Heap* heap, const SetValue* value, SetValue* copy) noexcept nogil:

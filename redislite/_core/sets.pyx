@@ -14,6 +14,7 @@ from redislite._core.dict cimport (
     dict_release, dict_remove, dict_reserve, dict_size,
 )
 from redislite._core.intset cimport intset_find_near
+from redislite._core.discard cimport discard_value
 from redislite._core.keyspace cimport (
     access_for_new, argument_hash, delete_key, key_changed, keyspace_find, load_entry, lookup_read, lookup_write,
     notify_argument, notify_deleted, store_value,
@@ -132,7 +133,7 @@ cdef inline void changed(Core* core, Client* client, int index, int64_t changes,
 
 cdef inline void delete(Core* core, Client* client, int index) noexcept nogil:
     delete_key(core, client.database, client.argv[index].data, client.argv[index].length,
-               argument_hash(client, index), 0)
+               argument_hash(client, index), core.settings.lazy_server_delete != 0)
 
 
 cdef void finish_removal(Core* core, Client* client, int index, Entry* entry, const SetValue* value, int64_t removed,
@@ -416,7 +417,7 @@ cdef bint keep_few(Core* core, SetValue* value, void** blocks, size_t count) noe
             member.data = prefixed_read(<const char*> blocks[i], &member.length)
             dict_remove(&old.members, member.data, member.length,
                         dict_hash(&old.members, member.data, member.length))
-    set_free(core.heap, value)
+    discard_value(core, TYPE_SET, value.encoding, value.block)
     value[0] = kept
     return 1
 
@@ -475,7 +476,7 @@ cdef void spop_several(Core* core, Client* client) noexcept nogil:
         changed(core, client, 1, <int64_t> length, "spop")
         notify_deleted(core, client, 1)
         if core.propagation:
-            propagate_instead(core, client, "DEL", 1)
+            propagate_instead(core, client, "UNLINK" if core.settings.lazy_server_delete else "DEL", 1)
         return
     mark = reply_mark(&client.reply)
     reply_set(&client.reply, count)
@@ -1052,14 +1053,14 @@ cdef void combine(Core* core, Client* client, bint subtract, bint store) noexcep
     if taken == NULL:
         reply_deferred_set(client, place, found)
     elif not done:
-        set_free(core.heap, &result)
+        discard_value(core, TYPE_SET, result.encoding, result.block)
         reply_out_of_memory(client)
     elif store:
         store_result(core, client, &result, "sdiffstore" if subtract else "sunionstore")
     else:
         reply_set(&client.reply, <int64_t> set_length(&result))
         reply_members(client, &result)
-        set_free(core.heap, &result)
+        discard_value(core, TYPE_SET, result.encoding, result.block)
 
 
 cdef void sunion_command(Core* core, Client* client) noexcept nogil:

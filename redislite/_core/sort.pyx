@@ -701,7 +701,8 @@ cdef void store_result(Sort* sort) noexcept nogil:
     cdef size_t length = (sort.end - sort.first) * max(sort.gets_count, 1)
     cdef ListValue result
     if length == 0:
-        if delete_key(core, client.database, name.data, name.length, name_hash, 0):
+        if delete_key(core, client.database, name.data, name.length, name_hash,
+                      core.settings.lazy_server_delete != 0):
             key_changed(core, client.database, name.data, name.length)
             notify_deleted(core, client, sort.target)
         reply_integer(&client.reply, 0)

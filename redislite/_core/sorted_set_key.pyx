@@ -49,7 +49,7 @@ cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, Sorted
     cdef Entry** slot
     if length == 0:
         sorted_set_release(core.heap, value)
-        if delete_key(core, client.database, name.data, name.length, hash, 0):
+        if delete_key(core, client.database, name.data, name.length, hash, core.settings.lazy_server_delete != 0):
             key_changed(core, client.database, name.data, name.length)
             notify_deleted(core, client, key)
     else:

@@ -14,6 +14,7 @@ from libc.stdint cimport int64_t, uint8_t
 from redislite._core.alloc cimport Heap
 from redislite._core.dict cimport Dict
 from redislite._core.listpack cimport LISTPACK_INTEGER_TEXT, listpack
+from redislite._core.release cimport Release
 from redislite._core.score_tree cimport Member, ScoreTree, TreePosition
 from redislite._core.state cimport Core
 
@@ -120,10 +121,9 @@ cdef int sorted_set_compact(Core* core, SortedSetValue* value) noexcept nogil
 # A SortedSet, empty, or NULL.
 cdef SortedSet* sorted_set_table_new(Heap* heap, const unsigned long long* seed) noexcept nogil
 
-# What object.pyx calls: copies and releases a value, tells its bytes and how much work its release is.
+# What object.pyx calls: copies and releases a value, tells its bytes.
 cdef int sorted_set_copy(Heap* heap, const SortedSetValue* value, SortedSetValue* copy) noexcept nogil
 cdef void sorted_set_release(Heap* heap, SortedSetValue* value) noexcept nogil
 cdef size_t sorted_set_memory(const SortedSetValue* value) noexcept nogil
-cdef size_t sorted_set_release_effort(const SortedSetValue* value) noexcept nogil
-# Releases up to *budget pieces, which it lowers; true while more are left. No other call but this may follow.
-cdef bint sorted_set_release_step(Heap* heap, SortedSetValue* value, size_t* budget) noexcept nogil
+# Releases it bit by bit: 1 while more is to do (release.pxd).
+cdef bint sorted_set_release_step(Release* step, SortedSetValue* value) noexcept nogil

@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free
 from redislite._core.dict cimport (
-    DictIterator, dict_drain, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
-    dict_iterate_next, dict_release, dict_remove, dict_reserve, dict_size, dict_table_bytes,
+    DictIterator, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end,
+    dict_iterate_next, dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
 )
 from redislite._core.encodings cimport ENCODING_LISTPACK, ENCODING_SKIPLIST
 from redislite._core.listpack cimport (
@@ -21,10 +21,11 @@ from redislite._core.listpack cimport (
 )
 from redislite._core.numbers cimport DOUBLE_TEXT_MAX, format_double, parse_double
 from redislite._core.prefixed cimport prefixed_write
+from redislite._core.release cimport Release, release_begin, release_block
 from redislite._core.score_tree cimport (
     BOUND_MEMBER, BOUND_SCORE, BOUND_SCORE_BEHIND, BOUND_TEXT, BOUND_TEXT_BEHIND, MEMBER_KEY_OFFSET, Slot, TreeBound,
     leaf_slots, member_size, member_text, position_next, position_previous, position_slot, tree_bytes, tree_init,
-    tree_insert, tree_rank, tree_release, tree_release_step, tree_remove, tree_remove_range, tree_select, tree_update,
+    tree_insert, tree_rank, tree_release_step, tree_remove, tree_remove_range, tree_select, tree_update,
 )
 
 cdef extern from *:
@@ -208,8 +209,10 @@ cdef int table_put(Heap* heap, SortedSet* table, const char* data, size_t length
     return -1
 
 
-cdef void discard_member(void* argument, void* member) noexcept nogil:
-    free_member(<Heap*> argument, <Member*> member)
+cdef void release_member(void* step, void* member) noexcept nogil:
+    cdef size_t length
+    member_text(<Member*> member, &length)
+    release_block(<Release*> step, member, member_size(length))
 
 
 cdef void drop_member(void* argument, Member* member) noexcept nogil:
@@ -221,12 +224,17 @@ cdef void drop_member(void* argument, Member* member) noexcept nogil:
     free_member(table.tree.heap, member)
 
 
+cdef bint table_release_step(Release* step, SortedSet* table) noexcept nogil:
+    if tree_release_step(&table.tree, step) or dict_release_step(&table.members, release_member, step, &step.budget):
+        return 1
+    heap_free(step.heap, table, sizeof(SortedSet))
+    return 0
+
+
 cdef void table_free(Heap* heap, SortedSet* table) noexcept nogil:
-    tree_release(&table.tree)
-    while dict_drain(&table.members, 1 << 20, discard_member, heap):
-        pass
-    dict_release(&table.members)
-    heap_free(heap, table, sizeof(SortedSet))
+    cdef Release step
+    release_begin(&step, heap, ~<size_t> 0)
+    table_release_step(&step, table)
 
 
 cdef int convert_to_table(Core* core, SortedSetValue* value, size_t expected) noexcept nogil:
@@ -626,20 +634,10 @@ cdef void sorted_set_release(Heap* heap, SortedSetValue* value) noexcept nogil:
         table_free(heap, table_of(value))
 
 
-cdef bint sorted_set_release_step(Heap* heap, SortedSetValue* value, size_t* budget) noexcept nogil:
-    cdef SortedSet* table
-    if is_listpack(value):
-        listpack_free(heap, pack_of(value))
-        budget[0] -= 1 if budget[0] else 0
-        return 0
-    table = table_of(value)
-    if tree_release_step(&table.tree, budget):
-        return 1
-    budget[0] -= dict_drain(&table.members, budget[0], discard_member, heap)
-    if dict_size(&table.members):
-        return 1
-    dict_release(&table.members)
-    heap_free(heap, table, sizeof(SortedSet))
+cdef bint sorted_set_release_step(Release* step, SortedSetValue* value) noexcept nogil:
+    if not is_listpack(value):
+        return table_release_step(step, table_of(value))
+    listpack_free(step.heap, pack_of(value))
     return 0
 
 
@@ -655,7 +653,3 @@ cdef size_t sorted_set_memory(const SortedSetValue* value) noexcept nogil:
     while sorted_set_next(&cursor):
         total += heap_footprint(member_size(cursor.length))
     return total
-
-
-cdef size_t sorted_set_release_effort(const SortedSetValue* value) noexcept nogil:
-    return 1 if is_listpack(value) else sorted_set_length(value)

@@ -11,7 +11,7 @@ database and arguments here, the loop finds output to write here.  Nothing here 
 from cpython.object cimport PyObject
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from redislite._core.alloc cimport Heap
-from redislite._core.dict cimport Dict
+from redislite._core.dict cimport Dict, DictVisitor
 from redislite._core.sds cimport sds
 
 
@@ -476,6 +476,7 @@ cdef struct Settings:
     int64_t lazy_server_delete          # lazyfree-lazy-server-del: values that others take the place of
     int64_t import_mode                 # nothing is evicted, and removed for its time only by who writes it
     int64_t hz
+    int64_t release_turn_us             # of a turn of the loop, spent on deferred release; 0: one step
     int64_t reply_resizing              # DEBUG REPLYBUFFER RESIZING
     int64_t zset_max_listpack_entries   # members
     int64_t zset_max_listpack_value     # bytes of a member
@@ -558,12 +559,13 @@ cdef struct Feed:
     bint has_lost               # units were dropped for that
 
 
-# What waits to be released bit by bit: an entry with a large value, or a dict of entries.
+# What waits to be released bit by bit: an entry with a large value, or a dict (discard.pxd).
 cdef struct Discarded:
-    void* entry                 # NULL: the dict
-    Dict dictionary
-    bint owns_entries           # else only the table goes
     Discarded* next
+    void* entry                 # NULL: the dict
+    Dict* dictionary
+    DictVisitor visit           # what its entries go to; NULL: only the tables go
+    bint is_counted             # by lazyfree_pending_objects and lazyfreed_objects
 
 
 cdef enum:
@@ -663,8 +665,10 @@ cdef struct Core:
     int key_hint
     bint records_keys
     # deferred release
-    Discarded* discarded
-    int64_t discarded_entries
+    Discarded* discarded        # what is released next comes first
+    int64_t discarded_entries   # in it, of what is counted
+    size_t discard_mark         # used memory when there was nothing to be released
+    uint64_t discard_ended      # counter at the end of the last turn of releasing, or when there was nothing
 
 
 # Whether this is a checked build (setup.py): what is asked only there is compiled away elsewhere.

@@ -16,6 +16,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from redislite._core.alloc cimport Heap
 from redislite._core.listpack cimport ListpackValue, listpack
 from redislite._core.rax cimport Rax, RaxIterator
+from redislite._core.release cimport Release
 from redislite._core.state cimport Argument
 
 cdef enum:
@@ -84,11 +85,8 @@ cdef struct StreamIterator:
 
 cdef Stream* stream_new(Heap* heap) noexcept nogil
 cdef void stream_free(Stream* stream) noexcept nogil
-# Releases up to *budget pieces (listpacks, pending entries, consumers, groups), taking them off *budget; 1 while more
-# is to do, 0 when all is gone, the Stream included. No other call may follow a first stream_release_step.
-cdef bint stream_release_step(Stream* stream, size_t* budget) noexcept nogil
-# How many pieces a release is, about.
-cdef size_t stream_release_effort(const Stream* stream) noexcept nogil
+# The same bit by bit (listpacks, pending entries, consumers, groups): 1 while more is to do (release.pxd).
+cdef bint stream_release_step(Release* step, Stream* stream) noexcept nogil
 # A copy with all groups, or NULL where memory is out.
 cdef Stream* stream_copy(Heap* heap, Stream* stream) noexcept nogil
 # Bytes it takes; of a large one an estimate from its first listpacks.
@@ -130,6 +128,9 @@ cdef void stream_iterator_stop(StreamIterator* it) noexcept nogil
 cdef Group* stream_group(const Stream* stream, const char* name, size_t length) noexcept nogil
 cdef Group* stream_group_create(Stream* stream, const char* name, size_t length, const StreamId* last_id,
                                 int64_t entries_read) noexcept nogil
+# Takes a group out of its stream, into one that has nothing else, for release bit by bit. NULL where memory is out: nothing
+# has changed then.
+cdef Stream* stream_detach_group(Stream* stream, Group* group) noexcept nogil
 cdef void stream_group_destroy(Stream* stream, Group* group) noexcept nogil
 cdef char* group_name(const Group* group, size_t* length) noexcept nogil
 # How many entries a group has still to be delivered; false where it cannot be told.

@@ -11,9 +11,10 @@ from redislite._core.listpack cimport (
 from redislite._core.numbers cimport format_uint64
 from redislite._core.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.rax cimport (
-    RAX_AT_MOST, RAX_FIRST, RAX_LAST, Rax, RaxIterator, rax_drain, rax_find, rax_init,
-    rax_insert, rax_last, rax_next, rax_previous, rax_remove, rax_seek, rax_set_value, rax_size, rax_start, rax_stop,
+    RAX_AT_MOST, RAX_FIRST, RAX_LAST, Rax, RaxIterator, rax_find, rax_init, rax_insert, rax_last, rax_next, rax_previous,
+    rax_release_step, rax_remove, rax_seek, rax_set_value, rax_size, rax_start, rax_stop,
 )
+from redislite._core.release cimport Release, release_begin, release_block, release_charge
 from redislite._core.state cimport Argument
 
 cdef enum:
@@ -91,81 +92,64 @@ cdef Stream* stream_new(Heap* heap) noexcept nogil:
 
 
 cdef void stream_free(Stream* stream) noexcept nogil:
-    cdef size_t budget
-    cdef bint more = 1
-    while more:
-        budget = <size_t> -1
-        more = stream_release_step(stream, &budget)
+    cdef Release step
+    release_begin(&step, stream.entries.heap, ~<size_t> 0)
+    stream_release_step(&step, stream)
 
 
-cdef void free_pack(void* heap, void* pack) noexcept nogil:
-    listpack_free(<Heap*> heap, <listpack> pack)
+cdef void release_pack(void* step, void* pack) noexcept nogil:
+    release_charge(<Release*> step, listpack_bytes(<listpack> pack))
+    listpack_free((<Release*> step).heap, <listpack> pack)
 
 
-cdef void free_pending(void* heap, void* pending) noexcept nogil:
-    heap_free(<Heap*> heap, pending, sizeof(Pending))
+cdef inline void free_pending(Heap* heap, void* pending) noexcept nogil:
+    heap_free(heap, pending, sizeof(Pending))
+
+
+cdef void release_pending(void* step, void* pending) noexcept nogil:
+    free_pending((<Release*> step).heap, pending)
 
 
 cdef void forget(void* argument, void* value) noexcept nogil:
     pass
 
 
-cdef bint drain(Rax* tree, size_t* budget, bint is_entries, bint is_pending) noexcept nogil:
-    """Releases a tree and what it owns, within the budget; true when it is empty."""
-    if rax_size(tree) == 0:
-        return 1
-    budget[0] -= rax_drain(tree, budget[0], free_pack if is_entries else free_pending if is_pending else forget,
-                           tree.heap)
-    return rax_size(tree) == 0
-
-
-cdef bint release_consumer(Group* group, Consumer* consumer, size_t* budget) noexcept nogil:
-    """The consumer's tree first, then it; not what is pending with it."""
+cdef bint release_consumer(Release* step, Group* group, Consumer* consumer) noexcept nogil:
+    """The consumer's tree first, then it; not what is pending with it. 1 while more is to do."""
     cdef size_t length
     cdef char* name
-    if not drain(&consumer.pending, budget, 0, 0) or budget[0] == 0:
-        return 0
-    budget[0] -= 1
+    if rax_release_step(&consumer.pending, forget, NULL, &step.budget) or step.budget == 0:
+        return 1
+    step.budget -= 1
     name = consumer_name(consumer, &length)
     rax_remove(&group.consumers, name, length)
-    heap_free(group.consumers.heap, consumer, sizeof(Consumer) + prefixed_size(length))
-    return 1
-
-
-cdef bint release_group(Stream* stream, Group* group, size_t* budget) noexcept nogil:
-    cdef size_t length
-    cdef char* name
-    while rax_size(&group.consumers):
-        if not release_consumer(group, <Consumer*> rax_last(&group.consumers)[0], budget):
-            return 0
-    if not drain(&group.pending, budget, 0, 1) or budget[0] == 0:
-        return 0
-    budget[0] -= 1
-    name = group_name(group, &length)
-    rax_remove(&stream.groups, name, length)
-    heap_free(stream.groups.heap, group, sizeof(Group) + prefixed_size(length))
-    return 1
-
-
-cdef bint stream_release_step(Stream* stream, size_t* budget) noexcept nogil:
-    if not drain(&stream.entries, budget, 1, 0):
-        return 1
-    while rax_size(&stream.groups):
-        if not release_group(stream, <Group*> rax_last(&stream.groups)[0], budget):
-            return 1
-    heap_free(stream.entries.heap, stream, sizeof(Stream))
+    heap_free(step.heap, consumer, sizeof(Consumer) + prefixed_size(length))
     return 0
 
 
-cdef size_t stream_release_effort(const Stream* stream) noexcept nogil:
-    cdef size_t effort = rax_size(&stream.entries)
-    cdef void** slot = rax_last(&stream.groups)
-    cdef Group* group
-    if slot != NULL:
-        # Groups of one stream tend to be alike.
-        group = <Group*> slot[0]
-        effort += rax_size(&stream.groups) * (1 + rax_size(&group.consumers) + 2 * rax_size(&group.pending))
-    return effort
+cdef bint release_group(Release* step, Stream* stream, Group* group) noexcept nogil:
+    cdef size_t length
+    cdef char* name
+    while rax_size(&group.consumers):
+        if release_consumer(step, group, <Consumer*> rax_last(&group.consumers)[0]):
+            return 1
+    if rax_release_step(&group.pending, release_pending, step, &step.budget) or step.budget == 0:
+        return 1
+    step.budget -= 1
+    name = group_name(group, &length)
+    rax_remove(&stream.groups, name, length)
+    heap_free(step.heap, group, sizeof(Group) + prefixed_size(length))
+    return 0
+
+
+cdef bint stream_release_step(Release* step, Stream* stream) noexcept nogil:
+    if rax_release_step(&stream.entries, release_pack, step, &step.budget):
+        return 1
+    while rax_size(&stream.groups):
+        if release_group(step, stream, <Group*> rax_last(&stream.groups)[0]):
+            return 1
+    heap_free(step.heap, stream, sizeof(Stream))
+    return 0
 
 
 cdef size_t stream_memory(Stream* stream) noexcept nogil:
@@ -909,9 +893,24 @@ cdef Group* stream_group_create(Stream* stream, const char* name, size_t length,
     return group
 
 
+cdef Stream* stream_detach_group(Stream* stream, Group* group) noexcept nogil:
+    cdef Stream* fresh = stream_new(stream.groups.heap)
+    cdef void* old = NULL
+    cdef size_t length
+    cdef char* name = group_name(group, &length)
+    if fresh == NULL:
+        return NULL
+    if rax_insert(&fresh.groups, name, length, group, &old) < 0:
+        stream_free(fresh)
+        return NULL
+    rax_remove(&stream.groups, name, length)
+    return fresh
+
+
 cdef void stream_group_destroy(Stream* stream, Group* group) noexcept nogil:
-    cdef size_t budget = <size_t> -1
-    release_group(stream, group, &budget)
+    cdef Release step
+    release_begin(&step, stream.groups.heap, ~<size_t> 0)
+    release_group(&step, stream, group)
 
 
 cdef bint has_tombstone_from(const Stream* stream, const StreamId* id) noexcept nogil:
@@ -992,7 +991,7 @@ cdef Consumer* group_consumer_create(Group* group, const char* name, size_t leng
 
 
 cdef size_t group_consumer_delete(Group* group, Consumer* consumer) noexcept nogil:
-    cdef size_t budget = <size_t> -1
+    cdef Release step
     cdef size_t count = rax_size(&consumer.pending)
     cdef RaxIterator it
     cdef bint more
@@ -1003,7 +1002,8 @@ cdef size_t group_consumer_delete(Group* group, Consumer* consumer) noexcept nog
         free_pending(group.pending.heap, it.value)
         more = rax_next(&it)
     rax_stop(&it)
-    release_consumer(group, consumer, &budget)
+    release_begin(&step, group.consumers.heap, ~<size_t> 0)
+    release_consumer(&step, group, consumer)
     return count
 
 

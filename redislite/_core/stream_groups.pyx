@@ -5,6 +5,8 @@ from redislite._core.alloc cimport heap_alloc, heap_free
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
+from redislite._core.discard cimport discard_value
+from redislite._core.encodings cimport ENCODING_STREAM, TYPE_STREAM
 from redislite._core.keyspace cimport announce, argument_hash, delete_key
 from redislite._core.numbers cimport parse_int64
 from redislite._core.rax cimport (
@@ -20,7 +22,8 @@ from redislite._core.stream cimport (
     STREAM_KEY, STREAM_UNKNOWN, Consumer, Group, Pending, Stream, StreamId, StreamIterator, consumer_name,
     group_acknowledge, group_consumer, group_consumer_create, group_consumer_delete, group_lag, group_name,
     group_pending, group_pending_assign, id_compare, id_decode, id_encode, stream_exists, stream_group,
-    stream_group_create, stream_group_destroy, stream_iterate, stream_iterator_next, stream_iterator_stop,
+    stream_detach_group, stream_group_create, stream_group_destroy, stream_iterate, stream_iterator_next,
+    stream_iterator_stop,
 )
 from redislite._core.stream_arguments cimport (
     NAME_SHOWN_MAX, bound_or_reply, consumer_for, create_stream, groups_changed, groups_changed_by, id_or_reply,
@@ -593,6 +596,7 @@ cdef void xgroup_setid_command(Core* core, Client* client) noexcept nogil:
 
 cdef void xgroup_destroy_command(Core* core, Client* client) noexcept nogil:
     cdef Stream* stream
+    cdef Stream* detached
     cdef Group* group
     if not existing_stream_or_reply(core, client, &stream):
         return
@@ -600,7 +604,11 @@ cdef void xgroup_destroy_command(Core* core, Client* client) noexcept nogil:
     if group == NULL:
         reply_integer(&client.reply, 0)
         return
-    stream_group_destroy(stream, group)
+    detached = stream_detach_group(stream, group)
+    if detached != NULL:
+        discard_value(core, TYPE_STREAM, ENCODING_STREAM, detached)
+    else:
+        stream_group_destroy(stream, group)
     groups_changed_by(core, client, 2, "xgroup-destroy")
     wake_readers(core, client, 2)
     reply_integer(&client.reply, 1)

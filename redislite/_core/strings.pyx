@@ -248,14 +248,15 @@ cdef void getset_command(Core* core, Client* client) noexcept nogil:
         propagate_string(core, client, 1, 2, NO_EXPIRE)
 
 
-cdef inline void remove(Core* core, Client* client, int key, int event_class, const char* event) noexcept nogil:
+cdef inline void remove(Core* core, Client* client, int key, int event_class, const char* event, bint lazy,
+                        const char* told) noexcept nogil:
+    """told: the command that is propagated."""
     cdef Argument* name = &client.argv[key]
-    delete_key(core, client.database, name.data, name.length, argument_hash(client, key),
-               core.settings.lazy_user_delete != 0)
+    delete_key(core, client.database, name.data, name.length, argument_hash(client, key), lazy)
     key_changed(core, client.database, name.data, name.length)
     notify_argument(core, client, key, event_class, event)
     if core.propagation:
-        propagate_instead(core, client, "DEL", key)
+        propagate_instead(core, client, told, key)
 
 
 cdef void getdel_command(Core* core, Client* client) noexcept nogil:
@@ -264,7 +265,7 @@ cdef void getdel_command(Core* core, Client* client) noexcept nogil:
         reply_null(&client.reply)
     elif is_string_or_reply(client, entry):
         reply_string(client, entry)
-        remove(core, client, 1, NOTIFY_GENERIC, "del")
+        remove(core, client, 1, NOTIFY_GENERIC, "del", core.settings.lazy_user_delete != 0, "DEL")
 
 
 cdef void delifeq_command(Core* core, Client* client) noexcept nogil:
@@ -273,7 +274,7 @@ cdef void delifeq_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
     elif is_string_or_reply(client, slot[0]):
         if equals(slot[0], &client.argv[2]):
-            remove(core, client, 1, NOTIFY_GENERIC, "del")
+            remove(core, client, 1, NOTIFY_GENERIC, "del", core.settings.lazy_user_delete != 0, "DEL")
             reply_integer(&client.reply, 1)
         else:
             reply_integer(&client.reply, 0)
@@ -302,7 +303,8 @@ cdef void getex_command(Core* core, Client* client) noexcept nogil:
     mark = reply_mark(&client.reply)
     reply_string(client, entry)
     if expire.kind == EXPIRE_AT and expire.absolute and expire.deadline_ms <= core.expiry_ms:
-        remove(core, client, 1, NOTIFY_EXPIRED, "expired")
+        remove(core, client, 1, NOTIFY_EXPIRED, "expired", core.settings.lazy_expire != 0,
+               "UNLINK" if core.settings.lazy_expire else "DEL")
         return
     if expire.kind == EXPIRE_NONE:
         return

@@ -70,7 +70,6 @@ cdef struct PrefixLength:
 
 cdef struct Tracking:
     Dict keys
-    Dict dropped                # keys that nobody is told of any more, being released bit by bit
     Dict prefixes
     PrefixLength* lengths       # ascending
     int lengths_count
@@ -105,7 +104,7 @@ cdef void tracking_command_done(Core* core, Client* client, Command* command, bi
 cdef void tracking_invalidate(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
 # Brings the table nearer to tracking-table-max-keys, where it is over it, by telling clients that keys changed.
 cdef void tracking_limit(Core* core) noexcept nogil
-# Ends a turn: sends what the broadcasting mode has gathered, releases a bounded part of what was dropped.
+# Ends a turn: sends what the broadcasting mode has gathered.
 cdef void tracking_before_sleep(Core* core) noexcept nogil
 # Periodic work: the limit, and dropping the keys when no client tracks any more.
 cdef void tracking_cron(Core* core) noexcept nogil

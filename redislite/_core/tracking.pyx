@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memmove
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
 from redislite._core.command_keys cimport KeyIterator, keys_begin, keys_next
-from redislite._core.dict cimport Dict, dict_drain, dict_hash, dict_init, dict_random, dict_release, dict_size
+from redislite._core.dict cimport Dict, dict_hash, dict_init, dict_random, dict_release, dict_size
+from redislite._core.discard cimport DiscardStep, discard_all, discard_dict
 from redislite._core.ending cimport client_is_doomed, client_takes_output
 from redislite._core.keyspace cimport argument_hash
 from redislite._core.output cimport client_queue_write, push_place
@@ -20,7 +21,6 @@ from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
 cdef enum:
     LIMIT_TURN_KEYS = 100       # told of at once when the table is over its limit; as many more with each turn in a row
-    DROP_TURN_KEYS = 1000       # released per turn of what was dropped
     MESSAGE_KEPT = 65536        # bytes of a message's buffer that are not given back
 
 
@@ -41,7 +41,6 @@ cdef Tracking* tracking_new(Core* core) noexcept nogil:
     if tracking == NULL:
         return NULL
     dict_init(&tracking.keys, core.heap, core.seed, sizeof(TrackedKey))
-    dict_init(&tracking.dropped, core.heap, core.seed, sizeof(TrackedKey))
     dict_init(&tracking.prefixes, core.heap, core.seed, sizeof(Prefix))
     core.tracking = tracking
     return tracking
@@ -177,19 +176,16 @@ cdef void release_key(Core* core, TrackedKey* tracked) noexcept nogil:
 
 
 cdef void release_key_visitor(void* argument, void* entry) noexcept nogil:
-    release_key(<Core*> argument, <TrackedKey*> entry)
+    cdef DiscardStep* step = <DiscardStep*> argument
+    cdef size_t places = pointer_set_places(&(<TrackedKey*> entry).trackers)
+    step.release.budget -= min(places, step.release.budget)
+    release_key(step.core, <TrackedKey*> entry)
 
 
 cdef void drop_keys(Core* core) noexcept nogil:
-    """Forgets all keys, releasing them later."""
+    """Forgets all keys, which are released bit by bit."""
     cdef Tracking* tracking = tracking_of(core)
-    if dict_size(&tracking.keys) == 0:
-        return
-    while dict_drain(&tracking.dropped, DROP_TURN_KEYS, release_key_visitor, core):
-        pass
-    dict_release(&tracking.dropped)
-    tracking.dropped = tracking.keys
-    dict_init(&tracking.keys, core.heap, core.seed, sizeof(TrackedKey))
+    discard_dict(core, &tracking.keys, release_key_visitor, 0)
     tracking.items = 0
 
 
@@ -581,8 +577,6 @@ cdef void tracking_before_sleep(Core* core) noexcept nogil:
     cdef Tracking* tracking = tracking_of(core)
     if tracking.changed != NULL:
         broadcast(core)
-    if dict_size(&tracking.dropped):
-        dict_drain(&tracking.dropped, DROP_TURN_KEYS, release_key_visitor, core)
 
 
 cdef void tracking_cron(Core* core) noexcept nogil:
@@ -604,10 +598,7 @@ cdef void tracking_release(Core* core) noexcept nogil:
     if tracking == NULL:
         return
     drop_keys(core)
-    while dict_drain(&tracking.dropped, DROP_TURN_KEYS, release_key_visitor, core):
-        pass
-    dict_release(&tracking.dropped)
-    dict_release(&tracking.keys)
+    discard_all(core)
     dict_release(&tracking.prefixes)
     heap_free(core.heap, tracking.lengths, tracking.lengths_capacity * sizeof(PrefixLength))
     heap_free(core.heap, tracking.message, tracking.message_capacity)

@@ -12,9 +12,10 @@ from redislite._core.dict cimport (
     DictIterator, dict_find, dict_hash, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
     dict_remove, dict_size,
 )
+from redislite._core.discard cimport discard_value
 from redislite._core.keyspace cimport lookup_read
 from redislite._core.object cimport (
-    ENCODING_SKIPLIST, TYPE_SET, Entry, entry_encoding, entry_pointer, entry_type, sorted_set_load,
+    ENCODING_SKIPLIST, TYPE_SET, TYPE_SORTED_SET, Entry, entry_encoding, entry_pointer, entry_type, sorted_set_load,
 )
 from redislite._core.prefixed cimport prefixed_write
 from redislite._core.reply cimport reply_error, reply_integer
@@ -26,7 +27,7 @@ from redislite._core.set_value cimport (
 from redislite._core.sorted_set_key cimport is_sorted_set_or_reply, reply_members, store_sorted_set_and_reply
 from redislite._core.sorted_set_value cimport (
     SortedSet, SortedSetCursor, SortedSetValue, sorted_set_compact, sorted_set_find, sorted_set_length,
-    sorted_set_next, sorted_set_release, sorted_set_seek, sorted_set_table_new,
+    sorted_set_next, sorted_set_seek, sorted_set_table_new,
 )
 from redislite._core.state cimport Argument, Client, Core
 
@@ -369,13 +370,13 @@ cdef void combine_sources(Core* core, Client* client, Combination* combination, 
     else:
         done = subtract(combination, table)
     if not done or (destination and sorted_set_compact(core, &value) != 0):
-        sorted_set_release(core.heap, &value)
+        discard_value(core, TYPE_SORTED_SET, value.encoding, value.data)
         reply_out_of_memory(client)
     elif destination:
         store_sorted_set_and_reply(core, client, destination, &value, event_of(combination.operation))
     else:
         reply_members(client, &value, 0, sorted_set_length(&value), 0, combination.scores)
-        sorted_set_release(core.heap, &value)
+        discard_value(core, TYPE_SORTED_SET, value.encoding, value.data)
 
 
 cdef void combine(Core* core, Client* client, int operation, int destination, int numkeys) noexcept nogil:

@@ -79,6 +79,7 @@ def needs_snapshot(engine: Engine) -> bool:
 def empty(engine: Engine) -> None:
     """Leave nothing of what a file can hold."""
     engine.flush(-1, False)
+    engine.release_all()  # what is to be loaded may take as much
     engine.function_libraries.clear()
     engine.module_aux.clear()
 

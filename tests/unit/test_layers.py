@@ -14,6 +14,7 @@ LAYERS = [
     {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"}
     | {"threads", "safe_output"},
     {"file_worker"},
+    {"release"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"}
     | {"pointer_set", "subsequence"}
     | {"stack_trace", "memory_test"}
@@ -25,7 +26,8 @@ LAYERS = [
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream", "module_value"},
     {"ending"},
     {"arguments", "object", "output", "table", "crash", "command_keys", "upcalls"},
-    {"watching", "permissions", "append_log"},
+    {"watching", "permissions", "append_log"}
+    | {"discard"},
     {"keyspace"},
     {"expiry", "scanning", "sorted_set_key", "stream_arguments"}
     | {"eviction"}

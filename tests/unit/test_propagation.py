@@ -160,6 +160,54 @@ def test_a_restored_hash_is_what_it_was_then() -> None:
     assert requests == [[b"MULTI"], [b"RESTORE", b"k", b"0", payload], [b"HDEL", b"k", b"a"], [b"EXEC"]]
 
 
+@pytest.mark.parametrize("lazy", [0, 1])
+@pytest.mark.parametrize(
+    ("setting", "command"),
+    [
+        ("lazy_expire", "GET over"),
+        ("lazy_expire", "EXPIRE k -1"),
+        ("lazy_expire", "GETEX k PXAT 1"),
+        ("lazy_server_delete", "SPOP s 5"),
+        ("lazy_server_delete", "RESTORE"),
+        ("lazy_eviction", "evicted"),
+    ],
+)
+def test_the_settings_choose_whether_a_deletion_is_del_or_unlink(setting: str, command: str, lazy: int) -> None:
+    engine = listening()
+    for name in ("lazy_user_delete", "lazy_server_delete", "lazy_expire", "lazy_eviction", "lazy_user_flush"):
+        engine.set(name, lazy if name == setting else 1 - lazy)
+    engine.execute("SET", "over", "x", "PX", 10)
+    engine.clock_offset_ms += 100
+    engine.execute("SET", "k", "x")
+    engine.execute("SADD", "s", 1, 2)
+    engine.take_propagated()
+    key = {"GET over": b"over", "SPOP s 5": b"s"}.get(command, b"k")
+    if command == "RESTORE":
+        engine.execute("RESTORE", "k", 1, engine.execute("DUMP", "k"), "REPLACE", "ABSTTL")
+    elif command == "evicted":
+        engine.execute("DEL", "over", "s")
+        engine.take_propagated()
+        engine.set("eviction_policy", 17)
+        engine.set("max_memory", 1)
+        engine.execute("PING")
+    else:
+        engine.execute(*command.split())
+    words = [words for words in split(engine.take_propagated()) if words[0] != b"SELECT"]
+    assert words == [[b"UNLINK" if lazy else b"DEL", key]]
+
+
+@pytest.mark.parametrize("command", ["DEL k", "GETDEL k", "DELIFEQ k x"])
+def test_what_a_client_deletes_leaves_as_del_whatever_is_lazy(command: str) -> None:
+    engine = listening()
+    for name in ("lazy_user_delete", "lazy_server_delete", "lazy_expire"):
+        engine.set(name, 1)
+    engine.execute("SET", "k", "x")
+    engine.take_propagated()
+    engine.execute(*command.split())
+    words = [words for words in split(engine.take_propagated()) if words[0] != b"SELECT"]
+    assert words == [[b"DEL", b"k"]]
+
+
 def test_nothing_is_left_behind_where_nobody_listens() -> None:
     engine = Engine()
     for before, command, _ in FORMS:

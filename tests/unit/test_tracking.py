@@ -235,10 +235,10 @@ def test_several_readers_of_one_key(server: Server, writer: Client) -> None:
 
 
 def test_an_expired_key_is_told_by_whoever_finds_it(server: Server, reader: Client) -> None:
-    reader("CLIENT TRACKING ON NOLOOP", "SET k 1 PX 1", "GET k")
+    reader("CLIENT TRACKING ON NOLOOP", "SET k 1 PX 500", "GET k")
     server.engine.clock_offset_ms += 1000
     assert reader("GET k") == [None, changed("k")]
-    reader("SET k 1 PX 1", "GET k")
+    reader("SET k 1 PX 500", "GET k")
     server.engine.clock_offset_ms += 1000
     server.engine.cron(10000)
     assert reader.receive() == [changed("k")]
