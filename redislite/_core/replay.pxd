@@ -39,6 +39,7 @@ cdef class Replay:
     cdef ReplayCall call            # Upcalls.call, before the replay
     cdef int propagation            # before the replay
     cdef bint finished
+    cdef bint runs                  # run is on the stack
     cdef int ending                 # how the run ended
     cdef int64_t executed
     cdef readonly str state         # "running", "done", "truncated", "malformed", "refused"

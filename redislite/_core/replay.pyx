@@ -91,11 +91,13 @@ cdef class Replay:
         if self.state != "running":
             return False
         self._check()
+        self.runs = True
         self.core.upcalls.call = replay_call
         renew_clock(self.core)
         # Where it begins behind the last byte it finds the end.
         more = self._run(self.at + min(bytes, self.size - self.at + 1))
         self.core.upcalls.call = self.call
+        self.runs = False
         if not more:
             self._end(self.ending)
         return more
@@ -121,8 +123,8 @@ cdef class Replay:
     cdef int _check(self) except -1:
         if self.core == NULL:
             raise RuntimeError("a replay is made by Engine.replay")
-        if self.core.executing != NULL or self.core.served != NULL:
-            raise RuntimeError("a command is being executed: a replay runs between commands")
+        if self.runs:
+            raise RuntimeError("the replay runs: a command of it cannot go on with it")
         return 0
 
     @property

@@ -267,16 +267,13 @@ class TestReentrance:
         with pytest.raises(CommandError, match="without MULTI"):
             client.engine.execute("EXEC")
 
-    @pytest.mark.parametrize("what", ["ready", "resume", "before_sleep", "cron", "replay"])
+    @pytest.mark.parametrize("what", ["ready", "resume", "before_sleep", "cron"])
     def test_what_is_the_loops_is_refused_to_commands(self, what: str) -> None:
         def handler(engine: Any, connection: Any, _args: object) -> object:
             if what == "ready":
                 connection.ready(1)
             elif what == "resume":
                 connection.resume()
-            elif what == "replay":
-                replay = engine.replay(bytearray(request("PING")))
-                replay.run(100)
             else:
                 getattr(engine, what)(*([1000] if what == "cron" else []))
             return 1
@@ -284,6 +281,25 @@ class TestReentrance:
         client = Connected(handler)
         assert client.ask(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
         assert type(client.errors[0]) is RuntimeError
+
+
+def test_a_replay_is_not_for_its_own_commands() -> None:
+    found: list[BaseException] = []
+
+    def handler(_engine: Any, _connection: Any, _args: object) -> object:
+        for call in (lambda: replay.run(100), replay.finish):
+            try:
+                call()
+            except RuntimeError as error:
+                found.append(error)
+        return 1
+
+    client = Connected(handler)
+    replay = client.engine.replay(bytearray(request("TEST") + request("SET", "k", "1")))
+    while replay.run(1000):
+        pass
+    replay.finish()
+    assert (len(found), replay.state, client.engine.execute("GET", "k")) == (2, "done", b"1")
 
 
 CLOSINGS: dict[str, Callable[[Any, Any], object]] = {
