@@ -22,7 +22,7 @@ cdef bint put(Core* core, void* entry, Dict* dictionary, DictVisitor visit, bint
     cdef Discarded* item = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
     if item == NULL:
         return 0
-    if not discard_is_due(core):
+    if core.discarded == NULL:
         core.discard_mark = core.heap.used
         core.discard_ended = clock_counter()
     item.entry = entry
@@ -36,7 +36,8 @@ cdef bint put(Core* core, void* entry, Dict* dictionary, DictVisitor visit, bint
 
 cdef inline bint is_growing(const Core* core) noexcept nogil:
     """Whether memory grows although something waits to be released."""
-    return core.heap.used > core.discard_mark + max(<size_t> GROWTH_LEAST, core.discard_mark // GROWTH_SHARE)
+    return core.discarded != NULL and \
+        core.heap.used > core.discard_mark + max(<size_t> GROWTH_LEAST, core.discard_mark // GROWTH_SHARE)
 
 
 cdef void put_entry(Core* core, Entry* entry, bint counted) noexcept nogil:

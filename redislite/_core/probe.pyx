@@ -11,7 +11,8 @@ from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 from redislite._core.alloc cimport (
     HUGE_MIN, LINE, LINES_MAPPED_MIN, PASSING_MAX, SMALL_MAX, Heap, heap_alloc, heap_alloc_passing, heap_destroy,
     heap_discard_lines, heap_footprint, heap_free, heap_free_lines, heap_free_passing, heap_is_checked, heap_lines_footprint,
-    heap_new, heap_note_peak, heap_passing_footprint, heap_realloc, heap_tick, heap_trim, heap_zalloc, heap_zalloc_lines,
+    heap_new, heap_note_peak, heap_passing_footprint, heap_realloc, heap_release_step, heap_tick, heap_trim, heap_zalloc,
+    heap_zalloc_lines,
 )
 from redislite._core.dict cimport (
     BUCKET_SLOTS, Bucket, Dict, DictIterator, DictVisitor, dict_find, dict_grow_if_full, dict_hash, dict_init, dict_insert,
@@ -91,6 +92,10 @@ cdef class HeapProbe:
 
     def tick(self, int64_t now_ms):
         heap_tick(self.heap, now_ms)
+
+    def release_step(self, size_t size):
+        """Gives so many bytes of released huge blocks back; whether there are more."""
+        return heap_release_step(self.heap, size)
 
     def note_peak(self):
         heap_note_peak(self.heap)

@@ -263,12 +263,14 @@ def test_a_huge_block_is_kept_for_the_next_one_of_about_its_size() -> None:
     heap.free(block, size)
     assert (heap.used, heap.large, heap.mapped) == (0, 0, size)
     again = heap.alloc(size - 1_000_000)
-    assert (again, heap.mapped) == (block, 0)
+    assert again == block and heap.mapped < 1_000_000, "only the rest of it waits to go back"
+    assert not heap.release_step(1_000_000) and heap.mapped == 0
     heap.write(again + size - 1_000_001, b"x")
     heap.free(again, size - 1_000_000)
     other = heap.alloc(3 * heap.huge_min)
     assert heap.mapped > 0, "too small for the next one: still kept"
     heap.free(other, 3 * heap.huge_min)
+    assert not heap.release_step(2 * heap.huge_min)
     assert heap.mapped == 3 * heap.huge_min, "the larger one of two stays"
     smaller = heap.alloc(heap.huge_min)
     assert heap.mapped == 3 * heap.huge_min, "more than half would be lost"
@@ -284,7 +286,25 @@ def test_a_kept_block_goes_back_after_a_while() -> None:
     for now in (1_000, 1_100, 2_999):
         heap.tick(now)
         assert heap.mapped == heap.huge_min
+    assert not heap.release_step(1 << 20)
     heap.tick(3_000)
+    assert heap.release_step(1 << 20) and heap.mapped == heap.huge_min - (1 << 20)
+    assert not heap.release_step(heap.huge_min) and heap.mapped == 0
+
+
+@unchecked
+def test_who_asks_for_a_huge_block_gives_as_much_back_first() -> None:
+    heap = HeapProbe()
+    large = 12 * heap.huge_min  # too large to be kept
+    heap.free(heap.alloc(large), large)
+    assert heap.mapped == large
+    block = heap.alloc(heap.huge_min)
+    assert heap.mapped == large - heap.huge_min
+    block = heap.realloc(block, heap.huge_min, 3 * heap.huge_min)
+    block = heap.realloc(block, 3 * heap.huge_min, heap.huge_min)
+    assert heap.mapped == large + heap.huge_min, "what a shorter block leaves goes back in steps, too"
+    heap.free(block, heap.huge_min)
+    heap.trim()
     assert heap.mapped == 0
 
 

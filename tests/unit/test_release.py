@@ -472,6 +472,24 @@ def test_an_embedded_engine_releases_without_a_loop(engine: Engine) -> None:
     assert calls > 1 and used(engine) == empty
 
 
+def test_a_huge_string_goes_back_to_the_system_in_steps(engine: Engine) -> None:
+    if engine.heap_is_checked:
+        pytest.skip("a checked heap has no huge blocks")
+    engine.execute("SET", "rest", "x")
+    engine.execute("SETRANGE", "huge", 400 << 20, "x")
+    engine.execute("DEL", "huge")
+    pending = engine.memory["mapped"]
+    assert pending > 400 << 20
+    steps = 0
+    more = True
+    while more:
+        more = engine.before_sleep()
+        assert pending - engine.memory["mapped"] <= 5 << 20
+        pending = engine.memory["mapped"]
+        steps += 1
+    assert steps >= 100 and pending < 10 << 20
+
+
 # --- active expiry
 
 
