@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from redislite.compatibility import DEFAULT_PROFILE
 from redislite.config import Config, ConfigFileError, ConfigOpenError
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def version_line() -> str:
 
     # The original's build number changes with each build; ours with the program's files.
     moment = int(os.stat(__file__).st_mtime)
-    build = zlib.crc32(f"{REDIS_VERSION} {moment}".encode())
+    version = DEFAULT_PROFILE["version"]
+    build = zlib.crc32(f"{version} {moment}".encode())
     bits = 64 if sys.maxsize > 2**32 else 32
-    return f"Redis server v={REDIS_VERSION} sha=00000000:0 malloc=redislite bits={bits} build={build:016x}"
+    return f"Redis server v={version} sha=00000000:0 malloc=redislite bits={bits} build={build:016x}"
 
 
 def _overcommit_problem() -> str | None:

@@ -14,6 +14,7 @@ import os
 import sys
 
 from redislite._core.glob import matching
+from redislite.compatibility import DEFAULT_PROFILE, PROFILES, VALKEY_AS_REDIS, Profile
 from redislite.config_directives import (
     DENY_LOADING,
     DIRECTIVES,
@@ -26,7 +27,6 @@ from redislite.config_directives import (
     quoted,
 )
 from redislite.persistence.files import replace
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ class ConfigFileError(ConfigError):
         self.message = message
         self.number = number
         self.line = line
+        self.profile = DEFAULT_PROFILE
 
     def __str__(self) -> str:
         place = f"Reading the configuration file, at line {self.number}\n>>> '{self.line}'\n" if self.number else ""
-        return f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n{place}{self.message}\n"
+        name = f"{self.profile['title']} {self.profile['version']}"
+        return f"\n*** FATAL CONFIG FILE ERROR ({name}) ***\n{place}{self.message}\n"
 
 
 class ConfigOpenError(ConfigError):
@@ -176,6 +178,8 @@ class Config:
         self.users: list[FileStatement] = []
         self.renamed_commands: list[FileStatement] = []
         self.modules: list[FileStatement] = []
+        # Whose behaviour the server has; chosen by the directive `compatibility`.
+        self.profile: Profile = DEFAULT_PROFILE
         # When set, gives the rules of every user, each as it stands after `user `, for CONFIG REWRITE.
         self.user_rules: Callable[[], Iterable[str]] | None = None
 
@@ -219,7 +223,14 @@ class Config:
 
         Raises ConfigFileError at the first line that is wrong, ConfigOpenError for an `include` that is not there.
         """
-        self._load_lines(text)
+        try:
+            self._load_lines(text)
+        except ConfigFileError as error:
+            error.profile = PROFILES[self["compatibility"]]
+            if error.message == DEFAULT_PROFILE["bad_primary_port"]:
+                error.message = error.profile["bad_primary_port"]
+            raise
+        self._take_profile()
         if self["cluster-enabled"] and self["replicaof"] is not None:
             raise ConfigFileError("replicaof directive not allowed in cluster mode")
         if self["logfile"]:
@@ -228,6 +239,23 @@ class Config:
                     pass
             except OSError as error:
                 raise ConfigFileError(f"Can't open the log file: {error.strerror}") from error
+
+    def _take_profile(self) -> None:
+        """Act as `compatibility` says: a directive that nobody has set takes the default of whom it names."""
+        self.profile = PROFILES[self["compatibility"]]
+        for name, value in self.profile.defaults.items():
+            if name not in self._seen:
+                self._values[name] = value
+
+    @property
+    def presented(self) -> Profile:
+        """The profile that clients are told of: with extended-redis-compatibility Valkey gives itself out for Redis."""
+        disguised = self["extended-redis-compatibility"] and self.profile is PROFILES["valkey"]
+        return VALKEY_AS_REDIS if disguised else self.profile
+
+    def default(self, row: Directive) -> Any:
+        """What a directive holds when nobody has set it."""
+        return self.profile.defaults.get(row.name, row.default)
 
     def load_file(self, path: str) -> None:
         """Read a file and remember it as the one to rewrite. Errors as `load`, and ConfigOpenError."""
@@ -432,7 +460,7 @@ class Config:
         return row.kind.show(self._shown_value(row))
 
     def matching(self, patterns: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        """CONFIG GET: names and values of all directives and aliases that match a pattern, in any case.
+        """CONFIG GET: names and values of all directives and aliases that match a pattern, in any case, by name.
 
         A pattern without wildcards is a name, answered as it is spelled and even if it is hidden.
         """
@@ -444,9 +472,9 @@ class Config:
                     found[bytes(pattern)] = as_bytes(self.show(text))
                 continue
             for name in matching(pattern, _SHOWN_NAMES):
-                if name not in found:
+                if name not in found and name.decode() not in self.profile.foreign:
                     found[name] = as_bytes(self.show(name.decode()))
-        return list(found.items())
+        return sorted(found.items())
 
     def rewrite(self, everything: bool = False) -> None:
         """CONFIG REWRITE: bring the file up to what is in effect, keeping its comments and its order.
@@ -535,13 +563,14 @@ class Config:
         for row in DIRECTIVES:
             value = self._shown_value(row)
             lines = row.kind.lines(value)
-            usual = row.kind.lines(row.default)
+            default = self.default(row)
+            usual = row.kind.lines(default)
             # The lines of the buffer limits are independent of each other; those of other directives are not.
             separate = row.name == "client-output-buffer-limit"
             yield (
                 row.name,
                 [
-                    (f"{row.name} {line}", everything or (line not in usual if separate else value != row.default))
+                    (f"{row.name} {line}", everything or (line not in usual if separate else value != default))
                     for line in lines
                 ],
             )

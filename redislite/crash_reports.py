@@ -13,7 +13,6 @@ import signal
 from redislite._core import crash
 from redislite.info import info_text
 from redislite.process import pid_file_path
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class CrashReports:
         server = self._server
         supervised = server.supervisor is not None and server.supervisor.kind
         crash.describe(
-            title=f"Redis {REDIS_VERSION}".encode(),
+            title=f"{config.profile['title']} {config.profile['version']}".encode(),
             log_path=_text(server.log.file),
             pid_file=_text(pid_file_path(config)) if config["daemonize"] and not supervised else b"",
             info=_text(_lasting_info(server)),

@@ -17,7 +17,7 @@ from redislite._core.engine import COMPILER_VERSION
 from redislite.persistence.append_only import KIND as REWRITE_CHILD
 from redislite.persistence.append_only import OFF
 from redislite.persistence.snapshots import KIND as SNAPSHOT_CHILD
-from redislite.version import REDIS_VERSION, VERSION, build_id
+from redislite.version import VERSION, build_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,9 +98,16 @@ def info_text(server: Server, names: Sequence[str] = ()) -> str:
     for name in names or ("default",):
         wanted.update(_GROUPS.get(name.lower(), (name.lower(),)))
     parts: list[str] = []
+    profile = server.config.presented
     for name, (title, section) in _SECTIONS.items():
-        if name in wanted:
-            parts.append("\r\n".join((f"# {title}", *section(server), "")))
+        if name not in wanted or (name in SECTIONS_OF_ONE and name not in profile["own_sections"]):
+            continue
+        lines = section(server)
+        for own in profile.lines:
+            if own.section == name:
+                behind = next(at for at, line in enumerate(lines, 1) if line.partition(":")[0] == own.after)
+                lines[behind:behind] = own.lines
+        parts.append("\r\n".join((f"# {title}", *lines, "")))
     return "\r\n".join(parts)
 
 
@@ -108,18 +115,19 @@ def _server_section(server: Server) -> list[str]:
     system = os.uname()
     uptime = int(time.monotonic() - server.started_monotonic)
     config = server.config
+    profile = config.presented
     lines = [
-        f"redis_version:{REDIS_VERSION}",
+        f"redis_version:{profile['redis_version']}",
         f"redislite_version:{VERSION}",
         "redis_git_sha1:00000000",
         "redis_git_dirty:0",
         f"redis_build_id:{build_id()}",
-        "redis_mode:standalone",
+        f"{profile['mode_line']}:standalone",
         f"os:{system.sysname} {system.release} {system.machine}",
         f"arch_bits:{64 if sys.maxsize > 2**32 else 32}",
-        f"gcc_version:{COMPILER_VERSION}",
         f"monotonic_clock:{_clock_name(system.machine)}",
         f"multiplexing_api:{server.loop.backend}",
+        f"gcc_version:{COMPILER_VERSION}",
         f"process_id:{os.getpid()}",
         f"process_supervised:{(server.supervisor.kind if server.supervisor is not None else '') or 'no'}",
         f"run_id:{server.run_id}",
@@ -129,10 +137,12 @@ def _server_section(server: Server) -> list[str]:
         f"uptime_in_days:{uptime // 86400}",
         f"hz:{server.engine.get('hz')}",
         f"configured_hz:{config['hz']}",
+        f"clients_hz:{config['hz']}",
         f"lru_clock:{server.engine.now_ms // 1000 & ACCESS_CLOCK_MASK}",
         f"executable:{server.executable}",
         f"config_file:{server.config_path or ''}",
         "io_threads_active:0",
+        f"availability_zone:{config['availability-zone'].decode('utf-8', 'surrogateescape')}",
     ]
     return lines + [f"listener{number}:{text}" for number, text in enumerate(_listeners(server))]
 
@@ -392,8 +402,7 @@ def _stats_section(server: Server) -> list[str]:
         "sync_full:0",
         "sync_partial_ok:0",
         "sync_partial_err:0",
-        f"expired_fields:{statistics['expired_fields']}",
-        f"expired_subkeys:{statistics['expired_fields']}",  # as Redis calls them
+        f"{server.config.profile['expired_fields_line']}:{statistics['expired_fields']}",
         f"expired_keys:{statistics['expired_keys']}",
         f"expired_stale_perc:{statistics['expired_stale_percent']:.2f}",
         f"expired_time_cap_reached_count:{statistics['expired_time_cap_reached']}",
@@ -442,6 +451,22 @@ def _stats_section(server: Server) -> list[str]:
         f"acl_access_denied_key:{metrics.denied['key']}",
         f"acl_access_denied_channel:{metrics.denied['channel']}",
         f"acl_access_denied_db:{metrics.denied['database']}",
+    ]
+
+
+def _threads_section(server: Server) -> list[str]:
+    statistics = server.engine.statistics
+    return [
+        f"io_thread_0:clients={server.engine.connections_count},reads={statistics['reads_processed']},"
+        f"writes={statistics['writes_processed']}"
+    ]
+
+
+def _tls_section(server: Server) -> list[str]:
+    return [
+        line
+        for name in ("server_cert", "client_cert", "ca_cert")
+        for line in (f"tls_{name}_serial:none", f"tls_{name}_expires_in_seconds:0")
     ]
 
 
@@ -541,15 +566,49 @@ def _cluster_section(server: Server) -> list[str]:
 
 
 def _keyspace_section(server: Server) -> list[str]:
+    items = server.config.profile["volatile_items_field"]
     lines: list[str] = []
     for number in range(server.engine.databases_count):
         database = server.engine.database_statistics(number)
         if database["keys"]:
             lines.append(
                 f"db{number}:keys={database['keys']},expires={database['expires']},avg_ttl={database['average_ttl_ms']}"
-                f",keys_with_volatile_items={database['field_expires']}"
+                f",{items}={database['field_expires']}"
             )
     return lines
+
+
+KEY_SIZES_BUDGET_US = 2000  # for all databases together
+_SIZES_NAMES = {
+    "string": "strings_sizes",
+    "list": "lists_items",
+    "set": "sets_items",
+    "zset": "zsets_items",
+    "hash": "hashes_items",
+}
+
+
+def _keysizes_section(server: Server) -> list[str]:
+    filled = [number for number in range(server.engine.databases_count) if server.engine.database_size(number)]
+    lines: list[str] = []
+    for number in filled:
+        sizes = server.engine.key_sizes(number, KEY_SIZES_BUDGET_US // len(filled))
+        lines += [
+            f"db{number}_distrib_{_SIZES_NAMES[kind]}:"
+            + ",".join(f"{_short_size(size)}={count}" for size, count in sizes[kind].items())
+            for kind in _SIZES_NAMES
+            if kind in sizes
+        ]
+    return lines
+
+
+def _short_size(size: int) -> str:
+    """A power of two as the section writes it: 512, 1K, 2M."""
+    for unit in ("", "K", "M", "G", "T", "P"):
+        if size < 1024:
+            return f"{size}{unit}"
+        size //= 1024
+    return f"{size}E"
 
 
 def _debug_section(server: Server) -> list[str]:
@@ -564,9 +623,11 @@ def _debug_section(server: Server) -> list[str]:
 
 _SECTIONS: dict[str, tuple[str, Section]] = {
     "server": ("Server", _server_section),
+    "tls": ("TLS", _tls_section),
     "clients": ("Clients", _clients_section),
     "memory": ("Memory", _memory_section),
     "persistence": ("Persistence", _persistence_section),
+    "threads": ("Threads", _threads_section),
     "stats": ("Stats", _stats_section),
     "replication": ("Replication", _replication_section),
     "cpu": ("CPU", _cpu_section),
@@ -576,8 +637,10 @@ _SECTIONS: dict[str, tuple[str, Section]] = {
     "latencystats": ("Latencystats", _latencystats_section),
     "cluster": ("Cluster", _cluster_section),
     "keyspace": ("Keyspace", _keyspace_section),
+    "keysizes": ("Keysizes", _keysizes_section),
     "debug": ("Debug", _debug_section),
 }
+SECTIONS_OF_ONE = ("tls", "threads", "keysizes")  # those that the profile's own_sections has are shown
 _DETAILED = ("commandstats", "latencystats")
 _ASKED_FOR = ("debug",)  # shown only by name
 _GROUPS: dict[str, tuple[str, ...]] = {

@@ -25,6 +25,7 @@ from redislite.acl.users import Users
 from redislite.command_log import CommandLog
 from redislite.commands import (
     acl,
+    cluster,
     configuration,
     connection,
     debugging,
@@ -76,7 +77,6 @@ from redislite.process import (
 )
 from redislite.redaction import printable_sample
 from redislite.shutdown import Ending
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
 # Modules whose decorated functions are commands of the Python tier.
 COMMAND_MODULES = (
     connection,
+    cluster,
     server_commands,
     configuration,
     observability,
@@ -217,6 +218,8 @@ class Server:
 
     def _follow_configuration(self) -> None:
         config = self.config
+        for setting, value in config.profile.settings.items():
+            self.engine.set(setting, value)
         for name in ENGINE_SETTINGS:
             # An observer of its own for each: one that is shared would be called once for all.
             config.on_change(name, partial(self._apply_setting))
@@ -596,7 +599,8 @@ def run(config: Config) -> int:
     log.notice("redislite is starting")
     bits = 64 if sys.maxsize > 2**32 else 32
     log.notice(
-        f"Redis version={REDIS_VERSION}, bits={bits}, commit=00000000, modified=0, pid={os.getpid()}, just started"
+        f"{config.profile['title']} version={config.profile['version']}, bits={bits}, commit=00000000, modified=0, "
+        f"pid={os.getpid()}, just started"
     )
     if config.path is None:
         log.warning(

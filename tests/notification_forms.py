@@ -23,7 +23,7 @@ append ap x                            -> new ap, append ap
 append ap y                            -> append ap
 getex ap ex 10                         -> expire ap
 getex ap persist                       -> persist ap
-getex ap exat 1                        -> expired ap
+getex ap exat 1                        -> del ap
 
 mset a 1 b 2                           -> new a, set a, new b, set b
 msetnx c 1 d 2                         -> new c, set c, new d, set d
@@ -50,9 +50,9 @@ unlink c                               ->
 set e 1                                -> new e, set e
 expire e 100                           -> expire e
 persist e                              -> persist e
-expire e -1                            -> expired e
+expire e -1                            -> del e
 set e 1                                -> new e, set e
-pexpireat e 1                          -> expired e
+pexpireat e 1                          -> del e
 expire nope 10                         ->
 exists nope                            -> keymiss nope
 type nope                              -> keymiss nope
@@ -144,9 +144,9 @@ hset h a 1 b 2 c 3                     -> new h, hset h
 hexpire h 100 fields 2 a b             -> hexpire h
 hpersist h fields 1 a                  -> hpersist h
 hpersist h fields 1 a                  ->
-hexpire h 0 fields 1 a                 -> hexpired h
+hexpire h 0 fields 1 a                 -> hdel h
 hpexpire h 5000 fields 1 zz            ->
-hexpireat h 1 fields 2 b c             -> hexpired h, del h
+hexpireat h 1 fields 2 b c             -> hdel h, del h
 hset h a 1                             -> new h, hset h
 hexpire h 100 nx fields 1 a            -> hexpire h
 hexpire h 200 nx fields 1 a            ->
@@ -155,17 +155,17 @@ hset h a 1 b 2 c 3 d 4                 -> new h, hset h
 hgetex h ex 100 fields 2 a b           -> hexpire h
 hgetex h persist fields 1 a            -> hpersist h
 hgetex h fields 1 a                    ->
-hgetex h exat 1 fields 1 a             -> hexpired h
+hgetex h exat 1 fields 1 a             -> hdel h
 hgetdel h fields 1 b                   -> hdel h
 hgetdel h fields 1 zz                  ->
 hgetdel h fields 2 c d                 -> hdel h, del h
 hsetex h ex 100 fields 1 a 1           -> new h, hset h, hexpire h
 hsetex h fields 1 a 1                  -> hset h
 hsetex h keepttl fields 1 a 1          -> hset h
-hsetex h exat 1 fields 1 a 1           -> hset h, hexpire h, hexpired h, del h
+hsetex h exat 1 fields 1 a 1           -> hset h, hdel h, del h
 hset h2 a 1 b 2                        -> new h2, hset h2
-hsetex h2 exat 1 fields 2 a 1 b 3      -> hset h2, hexpire h2, hexpired h2, del h2
-hsetex h3 pxat 1 fields 1 a 1          -> new h3, hset h3, hexpire h3, hexpired h3, del h3
+hsetex h2 exat 1 fields 2 a 1 b 3      -> hset h2, hdel h2, del h2
+hsetex h3 pxat 1 fields 1 a 1          -> new h3, hset h3, hdel h3, del h3
 
 zadd zs 1 a 2 b 3 c                    -> new zs, zadd zs
 zadd zs 1 a                            ->
@@ -291,8 +291,8 @@ rename a b                             -> expired a
 hset h a 1 b 2                         -> new h, hset h
 hpexpire h 1 fields 1 a                -> hexpire h
 DEBUG SLEEP 0.02                       ->
-hget h a                               ->
-hset h a 3                             -> hexpired h, hset h
+hget h a                               -> hexpired h
+hset h a 3                             -> hset h
 
 set a 1                                -> new a, set a
 set b 2 px 1                           -> new b, set b, expire b
@@ -321,10 +321,23 @@ setrange nope 5 x                      -> new nope, setrange nope
 append nope2 x                         -> new nope2, append nope2
 """
 
-# Where Redis has other events, or none, the command being the same.
-DIFFERENT = {
-    "hexpire h 0 fields 1 a": "fields that expire at once are deleted in Redis",
-}
+# Where versions have other events, or none, the command being the same.
+DIFFERENT: dict[str, str] = {}
+
+# What Valkey calls expired that Redis calls deleted: what is given a deadline in the past.
+VALKEY_FORMS = """
+set k v                                -> new k, set k
+set k w pxat 1                         -> expired k
+set k v pxat 1                         ->
+set k v                                -> new k, set k
+getex k exat 1                         -> expired k
+set k v                                -> new k, set k
+expire k -1                            -> expired k
+hset h a 1 b 2 c 3                     -> new h, hset h
+hexpire h 0 fields 1 a                 -> hexpired h
+hgetex h exat 1 fields 1 b             -> hexpired h
+hsetex h exat 1 fields 1 c 1           -> hset h, hexpire h, hexpired h, del h
+"""
 
 
 def _stories(text: str) -> list[list[tuple[str, list[str]]]]:
@@ -337,6 +350,7 @@ def _stories(text: str) -> list[list[tuple[str, list[str]]]]:
 
 
 FORMS = _stories(_TEXT)
+VALKEY_STORY = _stories(VALKEY_FORMS)[0]
 
 
 def words_of(command: str) -> list[bytes]:

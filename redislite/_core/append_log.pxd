@@ -56,6 +56,11 @@ cdef inline bint append_log_is_open(const Core* core) noexcept nogil:
     return core.persistence != NULL and append_log(core).fd >= 0
 
 
+# Bytes ever, of what is on the disk for certain, and with what is to be written still.
+cdef int64_t append_log_synced(Core* core) noexcept nogil
+cdef int64_t append_log_total(const Core* core) noexcept nogil
+
+
 cdef class AppendOnlyLog:
     cdef Core* core
     cdef object engine          # keeps the core alive

@@ -292,6 +292,18 @@ cdef object append_only_log(Core* core, object engine):
     return log
 
 
+cdef int64_t append_log_synced(Core* core) noexcept nogil:
+    cdef int error
+    return file_worker_synced(append_log(core).syncer, &error) if append_log(core) != NULL else 0
+
+
+cdef int64_t append_log_total(const Core* core) noexcept nogil:
+    cdef AppendLog* log = append_log(core)
+    if log == NULL:
+        return 0
+    return log.offset + <int64_t> log.waiting_length + (<int64_t> core.feed.length if append_log_is_open(core) else 0)
+
+
 cdef class AppendOnlyLog:
     """The open append-only file of an engine, for the control plane: which file it is, and how often it is synced."""
 

@@ -320,7 +320,7 @@ cdef void bitcount_command(Core* core, Client* client) noexcept nogil:
     cdef int64_t end = -1
     cdef bint in_bits = 0
     cdef uint64_t first, last, count
-    if client.argc > 5:
+    if client.argc > 5 or (client.argc == 3 and core.settings.bitcount_wants_end):
         reply_syntax_error(client)
         return
     if client.argc > 2 and not argument_integer_or_reply(client, 2, &start):

@@ -18,6 +18,8 @@ from redislite._core.state cimport Blocked, Client, Core, Database, WaitList
 
 cdef enum:
     WAIT_ALSO_MISSING = 1       # execute again also when the key is gone or has another type (XREADGROUP)
+    WAIT_AND_ANSWER = 2         # execute again when the time is over: block_on_keys then answers false (WAIT)
+    WAIT_FOR_DISK = 4           # execute again at the end of each of the loop's turns (WAITAOF)
 
 
 # Makes the client wait for arguments first, first + step, ... (count keys) to hold a value of this type. True: it

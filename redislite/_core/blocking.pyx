@@ -161,6 +161,8 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
     cdef WaitList* waiting
     cdef int i
     if client.blocked != NULL:
+        if client.blocked.is_over:
+            return 0
         client.flags |= CLIENT_BLOCKED
         return 1
     if client.flags & (CLIENT_INTERNAL | CLIENT_DENY_BLOCKING | CLIENT_CLOSE_NOW):
@@ -199,6 +201,8 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
         return 0
     client.flags |= CLIENT_BLOCKED
     core.blocked_clients += 1
+    if options & WAIT_FOR_DISK:
+        core.acknowledgement_clients += 1
     core.interest |= INTEREST_BLOCKED
     blocked.is_counted = 1
     return 1
@@ -221,6 +225,8 @@ cdef void unblock(Core* core, Client* client) noexcept nogil:
             discard_if_empty(waiter.waiting)
     if blocked.is_counted:
         core.blocked_clients -= 1
+        if blocked.options & WAIT_FOR_DISK:
+            core.acknowledgement_clients -= 1
         if core.blocked_clients == 0:
             core.interest &= ~<uint64_t> INTEREST_BLOCKED
     heap_free(core.heap, blocked, blocked_size(blocked.keys_count, blocked.words_count))

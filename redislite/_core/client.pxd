@@ -52,6 +52,8 @@ cdef int client_read(Core* core, Client* client) noexcept nogil
 cdef void client_serve(Core* core, Client* client) noexcept nogil
 # Executes again the requests of clients that wait for keys which have changed.
 cdef void wake_waiters(Core* core) noexcept nogil
+# Executes anew the requests that wait for the disk.
+cdef void wake_for_disk(Core* core) noexcept nogil
 # Executes what unblocked clients have further sent. To be called between turns.
 cdef void resume_clients(Core* core) noexcept nogil
 # Gives back input buffers that are larger than what came lately; idle: nothing has come for a while.

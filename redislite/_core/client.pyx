@@ -7,7 +7,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 from posix.unistd cimport close as close_descriptor
 from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc
 from redislite._core.arguments cimport argument_is, reply_out_of_memory
-from redislite._core.blocking cimport WAIT_ALSO_MISSING, discard_if_empty, unblock
+from redislite._core.blocking cimport WAIT_ALSO_MISSING, WAIT_AND_ANSWER, WAIT_FOR_DISK, discard_if_empty, unblock
 from redislite._core.client_memory cimport client_recount, client_uncount, evict_clients
 from redislite._core.clock cimport clock_counter, clock_wall_ns
 from redislite._core.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
@@ -485,7 +485,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
     elif parser.large != NULL:
         state = PARSE_LONG
         if sds_length(parser.large) == <size_t> parser.bulk + 2:
-            state = resp_large_done(core.heap, parser)
+            state = resp_large_done(core.heap, parser, core.settings.strict_line_ends != 0)
             if state == PARSE_REQUEST:
                 take_request(core, client, parser, data)
     while True:
@@ -494,7 +494,7 @@ cdef void serve(Core* core, Client* client, char* data, size_t length, Parser* p
             ahead = 1 if client.gate & GATE_UNAUTHENTICATED else REQUEST_BATCH
             while parser.requests_count < ahead:
                 state = resp_parse(core.heap, parser, data, length, core.settings.max_bulk_length,
-                                   not client.gate & GATE_UNAUTHENTICATED)
+                                   not client.gate & GATE_UNAUTHENTICATED, core.settings.strict_line_ends != 0)
                 if state != PARSE_REQUEST:
                     break
                 take_request(core, client, parser, data)
@@ -555,6 +555,16 @@ cdef void wake_client(Core* core, Client* client) noexcept nogil:
         # Paused meanwhile: it waits no more for the key, but for the pause to end.
         unblock(core, client)
     execution_done(core, client)
+
+
+cdef void wake_for_disk(Core* core) noexcept nogil:
+    cdef Client* client = core.clients
+    cdef Client* following
+    while client != NULL and core.acknowledgement_clients:
+        following = client.next
+        if client.blocked != NULL and client.blocked.options & WAIT_FOR_DISK:
+            wake_client(core, client)
+        client = following
 
 
 cdef bint is_wanted(Core* core, WaitList* waiting, const Blocked* blocked) noexcept nogil:
@@ -809,6 +819,10 @@ cdef class Connection:
         cdef bint muted
         if client.core == NULL or client.blocked == NULL or client.argv != NULL:
             return False
+        if error is None and client.blocked.options & WAIT_AND_ANSWER:
+            client.blocked.is_over = 1
+            wake_client(client.core, client)
+            return True
         muted = muted_reply_begin(client, &mark)
         request = &parser.requests[parser.requests_done]
         parser_release_owned(client.core.heap, parser, request.first, request.first + request.count)
@@ -818,7 +832,10 @@ cdef class Connection:
             reply_null_array(&client.reply)
         else:
             reply_error(&client.reply, error)
-            statistics.failed += 1
+            if client.core.settings.unblocking_rejects:
+                statistics.rejected += 1
+            else:
+                statistics.failed += 1
         if muted:
             muted_reply_end(client, mark)
         finish_blocked(client.core, client)

@@ -1,7 +1,6 @@
 """What CLIENT LIST says of a client, and a log line that names one.
 
-Guarantees: a line has the fields of Redis 7.2 in its order, with ``capa``, ``tot-net-in``, ``tot-net-out`` and ``tot-cmds``
-where later versions put them. Written here, as there may be thousands of clients.
+Guarantees: a line has the fields of the original that the settings speak of, in its order. Written here, as there may be thousands of clients.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
@@ -125,10 +124,19 @@ def describe(Connection connection not None, str name not None, str user not Non
     cdef size_t chunks = 0
     cdef size_t listed = 0
     cdef long long redirect = -1
+    cdef str declared = ""
+    cdef str tail = " io-thread=0"
     if client.core == NULL:
         raise ValueError("the connection is closed")
     flag_letters(client, letters)
     query_bytes(client, &query, &query_free)
+    if client.core.settings.query_holds_request and client.core.executing == client:
+        query += client.request_bytes
+    if client.core.settings.client_tells_traffic:
+        declared = f"capa={capabilities} "
+        tail = PyUnicode_FromFormat(b" tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu",
+                                    <unsigned long long> client.input_bytes, <unsigned long long> client.output_bytes,
+                                    <unsigned long long> client.commands)
     while chunk != NULL:
         chunks += 1
         chunk = chunk.next
@@ -139,14 +147,13 @@ def describe(Connection connection not None, str name not None, str user not Non
     if tracking_options(client):
         redirect = <long long> tracker.redirect.id if tracker.redirect != NULL else 0
     return PyUnicode_FromFormat(
-        b"id=%llu addr=%U laddr=%U fd=%d name=%U age=%lld idle=%lld flags=%s capa=%U db=%d sub=%lld psub=%lld ssub=%lld "
+        b"id=%llu addr=%U laddr=%U fd=%d name=%U age=%lld idle=%lld flags=%s %Udb=%d sub=%lld psub=%lld ssub=%lld "
         b"multi=%lld watch=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%zu omem=%zu "
-        b"tot-mem=%zu events=%s cmd=%s user=%U redir=%lld resp=%d lib-name=%U lib-ver=%U tot-net-in=%llu tot-net-out=%llu "
-        b"tot-cmds=%llu",
+        b"tot-mem=%zu events=%s cmd=%s user=%U redir=%lld resp=%d lib-name=%U lib-ver=%U%U",
         <unsigned long long> client.id, text(connection.address), text(connection.local_address), client.fd, text(name),
         <long long> max(0, client.core.now_ms - client.created_ms) // 1000,
         <long long> max(0, client.core.now_ms - client.active_ms) // 1000,
-        letters, text(capabilities), client.database.id,
+        letters, text(declared), client.database.id,
         <long long> subscription_count(client, KIND_CHANNEL), <long long> subscription_count(client, KIND_PATTERN),
         <long long> subscription_count(client, KIND_SHARD),
         <long long> (client.transaction.count if client.transaction != NULL else -1), <long long> client.watches_count,
@@ -156,5 +163,4 @@ def describe(Connection connection not None, str name not None, str user not Non
         <const char*> b"rw" if client.flags & CLIENT_WAITS_WRITABLE else <const char*> b"r",
         <const char*> client.command.own_name if client.command != NULL else <const char*> b"NULL",
         text(user), redirect, <int> client.reply.protocol, text(connection.library_name), text(connection.library_version),
-        <unsigned long long> client.input_bytes, <unsigned long long> client.output_bytes,
-        <unsigned long long> client.commands)
+        text(tail))

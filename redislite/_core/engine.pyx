@@ -17,7 +17,8 @@ from redislite._core.append_rewrite cimport RewriteTask, rewrite_fork
 from redislite._core.blocking cimport WAIT_ALSO_MISSING, overdue_client
 from redislite._core.fork cimport ChildReport
 from redislite._core.client cimport (
-    Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_waiters,
+    Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_for_disk,
+    wake_waiters,
 )
 from redislite._core.client_memory cimport (
     client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
@@ -37,6 +38,7 @@ from redislite._core.eviction cimport (
 )
 from redislite._core.expiry cimport expire_cycle
 from redislite._core.glob cimport glob_match
+from redislite._core.key_sizes cimport key_sizes_by_type
 from redislite._core.keyspace cimport (
     access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, store_string,
 )
@@ -86,6 +88,7 @@ import os
 import sys
 
 from redislite._core import (
+    acknowledgement,
     bits,
     dump,
     geo,
@@ -130,6 +133,7 @@ NATIVE_MODULES = (
     strings,
     keys,
     dump,
+    acknowledgement,
     bits,
     hyperloglog,
     zsets,
@@ -596,6 +600,8 @@ cdef class Engine:
             if append_log(core).changed:
                 append_log(core).changed = 0
                 self.on_log_error()
+        if core.acknowledgement_clients:
+            wake_for_disk(core)
         while core.writers != NULL:
             client = core.writers
             core.writers = client.next_write
@@ -811,6 +817,13 @@ cdef class Engine:
             **table_facts(&database.keys, "keys_"),
             **table_facts(&database.expires, "expires_"),
         }
+
+    def key_sizes(self, int number, unsigned long budget_us) -> dict[str, dict[int, int]]:
+        """By type, how many keys of a database are how large, by the least size of each power of two: bytes of strings,
+        elements of collections. Reckoned from a part of the keys where all of them take longer than the budget."""
+        if not 0 <= number < self.core.databases_count:
+            raise IndexError(f"there is no database {number}")
+        return key_sizes_by_type(&self.core, self.core.databases[number], budget_us)
 
     def flush(self, int number, bint lazy) -> int:
         """Empties a database, or all of them (-1); answers how many keys there were."""
@@ -1357,6 +1370,20 @@ cdef dict _DEFAULT_SETTINGS = {
     "sanitize_payload": 0,
     "skip_checksum": 0,
     "tracking_max_keys": 1000000,
+    "strict_line_ends": 0,
+    "past_deadline_deletes": 1,
+    "names_timed_listpack": 1,
+    "geo_names_member": 0,
+    "hash_fields_redis_texts": 1,
+    "bitcount_wants_end": 1,
+    "fields_expire_on_access": 1,
+    "flush_is_lazy": 1,
+    "client_tells_traffic": 0,
+    "query_holds_request": 1,
+    "nesting_aborts": 0,
+    "xread_names_plus": 1,
+    "scan_refuses_types": 0,
+    "unblocking_rejects": 0,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

@@ -823,9 +823,17 @@ cdef void geopos_command(Core* core, Client* client) noexcept nogil:
             reply_position(client, longitude, latitude)
 
 
-cdef bint centre_or_reply(Client* client, const SortedSetValue* value, int member, Search* search) noexcept nogil:
+cdef bint centre_or_reply(Core* core, Client* client, const SortedSetValue* value, int member,
+                          Search* search) noexcept nogil:
+    cdef char text[160]
     if not find_position(value, &client.argv[member], &search.shape.longitude, &search.shape.latitude):
-        reply_error(&client.reply, "ERR could not decode requested zset member")
+        if core.settings.geo_names_member:
+            snprintf(text, sizeof(text), "ERR member %.*s does not exist",
+                     <int> (client.argv[member].length if client.argv[member].length < 128 else 128),
+                     client.argv[member].data)
+            reply_error(&client.reply, text)
+        else:
+            reply_error(&client.reply, "ERR could not decode requested zset member")
         return 0
     return 1
 
@@ -868,7 +876,7 @@ cdef bint search_options_or_reply(Core* core, Client* client, int first, bint by
         elif by_options and left >= 1 and not search.has_centre and shape.kind != SHAPE_POLYGON and \
                 argument_is(option, "FROMMEMBER"):
             # Without an index the rest is still read for errors.
-            if has_key and not centre_or_reply(client, value, i + 1, search):
+            if has_key and not centre_or_reply(core, client, value, i + 1, search):
                 return 0
             search.has_centre = 1
             i += 1
@@ -1017,7 +1025,7 @@ cdef void search_index(Core* core, Client* client, int key, int first, bint by_o
             radius_or_reply(client, 4, &search.shape)
     elif entry != NULL:
         # Without an index, not even the radius is looked at.
-        valid = centre_or_reply(client, &value, 2, &search) and radius_or_reply(client, 3, &search.shape)
+        valid = centre_or_reply(core, client, &value, 2, &search) and radius_or_reply(client, 3, &search.shape)
     if valid and search_options_or_reply(core, client, first, by_options, storable, entry != NULL, &value, &search) \
             and search_is_whole_or_reply(client, by_options, &search):
         run_search(core, client, &value if entry != NULL else NULL, &search)

@@ -90,6 +90,9 @@ cdef size_t hash_expire(Core* core, HashValue* hash, size_t budget) noexcept nog
 # A field picked at random, each with the same probability; 0 where there is none.
 cdef bint hash_random(Core* core, const HashValue* hash, HashItem* item) noexcept nogil
 
+# Whether the hash would be a listpack but for its deadlines: it is small enough, and so are its fields and values.
+cdef bint hash_fits_listpack(const Core* core, const HashValue* hash) noexcept nogil
+
 # Walks all fields. Between begin and end the hash must not be changed.
 cdef void hash_iterate_begin(HashIterator* it, const Core* core, const HashValue* hash) noexcept nogil
 cdef bint hash_iterate_next(HashIterator* it, HashItem* item) noexcept nogil

@@ -697,3 +697,17 @@ cdef size_t hash_memory(const HashValue* hash, size_t samples) noexcept nogil:
     if seen:
         total += bytes if seen == fields else <size_t> (<double> bytes / <double> seen * <double> fields)
     return total
+
+
+cdef bint hash_fits_listpack(const Core* core, const HashValue* hash) noexcept nogil:
+    cdef HashIterator it
+    cdef HashItem item
+    cdef int64_t longest = core.settings.hash_max_listpack_value
+    cdef bint fits = 1
+    if <int64_t> hash_length(hash) > core.settings.hash_max_listpack_entries:
+        return 0
+    hash_iterate_begin(&it, core, hash)
+    while fits and hash_iterate_next(&it, &item):
+        fits = <int64_t> item.field.length <= longest and <int64_t> item.value.length <= longest
+    hash_iterate_end(&it)
+    return fits

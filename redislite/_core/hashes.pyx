@@ -11,21 +11,26 @@ from redislite._core.arguments cimport (
     argument_range_or_reply, deadline_or_reply, reply_out_of_memory, reply_syntax_error, reply_wrong_type,
     take_expire_option,
 )
+from redislite._core.expiry cimport expire_fields as remove_expired_fields
+from redislite._core.hash_field_arguments cimport (
+    FIELDS_ALONE, FIELDS_BEHIND_OPTION, FIELDS_BEHIND_OPTIONS, FIELDS_BEHIND_TIME, fields_judged_or_reply,
+)
 from redislite._core.hash_value cimport (
     HASH_KEEP_DEADLINE, HASH_NO_DEADLINE, HashItem, HashIterator, HashTable, HashValue, hash_convert, hash_expect,
     hash_find, hash_has_expired, hash_item_at, hash_iterate_begin, hash_iterate_end, hash_iterate_next, hash_length, hash_live_length,
-    hash_new, hash_put, hash_random, hash_release, hash_remove, hash_set_deadline, hash_some_expired, hash_timed,
+    hash_new, hash_next_deadline, hash_put, hash_random, hash_release, hash_remove, hash_set_deadline, hash_some_expired,
+    hash_timed,
 )
 from redislite._core.keyspace cimport (
-    access_for_new, add_entry, argument_hash, delete_key, key_changed, lookup_read, lookup_write, note_timed_fields,
-    notify_argument, notify_deleted,
+    access_for_new, add_entry, argument_hash, delete_key, is_expired, key_changed, keyspace_find,
+    lookup_read, lookup_write, note_timed_fields, notify_argument, notify_deleted,
 )
 from redislite._core.listpack cimport LISTPACK_INTEGER_TEXT, ListpackValue
 from redislite._core.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_int64, format_long_double, parse_int64, parse_long_double,
 )
 from redislite._core.object cimport (
-    ENCODING_HASHTABLE, ENCODING_LISTPACK, NO_EXPIRE, TYPE_HASH, Entry, entry_block_size, entry_encoding, entry_new,
+    ENCODING_HASHTABLE, ENCODING_LISTPACK, NO_EXPIRE, TYPE_HASH, Entry, entry_block_size, entry_deadline, entry_encoding, entry_new,
     entry_pointer, entry_set_encoding, entry_set_pointer, entry_type,
 )
 from redislite._core.propagate cimport (
@@ -102,6 +107,28 @@ cdef inline bint begin_hash(Core* core, Client* client, HashValue* hash, const E
     return 1
 
 
+cdef Entry* settle_fields(Core* core, Client* client, Entry* entry) noexcept nogil:
+    """Whoever asks for fields by name finds those gone whose time is up, under `fields_expire_on_access`: what is left of
+    key 1, or NULL."""
+    cdef HashValue hash
+    if entry == NULL or not core.settings.fields_expire_on_access or entry_type(entry) != TYPE_HASH or \
+            entry_encoding(entry) != ENCODING_HASHTABLE:
+        return entry
+    read_hash(entry, &hash)
+    if not hash_timed(&hash) or not is_expired(core, hash_next_deadline(&hash)):
+        return entry
+    return entry if remove_expired_fields(core, client.database, entry) else NULL
+
+
+cdef void settle_before_write(Core* core, Client* client) noexcept nogil:
+    """The same before key 1 is looked up for writing."""
+    cdef Entry** slot
+    if core.settings.fields_expire_on_access:
+        slot = keyspace_find(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1))
+        if slot != NULL and not is_expired(core, entry_deadline(slot[0])):
+            settle_fields(core, client, slot[0])
+
+
 cdef bint open_hash(Core* core, Client* client, HashValue* hash, Entry** entry) noexcept nogil:
     """For writing key 1: what is there, or an empty hash, where *entry is NULL. False where the error has been
     answered."""
@@ -169,11 +196,17 @@ cdef void finish_hash(Core* core, Client* client, HashValue* hash, Entry* entry,
         notify_deleted(core, client, 1)
 
 
+cdef inline const char* past_deadline_event(const Core* core) noexcept nogil:
+    return "hdel" if core.settings.past_deadline_deletes else "hexpired"
+
+
 cdef inline const char* deadline_event(const Core* core, int64_t deadline_ms) noexcept nogil:
     """The event of giving fields this deadline."""
     if deadline_ms == HASH_NO_DEADLINE:
         return "hpersist"
-    return "hexpired" if deadline_ms <= core.expiry_ms else "hexpire"
+    if deadline_ms <= core.expiry_ms:
+        return past_deadline_event(core)
+    return "hexpire"
 
 
 # Where what a command does is executed again nothing may have expired (loading, a replica), so a field whose time is up
@@ -311,7 +344,7 @@ cdef void hsetnx_command(Core* core, Client* client) noexcept nogil:
 cdef inline bint find_or_reply(Core* core, Client* client, HashItem* item, bint* answered) noexcept nogil:
     """Looks up field argument 2 of key 1 for reading. *answered: it holds something else, which has been answered."""
     cdef HashValue hash
-    cdef Entry* entry = lookup_read(core, client, 1)
+    cdef Entry* entry = settle_fields(core, client, lookup_read(core, client, 1))
     answered[0] = 0
     if entry == NULL:
         return 0
@@ -353,7 +386,7 @@ cdef void hstrlen_command(Core* core, Client* client) noexcept nogil:
 cdef void hmget_command(Core* core, Client* client) noexcept nogil:
     cdef HashValue hash
     cdef HashItem item
-    cdef Entry* entry = lookup_read(core, client, 1)
+    cdef Entry* entry = settle_fields(core, client, lookup_read(core, client, 1))
     cdef int i
     if entry != NULL:
         if not is_hash_or_reply(client, entry):
@@ -431,7 +464,8 @@ cdef void hdel_command(Core* core, Client* client) noexcept nogil:
     read_hash(slot[0], &hash)
     timed = hash_timed(&hash) != 0
     for i in range(2, client.argc):
-        removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 0)
+        removed += hash_remove(core, &hash, client.argv[i].data, client.argv[i].length,
+                               core.settings.fields_expire_on_access != 0)
     if removed:
         if core.propagation and hash_some_expired(core, &hash):
             propagate_removal(core, client, &hash, 2, client.argc, 1)
@@ -641,7 +675,7 @@ cdef void hrandfield_command(Core* core, Client* client) noexcept nogil:
         if with_values and not -INT64_MAX // 2 <= count <= INT64_MAX // 2:
             reply_error(&client.reply, "ERR value is out of range")
             return
-    entry = lookup_read(core, client, 1)
+    entry = settle_fields(core, client, lookup_read(core, client, 1))
     if entry == NULL:
         if client.argc == 2:
             reply_null(&client.reply)
@@ -820,12 +854,14 @@ cdef void propagate_field_deadlines(Core* core, Client* client, const HashValue*
 cdef bint change_deadlines(Core* core, Client* client, int first, int conditions, int64_t deadline_ms) noexcept nogil:
     """change_deadline of the fields from argument first on, and the reply."""
     cdef HashValue hash
-    cdef Entry** slot = lookup_write(core, client, 1)
+    cdef Entry** slot
     cdef ReplyMark mark
     cdef bint timed
     cdef int64_t changes = 0
     cdef int i
     cdef int result = 0
+    settle_before_write(core, client)
+    slot = lookup_write(core, client, 1)
     if slot != NULL and not is_hash_or_reply(client, slot[0]):
         return 0
     mark = reply_mark(&client.reply)
@@ -863,6 +899,8 @@ cdef void expire_fields(Core* core, Client* client, bint seconds, bint absolute)
     cdef int conditions = 0
     cdef int64_t deadline_ms
     cdef int i
+    if not fields_judged_or_reply(core, client, FIELDS_BEHIND_TIME, seconds, absolute):
+        return
     for i in range(3, word if word < client.argc else 3):
         if argument_is(&client.argv[i], "NX"):
             conditions |= ONLY_MISSING
@@ -905,6 +943,8 @@ cdef void hpexpireat_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void hpersist_command(Core* core, Client* client) noexcept nogil:
+    if not fields_judged_or_reply(core, client, FIELDS_ALONE, 0, 0):
+        return
     if not argument_is(&client.argv[2], "FIELDS"):
         reply_syntax_error(client)
     elif count_fields_or_reply(client, 2, 1):
@@ -917,6 +957,8 @@ cdef void reply_deadlines(Core* core, Client* client, bint seconds, bint absolut
     cdef Entry* entry
     cdef int64_t count, value
     cdef int i
+    if not fields_judged_or_reply(core, client, FIELDS_ALONE, 0, 0):
+        return
     if not argument_is(&client.argv[2], "FIELDS"):
         reply_syntax_error(client)
         return
@@ -925,7 +967,7 @@ cdef void reply_deadlines(Core* core, Client* client, bint seconds, bint absolut
     if count != client.argc - 4:
         reply_syntax_error(client)
         return
-    entry = lookup_read(core, client, 1)
+    entry = settle_fields(core, client, lookup_read(core, client, 1))
     if entry != NULL:
         if not is_hash_or_reply(client, entry):
             return
@@ -980,6 +1022,8 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
     cdef bint timed
     cdef int result = 0
     cdef int i = 2
+    if not fields_judged_or_reply(core, client, FIELDS_BEHIND_OPTION, 0, 0):
+        return
     expire.kind = EXPIRE_NONE
     while word < client.argc and i < word:
         if not take_time_option_or_reply(client, &i, word, 0, 1, &expire):
@@ -987,7 +1031,7 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
         i += 1
     if not count_fields_or_reply(client, word, 1):
         return
-    entry = lookup_read(core, client, 1)
+    entry = settle_fields(core, client, lookup_read(core, client, 1))
     if entry != NULL and not is_hash_or_reply(client, entry):
         return
     if expire.kind == EXPIRE_AT and \
@@ -1033,11 +1077,14 @@ cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
     cdef bint timed
     cdef int64_t removed = 0
     cdef int i
+    if not fields_judged_or_reply(core, client, FIELDS_ALONE, 0, 0):
+        return
     if not argument_is(&client.argv[2], "FIELDS"):
         reply_syntax_error(client)
         return
     if not count_fields_or_reply(client, 2, 1):
         return
+    settle_before_write(core, client)
     slot = lookup_write(core, client, 1)
     if slot != NULL and not is_hash_or_reply(client, slot[0]):
         return
@@ -1106,6 +1153,8 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     cdef bint valid = 1
     cdef int count, result
     cdef int i = 2
+    if not fields_judged_or_reply(core, client, FIELDS_BEHIND_OPTIONS, 0, 0):
+        return
     expire.kind = EXPIRE_NONE
     while word < client.argc and i < word:
         if argument_is(&client.argv[i], "NX"):
@@ -1125,6 +1174,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     count = count_fields_or_reply(client, word, 2)
     if not count:
         return
+    settle_before_write(core, client)
     slot = lookup_write(core, client, 1)
     if slot != NULL and not is_hash_or_reply(client, slot[0]):
         return
@@ -1161,8 +1211,9 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         hash_changed(core, client, changes, "hset")
         if not changes:
             notify_argument(core, client, 1, NOTIFY_HASH, "hset")
-        notify_argument(core, client, 1, NOTIFY_HASH, "hexpire")
-        notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
+        if not core.settings.past_deadline_deletes:
+            notify_argument(core, client, 1, NOTIFY_HASH, "hexpire")
+        notify_argument(core, client, 1, NOTIFY_HASH, past_deadline_event(core))
         if is_empty:
             notify_deleted(core, client, 1)
         reply_integer(&client.reply, 1)

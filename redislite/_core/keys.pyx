@@ -13,20 +13,22 @@ from redislite._core.dict cimport (
     DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_scan,
     dict_size,
 )
+from redislite._core.eviction cimport POLICY_RECENCY
 from redislite._core.expiry cimport expire_fields
 from redislite._core.glob cimport glob_match
 from redislite._core.discard cimport release_entry
+from redislite._core.hash_value cimport HashValue, hash_fits_listpack, hash_timed
 from redislite._core.keyspace cimport (
     KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_databases, idle_seconds, is_expired,
     key_changed, keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, note_miss, notify,
-    notify_argument, notify_deleted, prefetch_keys, announce,
+    notify_argument, notify_deleted, notify_past_deadline, prefetch_keys, announce,
     rename_key, set_deadline, swap_databases, take_entry, touch_entry,
 )
 from redislite._core.module_value cimport MODULE_NAME_ROOM, module_name_is_possible
 from redislite._core.numbers cimport parse_int64
 from redislite._core.object cimport (
-    ENCODING_INT, NO_EXPIRE, TYPE_MODULE, Entry, encoding_name, entry_deadline, entry_encoding, entry_expires,
-    entry_integer, entry_key, entry_type, entry_type_name, type_name,
+    ENCODING_HASHTABLE, ENCODING_INT, NO_EXPIRE, TYPE_HASH, TYPE_MODULE, Entry, encoding_name, entry_deadline,
+    entry_encoding, entry_expires, entry_integer, entry_key, entry_pointer, entry_type, entry_type_name, type_name,
 )
 from redislite._core.propagate cimport (
     propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
@@ -41,8 +43,8 @@ from redislite._core.scanning cimport (
     scan_options_or_reply, scan_release,
 )
 from redislite._core.state cimport (
-    CLIENT_IN_EXEC, CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC,
-    REPLAY_ASTRAY, Argument, Chunk, Client, Core, Database, random_next,
+    CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED,
+    NOTIFY_GENERIC, REPLAY_ASTRAY, Argument, Chunk, Client, Core, Database, random_next,
 )
 
 from redislite._core.row import container, native
@@ -273,13 +275,12 @@ cdef inline void expire(Core* core, Client* client, int64_t base_ms, bint second
     hash = argument_hash(client, 1)
     if deadline_ms <= core.expiry_ms:
         delete_key(core, client.database, key.data, key.length, hash, core.settings.lazy_expire != 0)
-        core.statistics.expired_keys += 1
     elif set_deadline(core, client.database, slot, hash, deadline_ms) != 0:
         reply_out_of_memory(client)
         return
     changed(core, client, 1)
     if deadline_ms <= core.expiry_ms:
-        notify_argument(core, client, 1, NOTIFY_EXPIRED, "expired")
+        notify_past_deadline(core, client, 1)
     else:
         notify_argument(core, client, 1, NOTIFY_GENERIC, "expire")
     if core.propagation:
@@ -603,7 +604,7 @@ cdef void scan_command(Core* core, Client* client) noexcept nogil:
     if not scan_cursor_or_reply(client, 1, &options.cursor) or \
             not scan_options_or_reply(client, 2, SCAN_OF_KEYS, &options):
         return
-    if options.type != NULL and type_number(options.type) < 0:
+    if options.type != NULL and type_number(options.type) < 0 and core.settings.scan_refuses_types:
         snprintf(text, sizeof(text), "ERR unknown type name '%.*s'",
                  <int> (options.type.length if options.type.length < 128 else 128), options.type.data)
         reply_error(&client.reply, text)
@@ -638,8 +639,15 @@ cdef inline Entry* object_or_reply(Core* core, Client* client) noexcept nogil:
 cdef void object_encoding_command(Core* core, Client* client) noexcept nogil:
     cdef Entry* entry = object_or_reply(core, client)
     cdef const char* name
+    cdef HashValue fields
     if entry != NULL:
         name = encoding_name(entry_encoding(entry))
+        if core.settings.names_timed_listpack and entry_type(entry) == TYPE_HASH and \
+                entry_encoding(entry) == ENCODING_HASHTABLE:
+            fields.pointer = entry_pointer(entry)
+            fields.encoding = ENCODING_HASHTABLE
+            if hash_timed(&fields) and hash_fits_listpack(core, &fields):
+                name = "listpackex"
         reply_bulk(&client.reply, name, strlen(name))
 
 
@@ -674,7 +682,7 @@ cdef void object_refcount_command(Core* core, Client* client) noexcept nogil:
     # No value is shared here; the original's answer for its small numbers, which it shares unless each needs access
     # bits of its own.
     shared = entry_encoding(entry) == ENCODING_INT and 0 <= entry_integer(entry) < SHARED_INTEGERS \
-        and not (core.settings.max_memory > 0 and core.settings.lfu)
+        and not (core.settings.max_memory > 0 and (core.settings.lfu or core.settings.eviction_policy & POLICY_RECENCY))
     reply_integer(&client.reply, INT32_MAX if shared else 1)
 
 
@@ -717,10 +725,17 @@ cdef bint flush_mode_or_reply(Core* core, Client* client, bint* lazy) noexcept n
     return 0
 
 
+cdef void flush(Core* core, Client* client, int number, bint lazy) noexcept nogil:
+    """Empties a database, or all (-1). Outside of transactions and scripts Redis counts any flush as lazy."""
+    cdef size_t removed = flush_databases(core, number, lazy)
+    if not lazy and core.settings.flush_is_lazy and not client.flags & CLIENT_DENY_BLOCKING:
+        core.statistics.lazily_freed += <int64_t> removed
+
+
 cdef void flushdb_command(Core* core, Client* client) noexcept nogil:
     cdef bint lazy
     if flush_mode_or_reply(core, client, &lazy):
-        flush_databases(core, client.database.id, lazy)
+        flush(core, client, client.database.id, lazy)
         if core.propagation:
             propagate_always(core, client)
         reply_ok(&client.reply)
@@ -729,7 +744,7 @@ cdef void flushdb_command(Core* core, Client* client) noexcept nogil:
 cdef void flushall_command(Core* core, Client* client) noexcept nogil:
     cdef bint lazy
     if flush_mode_or_reply(core, client, &lazy):
-        flush_databases(core, -1, lazy)
+        flush(core, client, -1, lazy)
         if core.propagation:
             propagate_always(core, client)
         core.upcalls.flushed(core)

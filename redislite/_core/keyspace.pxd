@@ -14,8 +14,8 @@ from redislite._core.hash_value cimport HashTable
 from redislite._core.object cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_pointer
 from redislite._core.sds cimport sds
 from redislite._core.state cimport (
-    CHECKED_BUILD, CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_GENERIC, Argument, Client, Core,
-    Database,
+    CHECKED_BUILD, CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_GENERIC, Argument,
+    Client, Core, Database,
 )
 
 
@@ -147,6 +147,15 @@ cdef inline void notify_argument(Core* core, Client* client, int index, int even
 
 cdef inline void notify_deleted(Core* core, Client* client, int index) noexcept nogil:
     notify_argument(core, client, index, NOTIFY_GENERIC, "del")
+
+
+# Counts and tells that the key of argument index has gone, since it was given a deadline in the past.
+cdef inline void notify_past_deadline(Core* core, Client* client, int index) noexcept nogil:
+    if core.settings.past_deadline_deletes:
+        notify_deleted(core, client, index)
+    else:
+        core.statistics.expired_keys += 1
+        notify_argument(core, client, index, NOTIFY_EXPIRED, "expired")
 
 
 # Tells who waits for, watches or caches the key that it has changed.

@@ -27,8 +27,9 @@ cdef class ParserProbe:
     cdef sds query
     cdef int64_t max_bulk_length
     cdef bint authenticated
+    cdef bint strict
 
-    def __cinit__(self, int64_t max_bulk_length=512 << 20, bint authenticated=True):
+    def __cinit__(self, int64_t max_bulk_length=512 << 20, bint authenticated=True, bint strict=False):
         self.heap = heap_new()
         if self.heap == NULL:
             raise MemoryError
@@ -38,6 +39,7 @@ cdef class ParserProbe:
             raise MemoryError
         self.max_bulk_length = max_bulk_length
         self.authenticated = authenticated
+        self.strict = strict
 
     def __dealloc__(self):
         if self.heap == NULL:
@@ -83,7 +85,7 @@ cdef class ParserProbe:
                 left -= count
                 if sds_length(self.parser.large) < sds_capacity(self.parser.large):
                     return requests
-                state = resp_large_done(self.heap, self.parser)
+                state = resp_large_done(self.heap, self.parser, self.strict)
                 if state == PARSE_REQUEST:
                     requests.append(self.take())
             else:
@@ -95,7 +97,7 @@ cdef class ParserProbe:
                 state = PARSE_REQUEST
                 while state == PARSE_REQUEST:
                     state = resp_parse(self.heap, self.parser, self.query, sds_length(self.query),
-                                       self.max_bulk_length, self.authenticated)
+                                       self.max_bulk_length, self.authenticated, self.strict)
                     if state == PARSE_REQUEST:
                         requests.append(self.take())
                 if self.parser.large != NULL:
@@ -127,7 +129,7 @@ cdef class ParserProbe:
                 state = PARSE_REQUEST
                 while state == PARSE_REQUEST:
                     self.parser.used = 0
-                    state = resp_parse(self.heap, self.parser, buffer, length, self.max_bulk_length, True)
+                    state = resp_parse(self.heap, self.parser, buffer, length, self.max_bulk_length, True, False)
                     requests += state == PARSE_REQUEST
                 if state != PARSE_MORE:
                     break

@@ -12,6 +12,13 @@ cdef enum:
     ARGUMENTS_KEPT = 1024       # room that is kept between requests
 
 
+cdef extern from *:
+    """
+    static const char invalid_line_end[] = "invalid CRLF in request";
+    """
+    const char* INVALID_LINE_END "invalid_line_end"
+
+
 cdef Parser* parser_new(Heap* heap) noexcept nogil:
     cdef Parser* parser = <Parser*> heap_zalloc(heap, sizeof(Parser))
     if parser == NULL:
@@ -221,6 +228,11 @@ cdef inline char unescape(char c) noexcept nogil:
     return c
 
 
+cdef inline bint ends_line(const char* data, size_t at) noexcept nogil:
+    """Whether CR LF stands there."""
+    return data[at] == c'\r' and data[at + 1] == c'\n'
+
+
 cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noexcept nogil:
     """A line of words; quoted ones are unquoted in place (they only get shorter)."""
     cdef size_t at = parser.position
@@ -285,7 +297,7 @@ cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noe
 
 
 cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64_t max_bulk_length,
-                    bint authenticated) noexcept nogil:
+                    bint authenticated, bint strict) noexcept nogil:
     cdef int64_t value
     cdef size_t behind
     cdef int found
@@ -308,6 +320,8 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                 return PARSE_MORE
             if found == -1:
                 return fail(parser, b"too big mbulk count string")
+            if strict and found == 1 and not ends_line(data, behind - 2):
+                return fail(parser, INVALID_LINE_END)
             if found == -2 or value > INT32_MAX:
                 return fail(parser, b"invalid multibulk length")
             if value > UNAUTHENTICATED_ARGUMENTS_MAX and not authenticated:
@@ -337,6 +351,8 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                     return PARSE_MORE
                 if found == -1:
                     return fail(parser, b"too big bulk count string")
+                if strict and found == 1 and not ends_line(data, behind - 2):
+                    return fail(parser, INVALID_LINE_END)
                 if found == -2 or value < 0 or value > max_bulk_length:
                     return fail(parser, b"invalid bulk length")
                 if value > UNAUTHENTICATED_BULK_MAX and not authenticated:
@@ -351,6 +367,8 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
             # A sum, which no length can make negative: what is read must be there, whatever went wrong elsewhere.
             if length < parser.position + <size_t> parser.bulk + 2:
                 return PARSE_MORE
+            if strict and not ends_line(data, parser.position + <size_t> parser.bulk):
+                return fail(parser, INVALID_LINE_END)
             if not add_argument(heap, parser, parser.position, <size_t> parser.bulk, NULL):
                 return starve(parser)
             parser.position += <size_t> parser.bulk + 2
@@ -359,7 +377,9 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
         return PARSE_REQUEST
 
 
-cdef int resp_large_done(Heap* heap, Parser* parser) noexcept nogil:
+cdef int resp_large_done(Heap* heap, Parser* parser, bint strict) noexcept nogil:
+    if strict and not ends_line(parser.large, <size_t> parser.bulk):
+        return fail(parser, INVALID_LINE_END)
     sds_set_length(parser.large, <size_t> parser.bulk)
     if not add_argument(heap, parser, 0, <size_t> parser.bulk, parser.large):
         return starve(parser)

@@ -5,7 +5,7 @@ from redislite._core.alloc cimport Heap, heap_alloc, heap_free, heap_realloc
 from redislite._core.arguments cimport argument_integer_or_reply, argument_is, reply_syntax_error
 from redislite._core.dict cimport Dict, dict_scan
 from redislite._core.glob cimport glob_match
-from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_uint64
+from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_uint64, parse_int64
 from redislite._core.reply cimport reply_array, reply_bulk, reply_error
 from redislite._core.state cimport Argument, Client
 
@@ -15,13 +15,18 @@ cdef enum:
 
 
 cdef bint read_cursor(const Argument* argument, uint64_t* cursor) noexcept nogil:
-    """Reads a cursor as the original does: an optional sign, digits; nothing is 0, a negative number wraps round.
-    Nothing behind a NUL is looked at."""
+    """Reads a cursor as the original does: blanks, an optional sign, digits. A negative number that a signed integer of
+    64 bits would print so is none, any other wraps round. Nothing behind a NUL is looked at."""
+    cdef int64_t number
     cdef size_t i = 0
     cdef size_t digits
     cdef bint negative = 0
     cdef uint64_t value = 0
     cdef unsigned int digit
+    if parse_int64(argument.data, argument.length, &number) and number < 0:
+        return 0
+    while i < argument.length and (argument.data[i] == c' ' or 9 <= argument.data[i] <= 13):
+        i += 1
     if i < argument.length and (argument.data[i] == c'+' or argument.data[i] == c'-'):
         negative = argument.data[i] == c'-'
         i += 1
@@ -34,7 +39,7 @@ cdef bint read_cursor(const Argument* argument, uint64_t* cursor) noexcept nogil
         i += 1
     if i < argument.length and argument.data[i] != 0:
         return 0
-    if i == digits and i > 0:
+    if i == digits:
         return 0
     cursor[0] = 0 - value if negative else value
     return 1

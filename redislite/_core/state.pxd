@@ -213,7 +213,8 @@ cdef struct Blocked:
     int32_t options
     int32_t keys_count
     int32_t words_count
-    int64_t is_counted
+    bint is_counted
+    bint is_over                # its time is over: executed once more, to answer
 
 
 # When the waiting of a client ends, by the monotonic clock.
@@ -500,6 +501,21 @@ cdef struct Settings:
     int64_t sanitize_payload            # deep checks: 0 never, 1 always, 2 of what clients RESTORE
     int64_t skip_checksum               # RESTORE does not look at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION)
     int64_t tracking_max_keys           # tracking-table-max-keys; 0: no limit
+    # What the originals disagree on; each is one row of compatibility.py.
+    int64_t strict_line_ends            # a line of a request that does not end in CR LF is a protocol error
+    int64_t past_deadline_deletes       # what is given a deadline in the past has events of deletion, not of expiry
+    int64_t names_timed_listpack        # OBJECT ENCODING tells a listpack with expiring fields from another
+    int64_t geo_names_member            # errors name the member that is not there
+    int64_t hash_fields_redis_texts     # FIELDS and what stands before it are judged in Redis's order and words
+    int64_t bitcount_wants_end
+    int64_t fields_expire_on_access     # hash fields whose time is up are removed when fields of the hash are asked for
+    int64_t flush_is_lazy               # FLUSHALL and FLUSHDB count as lazy, unless within a transaction or script
+    int64_t client_tells_traffic        # CLIENT LIST has capabilities and traffic; otherwise the thread
+    int64_t query_holds_request         # the request that is executed counts as part of the query buffer
+    int64_t nesting_aborts              # MULTI and WATCH within a transaction end it
+    int64_t xread_names_plus            # the error of unbalanced arguments names the ID +
+    int64_t scan_refuses_types          # SCAN TYPE with a type that there is not is an error
+    int64_t unblocking_rejects          # a command that CLIENT UNBLOCK ends with an error counts as rejected, not failed
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.
@@ -647,6 +663,7 @@ cdef struct Core:
     int expire_database         # where the next expiry cycle begins
     # clients that wait for keys, or watch them
     int64_t blocked_clients
+    int64_t acknowledgement_clients     # of these: they wait for the disk (WAITAOF)
     int64_t watching_clients
     Deadline* deadlines         # of those that do not wait for ever: a heap, the earliest first
     int64_t deadlines_count

@@ -440,6 +440,8 @@ cdef bint read_options_or_reply(Core* core, Client* client, ReadOption* option, 
                 reply_error(&client.reply,
                             "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
                             "specified." if is_group else
+                            "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
+                            "specified." if core.settings.xread_names_plus else
                             "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be "
                             "specified.")
                 return 0

@@ -12,7 +12,7 @@ from redislite._core.arguments cimport (
 )
 from redislite._core.keyspace cimport (
     KEYS_AHEAD, argument_hash, delete_key, key_changed, keyspace_find, lookup_read, lookup_write, note_miss, notify_argument,
-    prefetch_keys,
+    notify_deleted, notify_past_deadline, prefetch_keys,
     set_deadline, store_integer, store_raw, store_string, touch_entry,
 )
 from redislite._core.numbers cimport (
@@ -23,14 +23,14 @@ from redislite._core.object cimport (
     entry_string, entry_type,
 )
 from redislite._core.propagate cimport (
-    propagate_arguments, propagate_begin, propagate_bytes, propagate_deadline, propagate_instead, propagate_integer,
+    propagate_arguments, propagate_begin, propagate_bytes, propagate_deadline, propagate_deletion, propagate_instead, propagate_integer,
     propagate_nothing, propagate_string, propagate_text,
 )
 from redislite._core.reply cimport (
     ReplyMark, reply_array, reply_bulk, reply_bulk_integer, reply_deferred_begin, reply_deferred_end, reply_error,
     reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_rollback,
 )
-from redislite._core.state cimport NOTIFY_EXPIRED, NOTIFY_GENERIC, NOTIFY_STRING, Argument, Chunk, Client, Core
+from redislite._core.state cimport NOTIFY_GENERIC, NOTIFY_STRING, Argument, Chunk, Client, Core
 from redislite._core.subsequence cimport (
     Subsequence, subsequence_find, subsequence_goes_up, subsequence_release,
 )
@@ -120,6 +120,17 @@ cdef void propagate_without_get(Core* core, Client* client, int comparison) noex
     propagate_nothing(core)
 
 
+cdef void expire_now(Core* core, Client* client) noexcept nogil:
+    """Deletes key 1, which is there, as it was given a deadline in the past."""
+    cdef Argument* name = &client.argv[1]
+    delete_key(core, client.database, name.data, name.length, argument_hash(client, 1), core.settings.lazy_expire != 0)
+    key_changed(core, client.database, name.data, name.length)
+    notify_past_deadline(core, client, 1)
+    if core.propagation:
+        propagate_deletion(core, client.database, name.data, name.length, core.settings.lazy_expire != 0)
+        propagate_nothing(core)
+
+
 cdef void set_command(Core* core, Client* client) noexcept nogil:
     cdef ExpireOption expire
     cdef int condition = 0
@@ -187,6 +198,12 @@ cdef void set_command(Core* core, Client* client) noexcept nogil:
         return
     if expire.kind == EXPIRE_KEEP and slot != NULL:
         deadline_ms = entry_deadline(slot[0])
+    if expire.kind == EXPIRE_AT and deadline_ms <= core.expiry_ms and not core.settings.past_deadline_deletes:
+        if slot != NULL:
+            expire_now(core, client)
+        if not get:
+            reply_ok(&client.reply)
+        return
     if not put(core, client, 1, slot, 2, deadline_ms, "set"):
         refuse_instead(client, mark)
         return
@@ -248,15 +265,15 @@ cdef void getset_command(Core* core, Client* client) noexcept nogil:
         propagate_string(core, client, 1, 2, NO_EXPIRE)
 
 
-cdef inline void remove(Core* core, Client* client, int key, int event_class, const char* event, bint lazy,
-                        const char* told) noexcept nogil:
-    """told: the command that is propagated."""
-    cdef Argument* name = &client.argv[key]
-    delete_key(core, client.database, name.data, name.length, argument_hash(client, key), lazy)
+cdef inline void remove(Core* core, Client* client) noexcept nogil:
+    """Deletes key 1, which is there."""
+    cdef Argument* name = &client.argv[1]
+    delete_key(core, client.database, name.data, name.length, argument_hash(client, 1),
+               core.settings.lazy_user_delete != 0)
     key_changed(core, client.database, name.data, name.length)
-    notify_argument(core, client, key, event_class, event)
+    notify_deleted(core, client, 1)
     if core.propagation:
-        propagate_instead(core, client, told, key)
+        propagate_instead(core, client, "DEL", 1)
 
 
 cdef void getdel_command(Core* core, Client* client) noexcept nogil:
@@ -265,7 +282,7 @@ cdef void getdel_command(Core* core, Client* client) noexcept nogil:
         reply_null(&client.reply)
     elif is_string_or_reply(client, entry):
         reply_string(client, entry)
-        remove(core, client, 1, NOTIFY_GENERIC, "del", core.settings.lazy_user_delete != 0, "DEL")
+        remove(core, client)
 
 
 cdef void delifeq_command(Core* core, Client* client) noexcept nogil:
@@ -274,7 +291,7 @@ cdef void delifeq_command(Core* core, Client* client) noexcept nogil:
         reply_integer(&client.reply, 0)
     elif is_string_or_reply(client, slot[0]):
         if equals(slot[0], &client.argv[2]):
-            remove(core, client, 1, NOTIFY_GENERIC, "del", core.settings.lazy_user_delete != 0, "DEL")
+            remove(core, client)
             reply_integer(&client.reply, 1)
         else:
             reply_integer(&client.reply, 0)
@@ -303,8 +320,7 @@ cdef void getex_command(Core* core, Client* client) noexcept nogil:
     mark = reply_mark(&client.reply)
     reply_string(client, entry)
     if expire.kind == EXPIRE_AT and expire.absolute and expire.deadline_ms <= core.expiry_ms:
-        remove(core, client, 1, NOTIFY_EXPIRED, "expired", core.settings.lazy_expire != 0,
-               "UNLINK" if core.settings.lazy_expire else "DEL")
+        expire_now(core, client)
         return
     if expire.kind == EXPIRE_NONE:
         return

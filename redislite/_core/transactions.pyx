@@ -1,4 +1,5 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH; the contract is in transactions.pxd."""
+from libc.stdio cimport snprintf
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
@@ -99,10 +100,20 @@ cdef size_t transaction_memory(const Client* client) noexcept nogil:
     return client.transaction.bytes if client.transaction != NULL else 0
 
 
+cdef void refuse_nested(Core* core, Client* client, const char* error) noexcept nogil:
+    """Answers MULTI or WATCH within a transaction: with this error, or with one that ends the transaction."""
+    cdef char text[128]
+    if not core.settings.nesting_aborts:
+        reply_error(&client.reply, error)
+        return
+    snprintf(text, sizeof(text), "ERR Command '%s' not allowed inside a transaction", client.command.own_name)
+    reply_error(&client.reply, text)
+    client.flags |= CLIENT_DIRTY_QUEUE
+
+
 cdef void multi_command(Core* core, Client* client) noexcept nogil:
     if client.transaction != NULL:
-        reply_error(&client.reply, "ERR MULTI calls can not be nested")
-        client.flags |= CLIENT_DIRTY_QUEUE
+        refuse_nested(core, client, "ERR MULTI calls can not be nested")
         return
     client.transaction = <Transaction*> heap_zalloc(core.heap, sizeof(Transaction))
     if client.transaction == NULL:
@@ -185,8 +196,7 @@ cdef void watch_command(Core* core, Client* client) noexcept nogil:
     cdef void** slot
     cdef int i
     if client.transaction != NULL:
-        reply_error(&client.reply, "ERR WATCH inside MULTI is not allowed")
-        client.flags |= CLIENT_DIRTY_QUEUE
+        refuse_nested(core, client, "ERR WATCH inside MULTI is not allowed")
         return
     # Nothing more to learn for a client that is marked already.
     if not client.flags & CLIENT_DIRTY_WATCH:

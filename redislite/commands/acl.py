@@ -33,9 +33,9 @@ PASSWORD_BITS_MAX = 4096
 LOG_DEFAULT_COUNT = 10
 
 _NO_FILE = (
-    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER "
-    "command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store "
-    "users in the Redis configuration."
+    "ERR This {brand}instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER "
+    "command and then issue a CONFIG REWRITE (assuming you have a {brand}configuration file set) in order to store "
+    "users in the {brand}configuration."
 )
 
 
@@ -326,7 +326,7 @@ def acl_save(server: Server, connection: Connection, args: list[bytes]) -> objec
 
 def _require_file(server: Server) -> None:
     if not server.config["aclfile"]:
-        raise CommandError(_NO_FILE)
+        raise CommandError(_NO_FILE.format(brand=server.config.profile["brand"]))
 
 
 @command(

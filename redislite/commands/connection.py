@@ -44,7 +44,6 @@ from redislite.connection import (
     type_of,
 )
 from redislite.pause import ALL, WRITE
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,9 +130,10 @@ def hello(server: Server, connection: Connection, args: list[bytes]) -> object:
     if name is not None:
         set_name(connection, name)
     _set_protocol(connection, protocol)
+    told = server.config.presented
     reply: dict[bytes, object] = {
-        b"server": b"redis",
-        b"version": REDIS_VERSION.encode(),
+        b"server": told["server_name"].encode(),
+        b"version": told["version"].encode(),
         b"proto": protocol,
         b"id": connection.id,
         b"mode": b"standalone",

@@ -279,7 +279,7 @@ def _reload(server: Server, connection: Connection, args: list[bytes]) -> object
         if b"noflush" not in words:
             empty(engine)
             emptied = True
-        server.snapshots.read(path, replace=b"merge" in words, checksum=config["rdbchecksum"])
+        result = server.snapshots.read(path, replace=b"merge" in words, checksum=config["rdbchecksum"])
     except (DataFileError, OSError, MemoryError) as error:
         if emptied:
             empty(engine)  # half a data set is none
@@ -287,6 +287,7 @@ def _reload(server: Server, connection: Connection, args: list[bytes]) -> object
         server.log.warning(f"Error loading the RDB file: {error}")
         raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from error
     engine.dirty = 0
+    server.snapshots.note_loaded(result)
     server.log.warning("DB reloaded by DEBUG RELOAD")
     return OK
 

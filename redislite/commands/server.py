@@ -7,7 +7,6 @@ from redislite._core.row import command
 from redislite.config_directives import parse_integer
 from redislite.info import info_text
 from redislite.shutdown import Wish
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +106,7 @@ def lolwut(server: Server, connection: Connection, args: list[bytes]) -> object:
 
     from redislite import lolwut as art
 
+    told = server.config.presented
     version = 0
     sizes = args[1:]
     if len(args) >= 3 and args[1].lower() == b"version":
@@ -118,4 +118,4 @@ def lolwut(server: Server, connection: Connection, args: list[bytes]) -> object:
         parse_integer_argument(sizes[at]) if len(sizes) > at else usual
         for at, usual in enumerate((art.DEFAULT_COLUMNS, art.DEFAULT_ROWS))
     )
-    return Verbatim("txt", f"{art.draw(version, columns, rows, Random())}Redis ver. {REDIS_VERSION}\n")
+    return Verbatim("txt", f"{art.draw(version, columns, rows, Random())}{told['title']} ver. {told['version']}\n")

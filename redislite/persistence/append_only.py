@@ -387,7 +387,8 @@ class AppendOnlyFile:
         fd = create(temporary)
         try:
             if base.name.endswith(".rdb"):
-                server.engine.save_rdb(fd, aux=auxiliary_fields(server.engine, aof_base=True))
+                aux = auxiliary_fields(server.engine, aof_base=True, profile=server.config.profile)
+                server.engine.save_rdb(fd, aux=aux)
             elif server.config["aof-timestamp-enabled"]:
                 os.write(fd, ANNOTATION % time.time())
             os.fsync(fd)
@@ -471,9 +472,11 @@ class AppendOnlyFile:
                 "databases of this server (see the directive databases)"
             )
         elif end.state == "refused":
+            unknown, _, _ = end.reason.partition(",")
+            what = f"U{unknown[5:]}" if unknown.startswith("ERR unknown command") else f"Error ({end.reason})"
             raise LoadError(
-                f"Error reading the append only file {path}, byte {end.position}, error: {end.reason}. The file is as "
-                "it was: load it with the server that has written it, or make a backup and take the command out"
+                f"{what} reading the append only file {path}, byte {end.position}. The file is as it was: load it "
+                "with the server that has written it, or make a backup and take the command out"
             )
 
     def _cut(self, path: str, length: int, is_last: bool) -> None:
@@ -564,7 +567,7 @@ class AppendOnlyFile:
         try:
             if self._rewriting_snapshot:
                 options |= {
-                    "aux": auxiliary_fields(engine, aof_base=True),
+                    "aux": auxiliary_fields(engine, aof_base=True, profile=self._server.config.profile),
                     "functions": engine.function_libraries,
                     "checksum": config["rdbchecksum"],
                 }

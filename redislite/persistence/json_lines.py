@@ -35,10 +35,10 @@ from typing import IO, Any
 
 from redislite._core.rdb_snapshot import RdbError
 from redislite._core.reply_types import CommandError
+from redislite.compatibility import REDIS_VERSION
 from redislite.persistence.files import is_packed
 from redislite.persistence.long_lines import LongLineError, read_lines
 from redislite.persistence.rdb_file import module_identifier, module_type
-from redislite.version import REDIS_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

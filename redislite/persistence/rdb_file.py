@@ -6,7 +6,7 @@ import os
 import time
 
 from redislite._core.rdb_snapshot import RdbError
-from redislite.version import REDIS_VERSION
+from redislite.compatibility import DEFAULT_PROFILE, Profile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,12 @@ class RdbFileError(DataFileError):
         self.reason = reason
 
 
-def auxiliary_fields(engine: Engine, aof_base: bool = False) -> dict[bytes, bytes]:
+def auxiliary_fields(
+    engine: Engine, aof_base: bool = False, profile: Profile = DEFAULT_PROFILE
+) -> dict[bytes, bytes]:
     """What a file tells about who wrote it."""
     return {
-        b"redis-ver": REDIS_VERSION.encode(),
+        profile["rdb_version_field"]: profile["version"].encode(),
         b"redis-bits": b"64",
         b"ctime": b"%d" % time.time(),
         b"used-mem": b"%d" % engine.memory["used"],

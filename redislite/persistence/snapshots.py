@@ -223,7 +223,7 @@ class Snapshots:
     def _options(self) -> dict[str, Any]:
         config, engine = self._server.config, self._server.engine
         return {
-            "aux": auxiliary_fields(engine),
+            "aux": auxiliary_fields(engine, profile=self._server.config.profile),
             "functions": engine.function_libraries,
             "checksum": config["rdbchecksum"],
             "sync_bytes": SYNC_BYTES if config["rdb-save-incremental-fsync"] else 0,
@@ -333,7 +333,7 @@ class Snapshots:
             raise LoadError(f"{error}. {JSON_REMEDY}") from error
         except (OSError, MemoryError) as error:
             raise LoadError(f"cannot read {path}: {explain(error, reading=True)}") from error
-        self._note_loaded(result)
+        self.note_loaded(result)
         server.log.notice(f"DB loaded from disk: {time.monotonic() - begun:.3f} seconds")
 
     def read(self, path: str, **options: Any) -> dict[str, Any]:
@@ -346,7 +346,8 @@ class Snapshots:
 
         return read_json(engine, path, **options)
 
-    def _note_loaded(self, result: dict[str, Any]) -> None:
+    def note_loaded(self, result: dict[str, Any]) -> None:
+        """Keep for INFO, and tell the log, what was read."""
         log = self._server.log
         self.keys_loaded, self.keys_expired = result["keys"], result["expired"]
         fields = result["aux"]

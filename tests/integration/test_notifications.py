@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from harness import OK, Connection, Failure, ServerProcess
-from notification_forms import FORMS, Listener, words_of
+from harness import OK, Connection, Failure, ServerPool, ServerProcess
+from notification_forms import FORMS, VALKEY_STORY, Listener, words_of
 
 
 @pytest.mark.parametrize("story", FORMS, ids=lambda story: story[0][0])
 def test_events_of_commands(server: ServerProcess, story: list[tuple[str, list[str]]]) -> None:
+    check_story(server, story)
+
+
+def check_story(server: ServerProcess, story: list[tuple[str, list[str]]]) -> None:
     client = server.connect()
     client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     listener = Listener(server)
@@ -22,6 +26,10 @@ def test_events_of_commands(server: ServerProcess, story: list[tuple[str, list[s
     finally:
         client("DEBUG", "SET-ACTIVE-EXPIRE", 1)
     assert told == story
+
+
+def test_what_valkey_calls_expired(start_server: ServerPool) -> None:
+    check_story(start_server(compatibility="valkey"), VALKEY_STORY)
 
 
 def test_active_expiry_tells(server: ServerProcess, client: Connection) -> None:

@@ -36,7 +36,7 @@ def test_errors_before_a_command_are_not_its_own(server: ServerProcess, client: 
     assert server.info("stats")["total_error_replies"] == "2"
 
 
-def test_unblocking_with_an_error_is_a_rejected_call(server: ServerProcess, client: Connection) -> None:
+def test_unblocking_with_an_error_is_a_failed_call(server: ServerProcess, client: Connection) -> None:
     client("CONFIG", "RESETSTAT")
     waiting = server.connect()
     identifier = waiting("CLIENT", "ID")
@@ -44,7 +44,7 @@ def test_unblocking_with_an_error_is_a_rejected_call(server: ServerProcess, clie
     wait_until(lambda: server.info("clients")["blocked_clients"] == "1", "the client waits")
     assert client("CLIENT", "UNBLOCK", identifier, "ERROR") == 1
     assert isinstance(waiting.read(), Failure)
-    assert calls(server, "blpop") == (1, 1, 0)
+    assert calls(server, "blpop") == (1, 0, 1)
 
 
 def test_a_subcommand_is_not_called_by_its_full_name(client: Connection) -> None:

@@ -85,6 +85,9 @@ def test_bitcount(text: bytes, start: int, end: int) -> None:
         return
     first, last = within(len(text), start, end)
     assert engine.execute("BITCOUNT", "k", start, end) == binary(text[first:last]).count("1")
+    with pytest.raises(CommandError, match="ERR syntax error"):
+        engine.execute("BITCOUNT", "k", start)
+    engine.set("bitcount_wants_end", 0)
     assert engine.execute("BITCOUNT", "k", start) == binary(text[within(len(text), start, -1)[0] :]).count("1")
     first, last = within(len(bits), start, end)
     assert engine.execute("BITCOUNT", "k", start, end, "bit") == bits[first:last].count("1")
@@ -315,7 +318,7 @@ def test_bitfield_of_a_missing_key() -> None:
         (("SETBIT", "k", 0, "x"), "ERR bit is not an integer or out of range"),
         (("GETBIT", "k", "#1"), OFFSET),
         (("GETBIT", "k", LIMIT * 8), OFFSET),
-        (("BITCOUNT", "k", "x"), NOT_INTEGER),
+        (("BITCOUNT", "k", "x", 0), NOT_INTEGER),
         (("BITCOUNT", "k", 0, "x", "BITE"), NOT_INTEGER),
         (("BITCOUNT", "missing", 0, 1, "BITE"), SYNTAX),
         (("BITCOUNT", "k", 0, 1, "BIT", 1), SYNTAX),

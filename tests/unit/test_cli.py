@@ -50,7 +50,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
 def test_version(option: str) -> None:
     result = run(option)
     assert result.returncode == 0
-    shape = r"Redis server v=7\.2\.\d+ sha=00000000:0 malloc=redislite bits=(64|32) build=[0-9a-f]{16}\n"
+    shape = r"Redis server v=8\.0\.\d+ sha=00000000:0 malloc=redislite bits=(64|32) build=[0-9a-f]{16}\n"
     assert re.fullmatch(shape, result.stdout)
 
 

@@ -157,7 +157,7 @@ def test_error_names_line_and_directive() -> None:
     with pytest.raises(ConfigFileError) as caught:
         loaded("# one\n\n  foo bar \nhz 1")
     lines = str(caught.value).split("\n")
-    assert lines[1].startswith("*** FATAL CONFIG FILE ERROR (Redis 7.2.")
+    assert lines[1].startswith("*** FATAL CONFIG FILE ERROR (Redis 8.0.")
     assert lines[2:] == [
         "Reading the configuration file, at line 3",
         ">>> 'foo bar'",

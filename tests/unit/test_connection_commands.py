@@ -21,10 +21,13 @@ from redislite._core.row import rows_of
 from redislite.acl.users import Users
 from redislite.commands import connection as commands
 from redislite.commands import tracking as tracking_commands
+from redislite.compatibility import PROFILES
+from redislite.config import Config
 from redislite.connection import (
     CLIENT_MONITOR,
     CLIENT_POSTPONED,
     CLIENT_UNIX,
+    capabilities_of,
     describe,
 )
 from redislite.info import Metrics
@@ -72,17 +75,15 @@ class HandDrivenLoop:
 class Server:
     """As much of a server as these commands need."""
 
-    def __init__(self) -> None:
+    def __init__(self, compatibility: str = "redis") -> None:
         self.engine = Engine(control=self)
         self.engine.register(rows_of(commands))
         self.loop = HandDrivenLoop()
         self.table = self.engine.table
-        self.config: dict[str, Any] = {
-            "requirepass": b"",
-            "availability-zone": b"",
-            "acl-pubsub-default": "resetchannels",
-            "acllog-max-len": 128,
-        }
+        self.config = Config(change_directory=False)
+        self.config.load(f"compatibility {compatibility}")
+        for setting, value in PROFILES[compatibility].settings.items():
+            self.engine.set(setting, value)
         self.monitors: set[Any] = set()
         self.pause = PauseState(self)  # type: ignore[arg-type]
         self.metrics = Metrics(self.engine)
@@ -198,7 +199,7 @@ def test_flag_constants_are_those_of_the_data_plane() -> None:
 
 def test_hello_describes_the_server(client: Client) -> None:
     assert client.raw("HELLO") == (
-        b"*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.2.4\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n"
+        b"*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n8.0.6\r\n$5\r\nproto\r\n:2\r\n$2\r\nid\r\n"
         b":%d\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n" % client.id
     )
 
@@ -289,7 +290,7 @@ def test_reset(server: Server, client: Client) -> None:
     assert client.raw("RESET") == b"+RESET\r\n"
     shown = fields(client.call("CLIENT INFO").decode())
     assert (shown["db"], shown["name"], shown["flags"], shown["resp"]) == ("0", "", "N", "2")
-    assert (shown["lib-name"], shown["capa"]) == ("lib", "r")
+    assert (shown["lib-name"], capabilities_of(client.connection)) == ("lib", "r")
 
 
 def test_reset_ends_monitoring(server: Server, client: Client) -> None:
@@ -316,10 +317,13 @@ def test_quit_answers_then_closes(client: Client) -> None:
 # --- CLIENT about itself
 
 
-def test_client_info_has_the_fields_in_order(client: Client) -> None:
+@pytest.mark.parametrize("compatibility", ["redis", "valkey"])
+def test_client_info_has_the_fields_in_order(compatibility: str) -> None:
+    client = Server(compatibility).connect()
     text = client.call("CLIENT INFO").decode()
     assert text.endswith("\n")
-    assert " ".join(fields(text)) == LINE
+    line = LINE.replace(" capa", "").partition(" tot-net-in")[0] + " io-thread" if compatibility == "redis" else LINE
+    assert " ".join(fields(text)) == line
     shown = fields(text)
     expected = {
         "id": str(client.id),
@@ -328,7 +332,7 @@ def test_client_info_has_the_fields_in_order(client: Client) -> None:
         "fd": str(client.connection.fileno),
         "flags": "N",
         "multi": "-1",
-        "qbuf": "0",
+        "qbuf": "26" if compatibility == "redis" else "0",
         "obl": "0",
         "oll": "0",
         "omem": "0",
@@ -347,7 +351,8 @@ def test_client_info_is_verbatim_text_in_resp3(client: Client) -> None:
     assert re.match(rb"=\d+\r\ntxt:id=", client.raw("CLIENT LIST"))
 
 
-def test_client_info_counts_traffic_and_commands(client: Client) -> None:
+def test_client_info_counts_traffic_and_commands() -> None:
+    client = Server("valkey").connect()
     first = fields(client.call("CLIENT INFO").decode())
     second = fields(client.call("CLIENT INFO").decode())
     assert int(second["tot-net-in"]) == int(first["tot-net-in"]) + len(b"*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n")
@@ -399,9 +404,9 @@ def test_names(client: Client) -> None:
 
 def test_capabilities(client: Client) -> None:
     assert client.call("CLIENT CAPA unknown") == "OK"
-    assert client.field("capa") == ""
+    assert capabilities_of(client.connection) == ""
     assert client.call("CLIENT CAPA unknown REDIRECT redirect") == "OK"
-    assert client.field("capa") == "r"
+    assert capabilities_of(client.connection) == "r"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError
+from redislite.compatibility import PROFILES
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 NUMFIELDS = "ERR numfields should be greater than 0 and match the provided number of fields"
@@ -29,9 +30,17 @@ FIELDS = [b"", b"1", b"-5", b"12345678901", b"a", b"b", b"c" * 9, b"d" * 20, b"e
 VALUES = [b"", b"0", b"-7", b"70000", b"9223372036854775807", b"x", b"y" * 11, b"z" * 12, b"v" * 260, b"w" * 3000]
 
 
+def valkey_engine() -> Engine:
+    """An engine that judges and tells as Valkey does; what Redis does otherwise is in test_compatibility."""
+    engine = Engine()
+    for name, value in PROFILES["valkey"].settings.items():
+        engine.set(name, value)
+    return engine
+
+
 @pytest.fixture
 def engine() -> Engine:
-    return Engine()
+    return valkey_engine()
 
 
 def fails(engine: Engine, *command: Any) -> str:
@@ -57,7 +66,7 @@ class HashMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.engine = Engine()
+        self.engine = valkey_engine()
         self.engine.set("latency_tracking", 0)
         self.baseline = self.memory()
         self.model: dict[bytes, tuple[bytes, int | None]] = {}

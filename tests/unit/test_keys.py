@@ -11,6 +11,7 @@ import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError
+from redislite.compatibility import PROFILES
 
 Argument = bytes | str | int | float
 
@@ -26,7 +27,10 @@ EXPIRES = {"EXPIRE": (1000, False), "PEXPIRE": (1, False), "EXPIREAT": (1000, Tr
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine()
+    engine = Engine()
+    for name, value in PROFILES["valkey"].settings.items():
+        engine.set(name, value)
+    return engine
 
 
 def error(engine: Engine, *args: Argument) -> str:
@@ -190,6 +194,7 @@ def test_expire(engine: Engine, command: str) -> None:
 
 @pytest.mark.parametrize("command", EXPIRES)
 def test_a_deadline_that_is_not_ahead_deletes(engine: Engine, command: str) -> None:
+    engine.set("past_deadline_deletes", 0)
     deleted = 0
     for ms in (0, -1, -100_000):
         engine.execute("SET", "k", "v", "EX", 50)
@@ -657,11 +662,12 @@ def test_scan_removes_what_expired(engine: Engine) -> None:
 
 def test_scan_cursors(engine: Engine) -> None:
     engine.execute("SET", "k", "v")
-    for cursor in ("0", "", "+0", "-0", "00", b"0\0x"):
+    for cursor in ("0", "+0", "-0", "00", " 0", b"0\0x"):
         assert engine.execute("SCAN", cursor) == [b"0", [b"k"]]
-    for cursor in ("18446744073709551615", "-1", "-18446744073709551615", "12345678"):
+    for cursor in ("18446744073709551615", "-18446744073709551615", "12345678", " 5"):
         assert engine.execute("SCAN", cursor)[0] == b"0"
-    for cursor in ("x", "5x", " 5", "-", "+", "1.5", "--1", "18446744073709551616", "-18446744073709551616", "9" * 30):
+    too_large = ("18446744073709551616", "-18446744073709551616", "9" * 30)
+    for cursor in ("", "-1", "x", "5x", "5 ", "-", "+", "1.5", "--1", *too_large):
         assert error(engine, "SCAN", cursor) == "ERR invalid cursor"
         assert error(engine, "SCAN", cursor, "COUNT", 0) == "ERR invalid cursor"
 

@@ -29,12 +29,12 @@ LAYERS = [
     {"watching", "permissions", "append_log"}
     | {"discard"},
     {"keyspace"},
-    {"expiry", "scanning", "sorted_set_key", "stream_arguments"}
+    {"expiry", "hash_field_arguments", "key_sizes", "scanning", "sorted_set_key", "stream_arguments"}
     | {"eviction"}
     | {"tracking"}
     | {"rdb_module"}
     | {"rdb_write", "rdb_values", "rdb_read", "append_rewrite"},
-    {"strings", "keys", "lists", "sets", "hashes", "zsets"}
+    {"acknowledgement", "strings", "keys", "lists", "sets", "hashes", "zsets"}
     | {"zset_combinations", "streams", "stream_groups", "bits", "hyperloglog", "geo", "sort"}
     | {"transactions"}
     | {"pubsub"}

@@ -179,6 +179,8 @@ def test_scanning_by_the_name_of_a_type(engine: Engine) -> None:
         ("MBbloom--", []), ("stream", []),
     ):  # fmt: skip
         assert engine.execute("SCAN", 0, "TYPE", name) == [b"0", found]
+    assert engine.execute("SCAN", 0, "TYPE", "module") == [b"0", []]
+    engine.set("scan_refuses_types", 1)
     assert "unknown type name" in refused(engine, "SCAN", 0, "TYPE", "module")
     assert "unknown type name" in refused(engine, "SCAN", 0, "TYPE", "nine char")
 

@@ -138,6 +138,7 @@ def test_expired_fields_leave_when_they_are_removed_or_written_over() -> None:
 )
 def test_what_has_expired_is_not_named(command: str, expected: list[str]) -> None:
     engine = listening()
+    engine.set("fields_expire_on_access", 0)
     run(engine, "HSET h a 1 b 2 c 3 d 4")
     run(engine, "RPUSH l h")
     run(engine, "HPEXPIRE h 100 FIELDS 1 a")

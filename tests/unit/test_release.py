@@ -308,6 +308,7 @@ def test_small_values_go_at_once(engine: Engine) -> None:
     ],
 )
 def test_what_is_counted_is_chosen_by_the_settings(engine: Engine, setting: str, name: str, lazy: int) -> None:
+    engine.set("flush_is_lazy", 0)
     engine.set(setting, lazy)
     fill_set(engine, "large")
     if name == "FLUSH":

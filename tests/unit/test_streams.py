@@ -10,6 +10,7 @@ import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError
+from redislite.compatibility import PROFILES
 
 Execute = Callable[..., Any]
 
@@ -20,7 +21,10 @@ TOP_ITEM = "ERR The ID specified in XADD is equal or smaller than the target str
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine()
+    engine = Engine()
+    for name, value in PROFILES["valkey"].settings.items():
+        engine.set(name, value)
+    return engine
 
 
 @pytest.fixture

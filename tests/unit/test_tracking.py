@@ -443,7 +443,7 @@ def test_redirection_to_resp3(server: Server, writer: Client) -> None:
     client, other = server.connect(protocol=2), server.connect()
     client(f"CLIENT TRACKING ON REDIRECT {other.id}", "GET k")
     assert client.ask("CLIENT GETREDIR") == other.id
-    assert " flags=t capa= db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 " in describe(client.connection)
+    assert " flags=t db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 " in describe(client.connection)
     assert f" redir={other.id} " in describe(client.connection)
     writer("SET k 1")
     assert (client.receive(), other.receive()) == ([], [changed("k")])

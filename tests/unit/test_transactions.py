@@ -10,6 +10,7 @@ import pytest
 from redislite._core.engine import Engine
 from redislite._core.reply_types import CommandError
 from redislite._core.row import command as python_command
+from redislite.compatibility import PROFILES
 
 
 def requests(data: bytes) -> list[list[str]]:
@@ -26,7 +27,10 @@ def requests(data: bytes) -> list[list[str]]:
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine()
+    engine = Engine()
+    for name, value in PROFILES["valkey"].settings.items():
+        engine.set(name, value)
+    return engine
 
 
 def test_commands_wait_for_exec(engine: Engine) -> None:
