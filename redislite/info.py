@@ -262,6 +262,7 @@ def _memory_section(server: Server) -> list[str]:
     config = server.config
     system = total_system_memory()
     limit = config["maxmemory"]
+    scripting = server.engine.scripting_statistics()
     return [
         f"used_memory:{figures.used}",
         f"used_memory_human:{human_bytes(figures.used)}",
@@ -280,19 +281,19 @@ def _memory_section(server: Server) -> list[str]:
         "allocator_muzzy:0",
         f"total_system_memory:{system}",
         f"total_system_memory_human:{human_bytes(system)}",
-        "used_memory_lua:0",
-        "used_memory_vm_eval:0",
-        "used_memory_lua_human:0B",
-        "used_memory_scripts_eval:0",
-        "number_of_cached_scripts:0",
+        f"used_memory_lua:{scripting['vm_memory']}",
+        f"used_memory_vm_eval:{scripting['vm_memory']}",
+        f"used_memory_lua_human:{human_bytes(scripting['vm_memory'])}",
+        f"used_memory_scripts_eval:{scripting['scripts_memory']}",
+        f"number_of_cached_scripts:{scripting['scripts']}",
         "number_of_functions:0",
         "number_of_libraries:0",
         "used_memory_vm_functions:0",
-        "used_memory_vm_total:0",
-        "used_memory_vm_total_human:0B",
+        f"used_memory_vm_total:{scripting['vm_memory']}",
+        f"used_memory_vm_total_human:{human_bytes(scripting['vm_memory'])}",
         "used_memory_functions:0",
-        "used_memory_scripts:0",
-        "used_memory_scripts_human:0B",
+        f"used_memory_scripts:{scripting['scripts_memory']}",
+        f"used_memory_scripts_human:{human_bytes(scripting['scripts_memory'])}",
         f"maxmemory:{limit}",
         f"maxmemory_human:{human_bytes(limit)}",
         f"maxmemory_policy:{config['maxmemory-policy']}",

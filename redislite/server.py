@@ -77,6 +77,7 @@ from redislite.process import (
 )
 from redislite.redaction import printable_sample
 from redislite.shutdown import Ending
+from redislite.slow_scripts import SlowScripts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ POLICY_ALL_KEYS = 16
 # Directives that set a field of the data plane's settings, as they are.
 ENGINE_SETTINGS = {
     "proto-max-bulk-len": "max_bulk_length",
+    "busy-reply-threshold": "script_slow_ms",
     "client-query-buffer-limit": "query_buffer_limit",
     "slowlog-log-slower-than": "slow_us",
     "commandlog-request-larger-than": "large_request_bytes",
@@ -321,6 +323,8 @@ class Server:
         engine.on_exception = self._log_exception
         engine.on_denied = self.users.deny
         engine.on_flushed = self.snapshots.flushed
+        engine.on_script_slow = SlowScripts(self).serve
+        engine.redis_version = self.config.profile["redis_version"]
         self.loop.before_sleep = engine.before_sleep
         self.loop.on_failure = self._handler_failed
 
@@ -404,7 +408,7 @@ class Server:
         if self.cron_paused:
             return
         self.ending.answer()
-        if self.ending.done or self.loading.active:
+        if self.ending.done or self.loading.active or self.engine.is_busy:
             return
         self.cron_count += 1
         share = 25 + 2 * (config["active-expire-effort"] - 1)  # percent of the time, at the most

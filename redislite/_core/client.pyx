@@ -35,16 +35,18 @@ from redislite._core.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle,
     parser_new, parser_release_owned, parser_reset, resp_large_done, resp_parse,
 )
+from redislite._core.scripting cimport busy_text
 from redislite._core.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state cimport (
     CLIENT_AUTHENTICATED, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_QUEUE,
     CLIENT_IMPORT_SOURCE, CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH,
     CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP,
     CLIENT_REPLY_SKIP_NEXT, CLIENT_UNIX, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED, COMMANDLOG_LARGE_REPLY,
-    COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_DENYOOM, COMMAND_FAST, COMMAND_LOADING,
+    COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_ALLOW_BUSY, COMMAND_DENYOOM, COMMAND_FAST,
+    COMMAND_LOADING,
     COMMAND_MAY_REPLICATE, COMMAND_NO_AUTH, COMMAND_NO_MULTI, COMMAND_READONLY, COMMAND_SKIP_MONITOR,
     COMMAND_SKIP_SLOWLOG, COMMAND_SUBSCRIBER, COMMAND_UNQUEUED, COMMAND_WRITE, GATE_CLIENT_MEMORY, GATE_LOADING,
-    GATE_MEMORY, GATE_MISCONF, GATE_MONITORING, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
+    GATE_BUSY, GATE_MEMORY, GATE_MISCONF, GATE_MONITORING, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
     GATE_REPLY_OFF, GATE_SUBSCRIBER, GATE_TRACKING, GATE_TRANSACTION, GATE_UNAUTHENTICATED, GATE_USER, LONG_ARGUMENT,
     QUERY_BUFFER, REQUEST_BATCH, Argument, Blocked, Client, Command, CommandStatistics, Core, Database, Parser,
     Request, Statistics, WaitList, Waiter,
@@ -222,6 +224,9 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
         return REFUSED
     if gate & GATE_LOADING and not command.flags & COMMAND_LOADING and not client.flags & CLIENT_INTERNAL:
         refuse(core, client, command, "LOADING Redis is loading the dataset in memory")
+        return REFUSED
+    if gate & GATE_BUSY and not flags & COMMAND_ALLOW_BUSY and not client.flags & CLIENT_INTERNAL:
+        refuse(core, client, command, busy_text(core))
         return REFUSED
     if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & (CLIENT_INTERNAL | CLIENT_IN_EXEC):
         if gate & GATE_PAUSE_ALL or flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):

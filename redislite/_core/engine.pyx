@@ -64,11 +64,14 @@ from redislite._core.pubsub cimport (
 )
 from redislite._core.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
 from redislite._core.replay cimport replay_of
-from redislite._core.reply cimport chunk_data, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
+from redislite._core.reply cimport chunk_data, reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
 from redislite._core.resp cimport parser_free, parser_new
+from redislite._core.lua_api cimport lua_resolve
+from redislite._core.scripting cimport Scripting, scripting_of, scripting_release, scripting_start
+from redislite._core.scripts cimport Scripts, scripts_release
 from redislite._core.state cimport (
     CHECKED_BUILD, CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
-    GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
+    GATE_BUSY, GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
     HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core,
     Database, ErrorKind, Reply, Request, WaitList, Waiter, CLIENT_IN_EXEC,
 )
@@ -97,6 +100,7 @@ from redislite._core import (
     keys,
     lists,
     pubsub,
+    scripts,
     sets,
     sort,
     stream_groups,
@@ -147,6 +151,7 @@ NATIVE_MODULES = (
     sort,
     transactions,
     pubsub,
+    scripts,
 )
 
 
@@ -192,6 +197,34 @@ cdef void record_key(Core* core, const Database* database, const char* key, size
         upcall_failed(core, error)
 
 
+cdef bint start_scripting(Core* core, Client* client) noexcept with gil:
+    cdef Engine engine = <Engine> core.engine
+    cdef Connection caller
+    try:
+        lua_resolve()
+        caller = Connection()
+        caller.attach(core, engine, -1, True)
+        if scripting_start(core, &caller.client) != 0:
+            caller.leave(INT64_MAX)
+            raise MemoryError
+    except ImportError as error:
+        reply_object(&client.reply, CommandError(f"ERR {error}"))
+        return 0
+    except MemoryError:
+        reply_error(&client.reply, "OOM out of memory while scripts are made ready")
+        return 0
+    engine.script_caller = caller
+    return 1
+
+
+cdef bint script_slow(Core* core, bint first) noexcept with gil:
+    try:
+        return (<Engine> core.engine).on_script_slow(first)
+    except BaseException as error:
+        upcall_failed(core, error)
+        return 0
+
+
 def _nothing(*_args: object) -> None:
     """What the data plane calls where the control plane has not set anything."""
 
@@ -225,7 +258,8 @@ cdef class Engine:
     has the first and the last 64, or all;
     on_denied(connection, row, reason, argument) where a user may not do that: DENIED_* of permissions.pxd, and what it is
     about (a key, say); answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost()
-    where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed.
+    where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed;
+    on_script_slow(first) now and then while a script takes long, for others to be served: true where it is to end.
 
     What goes wrong in one of these, or in a command of the Python tier, is given to on_exception, or where there is none, is
     raised by before_sleep. Of a command that execute runs, it is always raised there.
@@ -236,15 +270,17 @@ cdef class Engine:
     """
     cdef Core core
     cdef Connection own
+    cdef readonly Connection script_caller  # what scripts call commands as; None before the first script
     cdef readonly object table
     cdef public object control
     cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
     cdef object _on_key_used
-    cdef public object on_flushed, on_log_lost, on_log_error
+    cdef public object on_flushed, on_log_lost, on_log_error, on_script_slow
     # What went wrong where nothing could be raised (upcalls.pxd), or None.
     cdef public object failure
     cdef bytes refusal
+    cdef bytes _version         # that core.version points into
     cdef readonly list closing
     cdef list leaving                   # connections of Core.leaving
     cdef public list function_libraries
@@ -273,10 +309,13 @@ cdef class Engine:
         upcalls_init(core)
         core.upcalls.key_invalidated = tracking_invalidate
         core.upcalls.key_used = key_used
+        core.upcalls.start_scripting = start_scripting
+        core.upcalls.script_slow = script_slow
         core.upcalls.call = call_command
         core.upcalls.key_event = publish_key_event
         reply_init(&core.late, core)
         core.feed.database = -1
+        self.redis_version = "0.0.0"
         self.control = control if control is not None else self
         self.closing = []
         self.leaving = []
@@ -285,7 +324,7 @@ cdef class Engine:
         self.connections = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
         self.on_latency = self.on_log = self.on_client_log = self.on_waiting = self.on_flushed = _nothing
-        self.on_log_lost = self.on_log_error = _nothing
+        self.on_log_lost = self.on_log_error = self.on_script_slow = _nothing
         self.on_exception = _raise
         self.on_denied = _deny
         self._calibrate(1000000)
@@ -309,6 +348,10 @@ cdef class Engine:
             (<Connection> core.clients.connection).leave(INT64_MAX)
         if self.own is not None:
             self.own.leave(INT64_MAX)
+        scripts_release(core)
+        scripting_release(core)
+        if self.script_caller is not None:
+            self.script_caller.leave(INT64_MAX)
         crash_forget(core)
         tracking_release(core)
         append_log_release(core)
@@ -1214,6 +1257,31 @@ cdef class Engine:
         """Releases at once, however long that takes, what has been deleted and is released bit by bit otherwise."""
         discard_all(&self.core)
 
+    @property
+    def redis_version(self) -> str:
+        """What scripts are told that the server is."""
+        return self._version.decode()
+
+    @redis_version.setter
+    def redis_version(self, str version) -> None:
+        self._version = version.encode()
+        self.core.version = self._version
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a script has been running for so long that others are served meanwhile."""
+        return self.core.gate & GATE_BUSY != 0
+
+    def scripting_statistics(self) -> dict[str, int]:
+        """Bytes that Lua takes (vm_memory); how many scripts are kept, and their bytes (scripts_memory)."""
+        cdef Scripting* scripting = scripting_of(&self.core)
+        cdef Scripts* scripts = <Scripts*> scripting.scripts if scripting != NULL else NULL
+        return {
+            "vm_memory": scripting.memory if scripting != NULL else 0,
+            "scripts": dict_size(&scripts.by_digest) if scripts != NULL else 0,
+            "scripts_memory": scripts.memory if scripts != NULL else 0,
+        }
+
     def trim_memory(self) -> None:
         """Gives what is free back to the system."""
         reply_empty_pool(&self.core)
@@ -1384,6 +1452,7 @@ cdef dict _DEFAULT_SETTINGS = {
     "xread_names_plus": 1,
     "scan_refuses_types": 0,
     "unblocking_rejects": 0,
+    "script_slow_ms": 5000,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
 

@@ -43,8 +43,8 @@ from redislite._core.scanning cimport (
     scan_options_or_reply, scan_release,
 )
 from redislite._core.state cimport (
-    CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_NO_TOUCH, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER, NOTIFY_EXPIRED,
-    NOTIFY_GENERIC, REPLAY_ASTRAY, Argument, Chunk, Client, Core, Database, random_next,
+    CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_NO_TOUCH, CLIENT_SCRIPT, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_SUBSCRIBER,
+    NOTIFY_EXPIRED, NOTIFY_GENERIC, REPLAY_ASTRAY, Argument, Chunk, Client, Core, Database, random_next,
 )
 
 from redislite._core.row import container, native
@@ -805,7 +805,7 @@ cdef void time_command(Core* core, Client* client) noexcept nogil:
     # The one command that wants more than milliseconds: within the one that all commands see, and within a unit of
     # execution the same again.
     cdef int64_t now_us = core.time_us
-    if core.time_renewal != core.renewal_ticks or not (core.nested or client.flags & CLIENT_IN_EXEC):
+    if core.time_renewal != core.renewal_ticks or not (core.nested or client.flags & (CLIENT_IN_EXEC | CLIENT_SCRIPT)):
         now_us = min(clock_wall_ns() // 1000 + core.clock_offset_ms * 1000, core.now_ms * 1000 + 999)
         core.time_us = now_us
         core.time_renewal = core.renewal_ticks

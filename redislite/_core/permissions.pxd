@@ -70,6 +70,9 @@ cdef struct UserRules:
 # Whether the client's user may run its current command, whose arity is right. Where not, it has been answered, counted and
 # logged; the transaction of a denied EXEC is for the caller to drop. For clients with GATE_USER.
 cdef bint permissions_admit(Core* core, Client* client, Command* command) noexcept nogil
+# Whether the client's user may run a command with these arguments, whose number is right. Nobody is told.
+cdef bint permissions_allow(Core* core, const Client* client, const Command* command, const Argument* argv,
+                            int argc) noexcept nogil
 # Whether the user may read every key, in some selector that allows the client's current command: what SORT asks, whose
 # patterns name keys that no rule can foresee.
 cdef bint permissions_read_every_key(Core* core, Client* client, Command* command) noexcept nogil

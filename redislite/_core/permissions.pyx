@@ -184,6 +184,13 @@ cdef bint permissions_admit(Core* core, Client* client, Command* command) noexce
     return 0
 
 
+cdef bint permissions_allow(Core* core, const Client* client, const Command* command, const Argument* argv,
+                            int argc) noexcept nogil:
+    cdef int index
+    return client.user == NULL or rules_check(core, <UserRules*> client.user, command, argv, argc, client.database.id,
+                                              &index) == ALLOWED
+
+
 cdef bint permissions_read_every_key(Core* core, Client* client, Command* command) noexcept nogil:
     cdef const UserRules* rules = <UserRules*> client.user
     cdef const Selector* selector

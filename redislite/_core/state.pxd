@@ -184,6 +184,7 @@ cdef enum:
     CLIENT_REPLICA = 16777216
     CLIENT_MASTER = 33554432
     CLIENT_WAS_AUTHENTICATED = 67108864 # some time
+    CLIENT_SCRIPT = 268435456           # executes what scripts call
     CLIENT_IMPORT_SOURCE = 134217728    # sees keys whose time is up, in import mode
 
 
@@ -516,6 +517,7 @@ cdef struct Settings:
     int64_t xread_names_plus            # the error of unbalanced arguments names the ID +
     int64_t scan_refuses_types          # SCAN TYPE with a type that there is not is an error
     int64_t unblocking_rejects          # a command that CLIENT UNBLOCK ends with an error counts as rejected, not failed
+    int64_t script_slow_ms              # busy-reply-threshold; 0: no script is slow
 
 
 # Calls from the data plane to the engine object. Set once; each takes the GIL itself.
@@ -547,6 +549,10 @@ cdef struct Upcalls:
     void (*key_used)(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil
     # FLUSHALL has emptied all databases.
     void (*flushed)(Core* core) noexcept nogil
+    # Makes the interpreter of scripts; false where it cannot be had, and the client has been told.
+    bint (*start_scripting)(Core* core, Client* client) noexcept nogil
+    # A script takes long: others are to be served. first: it has just turned out to be slow. True where it is to end.
+    bint (*script_slow)(Core* core, bint first) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
     void (*log_line)(Core* core, int level, const char* text) noexcept nogil
     # The same about a client: {client} in the text stands for what CLIENT LIST says of it, {data} behind that for a sample
@@ -622,6 +628,7 @@ cdef struct Core:
     uint64_t seed[2]            # of the keyed hash
     uint64_t random             # xorshift state
     uint64_t gate
+    const char* version         # what scripts are told that the server is
     const char* refusal         # what GATE_MISCONF answers; the engine keeps it
     uint64_t interest           # INTEREST_* bits
     uint64_t dirty              # changes since the last save
@@ -678,6 +685,7 @@ cdef struct Core:
     void* tracking
     void* eviction
     void* persistence
+    void* scripting
     # checked builds: the index of the key that was used last, and whether keys used are recorded (Engine.record_keys)
     int key_hint
     bint records_keys

@@ -149,7 +149,7 @@ def test_a_panic_where_reports_are_switched_off(start_server: ServerPool) -> Non
 def test_no_memory(start_server: ServerPool) -> None:
     server = start_server(crash_memcheck_enabled="no")
     assert crash(server, "DEBUG", "OOM") == -signal.SIGABRT
-    log = server.log()
+    log = server.log(1_000_000)
     assert re.search(r"Out Of Memory allocating \d+ bytes!", log)
     assert re.search(r"aborting for OUT OF MEMORY. Allocating \d+ bytes!", log)
 

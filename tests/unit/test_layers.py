@@ -12,19 +12,21 @@ CORE = Path(__file__).resolve().parents[2] / "redislite" / "_core"
 # Bottom to top; a module imports from layers below its own, or from its own where that is marked.
 LAYERS = [
     {"alloc", "growth", "encodings", "clock", "prefixed", "numbers", "wire", "glob", "lzf", "crc64", "rdb_format"}
-    | {"threads", "safe_output"},
-    {"file_worker"},
+    | {"threads", "safe_output"}
+    | {"lua_api", "sha1"},
+    {"file_worker", "lua_buffer", "lua_sandbox"},
     {"release"},
     {"sds", "dict", "listpack", "intset", "score_tree", "rax", "quicklist"}
     | {"pointer_set", "subsequence"}
     | {"stack_trace", "memory_test"}
-    | {"ziplist", "rdb_output", "rdb_input"},
+    | {"ziplist", "rdb_output", "rdb_input"}
+    | {"lua_bit", "lua_json", "lua_messagepack", "lua_struct"},
     {"state"},
     {"fork", "latency"},
     {"records"},
     {"blocking", "propagate", "resp", "reply", "listpack_reply"}
     | {"set_value", "hash_value", "list_value", "sorted_set_value", "stream", "module_value"},
-    {"ending"},
+    {"ending", "lua_values"},
     {"arguments", "object", "output", "table", "crash", "command_keys", "upcalls"},
     {"watching", "permissions", "append_log"}
     | {"discard"},
@@ -39,7 +41,8 @@ LAYERS = [
     | {"transactions"}
     | {"pubsub"}
     | {"dump"},
-    {"client_memory"},
+    {"client_memory", "scripting"},
+    {"scripts"},
     {"client", "rdb_snapshot"},
     {"replay", "description"},
     {"engine"},
