@@ -770,6 +770,8 @@ cdef class Connection:
             return
         if core.executing != NULL or core.served != NULL:
             raise RuntimeError("a command is being executed: connections are served between commands")
+        if client.argv != NULL:
+            return                      # its own command is what is put aside
         if core.turn_begun == 0:
             begin_turn(core)
         # Nothing leaves before what was done in this turn is in the append-only file: it will be writable in the next, too.

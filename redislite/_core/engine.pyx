@@ -554,6 +554,14 @@ cdef class Engine:
         return None if self.core.executing == NULL else <object> self.core.executing.connection
 
     @property
+    def script_client(self) -> Connection | None:
+        """The connection that has called the script which runs now, or None."""
+        cdef Scripting* scripting = scripting_of(&self.core)
+        if scripting == NULL or scripting.run.client == NULL:
+            return None
+        return <object> scripting.run.client.connection
+
+    @property
     def blocked_clients(self) -> int:
         """How many clients wait for keys."""
         return self.core.blocked_clients

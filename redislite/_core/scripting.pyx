@@ -29,6 +29,7 @@ from redislite._core.state cimport (
     CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY,
     GATE_MEMORY, GATE_MISCONF, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS, Argument, Chunk, Client, Command, Core,
 )
+from redislite._core.suspension cimport Suspension, suspend, suspension_end
 from redislite._core.table cimport command_resolve
 
 cdef enum:
@@ -397,12 +398,7 @@ cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
     cdef Scripting* scripting = owner_of(L)
     cdef Core* core = scripting.core
     cdef Run* run = &scripting.run
-    cdef Client* executing = core.executing
-    cdef Client* outermost = core.outermost
-    cdef int propagation = core.propagation
-    cdef int64_t now_ms = core.now_ms
-    cdef int64_t expiry_ms = core.expiry_ms
-    cdef uint64_t ticks = core.ticks
+    cdef Suspension suspension
     cdef bint first
     if run.client == NULL:
         return
@@ -412,17 +408,12 @@ cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
         first = not run.is_slow
         run.is_slow = 1
         core.gate |= GATE_BUSY
-        # Whom others' commands concern, what they propagate and the time they see are not the script's.
-        core.executing = NULL
-        core.outermost = NULL
-        core.propagation = 0
-        run.is_killed |= core.upcalls.script_slow(core, first)
-        core.executing = executing
-        core.outermost = outermost
-        core.propagation = propagation
-        core.now_ms = now_ms
-        core.expiry_ms = expiry_ms
-        core.ticks = ticks
+        if suspend(core, &suspension) != 0:
+            return
+        # Meanwhile somebody may have ended it.
+        if core.upcalls.script_slow(core, first):
+            run.is_killed = 1
+        suspension_end(core, &suspension)
         if not run.is_killed:
             return
     # From here on each line ends in this error, whatever catches it.

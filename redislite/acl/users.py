@@ -10,7 +10,7 @@ from __future__ import annotations
 from redislite._core.reply_types import CommandError
 from redislite.acl.access_log import SCRIPT, TOPLEVEL, TRANSACTION, AccessLog
 from redislite.acl.rules import Commands, RuleError, Selector, decoded, encoded, merged_selectors
-from redislite.connection import CLIENT_IN_EXEC, CLIENT_INTERNAL, DEFAULT_USER, describe
+from redislite.connection import CLIENT_IN_EXEC, DEFAULT_USER, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class Users:
         """
         user = self._by_name.get(decoded(name))
         if user is None or not user.accepts(password):
-            self._note(connection, "auth", command, decoded(name))
+            self._note(connection, "auth", command, decoded(name), context_of(connection))
             raise CommandError(WRONG_PASSWORD)
         self.give(connection, user)
         connection.authenticated = True
@@ -330,22 +330,29 @@ class Users:
     def deny(self, connection: Connection, row: CommandRow, reason: int, argument: bytes) -> bytes:
         """Notes that a command was denied, and answers the text of the error."""
         word, explanation = _REASONS[reason]
-        self._note(connection, word, encoded(row.name) if reason == DENIED_COMMAND else argument, connection.user)
+        # A script's commands are its caller's.
+        is_script = connection is self._engine.script_caller
+        caller = self._engine.script_client if is_script else None
+        caller = connection if caller is None else caller
+        name = caller.user
+        subject = encoded(row.name) if reason == DENIED_COMMAND else argument
+        self._note(caller, word, subject, name, SCRIPT if is_script else context_of(connection))
+        kind = "ERR ACL failure in script:" if is_script else "NOPERM"
         if connection.flags & CLIENT_IN_EXEC:
             return encoded(
                 "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
                 f"command is no longer allowed for the following reason: {explanation}"
             )
         if reason == DENIED_COMMAND:
-            return encoded(f"NOPERM User {connection.user} has no permissions to run the '{row.name}' command")
+            return encoded(f"{kind} User {name} has no permissions to run the '{row.name}' command")
         what = "database" if reason == DENIED_DATABASE else f"a {word}"
-        return encoded(f"NOPERM No permissions to access {what}")
+        return encoded(f"{kind} No permissions to access {what}")
 
-    def _note(self, connection: Connection, reason: str, object: bytes, name: str) -> None:
+    def _note(self, connection: Connection, reason: str, object: bytes, name: str, context: str) -> None:
         self._server.metrics.denied[reason] += 1
         self.log.add(
             reason,
-            context_of(connection),
+            context,
             object,
             name,
             describe(connection),
@@ -356,8 +363,6 @@ class Users:
 
 def context_of(connection: Connection) -> str:
     """In what context the connection's command runs."""
-    if connection.flags & CLIENT_INTERNAL:
-        return SCRIPT
     if connection.flags & CLIENT_IN_EXEC or connection.queued_commands >= 0:
         return TRANSACTION
     return TOPLEVEL

@@ -29,7 +29,7 @@ LAYERS = [
     {"ending", "lua_values"},
     {"arguments", "object", "output", "table", "crash", "command_keys", "upcalls"},
     {"watching", "permissions", "append_log"}
-    | {"discard"},
+    | {"discard", "suspension"},
     {"keyspace"},
     {"expiry", "hash_field_arguments", "key_sizes", "scanning", "sorted_set_key", "stream_arguments"}
     | {"eviction"}
