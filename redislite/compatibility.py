@@ -213,6 +213,8 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "query_holds_request": (1, 0),
     # A command that CLIENT UNBLOCK ends with an error counts as rejected, or as failed.
     "unblocking_rejects": (0, 1),
+    # SCAN TYPE removes expired keys of other types, too.
+    "scan_expires_all_types": (1, 0),
     # FLUSHALL and FLUSHDB count as lazy outside of transactions and scripts.
     "flush_is_lazy": (1, 0),
 }

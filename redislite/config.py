@@ -21,6 +21,7 @@ from redislite.config_directives import (
     HIDDEN,
     IMMUTABLE,
     PROTECTED,
+    SAME_ALLOWED,
     VOLATILE,
     ConfigError,
     Directive,
@@ -387,7 +388,7 @@ class Config:
             if name not in _BY_NAME:
                 raise ConfigError(f"Unknown option or number of arguments for CONFIG SET - '{given}'")
             row = _BY_NAME[name]
-            self._check_settable(row, given, local)
+            self._check_settable(row, given, as_text(raw_value), local)
             if name in (earlier for _, earlier, _ in rows):
                 raise self._refusal(given, "duplicate parameter")
             rows.append((row, name, as_text(raw_value)))
@@ -415,9 +416,9 @@ class Config:
                 raise self._refusal(related, str(error)) from None
             raise
 
-    def _check_settable(self, row: Directive, given: str, local: bool) -> None:
+    def _check_settable(self, row: Directive, given: str, text: str, local: bool) -> None:
         """Raises ConfigError where the directive, by the name given, may not be set now."""
-        if row.flags & IMMUTABLE:
+        if row.flags & IMMUTABLE and not (row.flags & SAME_ALLOWED and text == self.show(row.name)):
             raise self._refusal(given, "can't set immutable config")
         if row.flags & PROTECTED:
             permission = self["enable-protected-configs"]

@@ -26,6 +26,7 @@ SENSITIVE = 2  # never to be logged
 HIDDEN = 4  # CONFIG GET shows it only when it is named exactly
 PROTECTED = 8  # CONFIG SET needs enable-protected-configs
 DENY_LOADING = 16  # CONFIG SET is refused while a data set is being loaded
+SAME_ALLOWED = 64  # immutable, yet CONFIG SET may name the value that it has: none of the original's
 VOLATILE = 32  # names something outside (a file): observers run even when the value is the same
 
 SAVE_DEFAULT = ((3600, 1), (300, 100), (60, 10000))
@@ -697,7 +698,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("commandlog-reply-larger-than", THRESHOLD, 1048576),
     Directive("commandlog-request-larger-than", THRESHOLD, 1048576),
     Directive("connection-rate-limit", COUNT, 0),
-    Directive("compatibility", Choice(("redis", "valkey")), "redis", IMMUTABLE),
+    Directive("compatibility", Choice(("redis", "valkey")), "redis", IMMUTABLE | SAME_ALLOWED),
     Directive("crash-log-enabled", BOOLEAN, True),
     Directive("crash-memcheck-enabled", BOOLEAN, True),
     Directive("daemonize", BOOLEAN, False, IMMUTABLE),
@@ -722,10 +723,15 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("hz", Frequency(0, INT_MAX), 10),
     Directive("ignore-warnings", PLAIN_TEXT, ""),
     Directive("import-mode", BOOLEAN, False),
-    Directive("io-multiplexing", Choice(("auto", "epoll", "kqueue", "poll", "select", "sync")), "auto", IMMUTABLE),
+    Directive(
+        "io-multiplexing",
+        Choice(("auto", "epoll", "kqueue", "poll", "select", "sync")),
+        "auto",
+        IMMUTABLE | SAME_ALLOWED,
+    ),
     Directive("io-threads", Integer(1, 128), 1, IMMUTABLE),
     Directive("io-threads-always-active", BOOLEAN, False, HIDDEN),
-    Directive("io-threads-do-reads", BOOLEAN, False, IMMUTABLE),
+    Directive("io-threads-do-reads", BOOLEAN, False, IMMUTABLE | SAME_ALLOWED),
     Directive("jemalloc-bg-thread", BOOLEAN, True),
     Directive("key-load-delay", ANY_INT, 0, HIDDEN),
     Directive("latency-monitor-threshold", LONG_COUNT, 0),

@@ -1460,6 +1460,7 @@ cdef dict _DEFAULT_SETTINGS = {
     "xread_names_plus": 1,
     "scan_refuses_types": 0,
     "unblocking_rejects": 0,
+    "scan_expires_all_types": 1,
     "script_slow_ms": 5000,
 }
 cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)

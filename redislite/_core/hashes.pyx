@@ -22,7 +22,7 @@ from redislite._core.hash_value cimport (
     hash_timed,
 )
 from redislite._core.keyspace cimport (
-    access_for_new, add_entry, argument_hash, delete_key, is_expired, key_changed, keyspace_find,
+    access_for_new, add_entry, argument_hash, delete_key, is_expired, key_changed, key_vanished, keyspace_find,
     lookup_read, lookup_write, note_timed_fields, notify_argument, notify_deleted,
 )
 from redislite._core.listpack cimport LISTPACK_INTEGER_TEXT, ListpackValue
@@ -107,26 +107,53 @@ cdef inline bint begin_hash(Core* core, Client* client, HashValue* hash, const E
     return 1
 
 
-cdef Entry* settle_fields(Core* core, Client* client, Entry* entry) noexcept nogil:
-    """Whoever asks for fields by name finds those gone whose time is up, under `fields_expire_on_access`: what is left of
-    key 1, or NULL."""
+cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, int end) noexcept nogil:
+    """Whoever asks for fields by name finds those gone whose time is up, under `fields_expire_on_access`: looks at the
+    fields of arguments first up to end, or at all of the hash where first is 0. What is left of key 1, or NULL."""
     cdef HashValue hash
+    cdef HashItem item
+    cdef Argument* key = &client.argv[1]
+    cdef int64_t removed = 0
+    cdef int i
     if entry == NULL or not core.settings.fields_expire_on_access or entry_type(entry) != TYPE_HASH or \
             entry_encoding(entry) != ENCODING_HASHTABLE:
         return entry
     read_hash(entry, &hash)
     if not hash_timed(&hash) or not is_expired(core, hash_next_deadline(&hash)):
         return entry
-    return entry if remove_expired_fields(core, client.database, entry) else NULL
+    if first == 0:
+        return entry if remove_expired_fields(core, client.database, entry) else NULL
+    for i in range(first, end):
+        if hash_find(core, &hash, client.argv[i].data, client.argv[i].length, &item) or \
+                not hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 1):
+            continue
+        removed += 1
+        if core.propagation:
+            propagate_begin(core, client.database, 3)
+            propagate_text(core, "HDEL")
+            propagate_arguments(core, client, 1, 2)
+            propagate_arguments(core, client, i, i + 1)
+    if not removed:
+        return entry
+    core.statistics.expired_fields += removed
+    core.dirty += removed
+    key_vanished(core, client.database, key.data, key.length)
+    notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
+    if hash_length(&hash):
+        close_hash(core, client, &hash, entry, 1)
+        return entry
+    notify_deleted(core, client, 1)
+    close_hash(core, client, &hash, entry, 1)
+    return NULL
 
 
-cdef void settle_before_write(Core* core, Client* client) noexcept nogil:
-    """The same before key 1 is looked up for writing."""
+cdef void settle_before_write(Core* core, Client* client, int first) noexcept nogil:
+    """The same before key 1 is looked up for writing, for the arguments from first on."""
     cdef Entry** slot
     if core.settings.fields_expire_on_access:
         slot = keyspace_find(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1))
         if slot != NULL and not is_expired(core, entry_deadline(slot[0])):
-            settle_fields(core, client, slot[0])
+            settle_fields(core, client, slot[0], first, client.argc)
 
 
 cdef bint open_hash(Core* core, Client* client, HashValue* hash, Entry** entry) noexcept nogil:
@@ -344,7 +371,7 @@ cdef void hsetnx_command(Core* core, Client* client) noexcept nogil:
 cdef inline bint find_or_reply(Core* core, Client* client, HashItem* item, bint* answered) noexcept nogil:
     """Looks up field argument 2 of key 1 for reading. *answered: it holds something else, which has been answered."""
     cdef HashValue hash
-    cdef Entry* entry = settle_fields(core, client, lookup_read(core, client, 1))
+    cdef Entry* entry = settle_fields(core, client, lookup_read(core, client, 1), 2, 3)
     answered[0] = 0
     if entry == NULL:
         return 0
@@ -386,7 +413,7 @@ cdef void hstrlen_command(Core* core, Client* client) noexcept nogil:
 cdef void hmget_command(Core* core, Client* client) noexcept nogil:
     cdef HashValue hash
     cdef HashItem item
-    cdef Entry* entry = settle_fields(core, client, lookup_read(core, client, 1))
+    cdef Entry* entry = settle_fields(core, client, lookup_read(core, client, 1), 2, client.argc)
     cdef int i
     if entry != NULL:
         if not is_hash_or_reply(client, entry):
@@ -675,7 +702,7 @@ cdef void hrandfield_command(Core* core, Client* client) noexcept nogil:
         if with_values and not -INT64_MAX // 2 <= count <= INT64_MAX // 2:
             reply_error(&client.reply, "ERR value is out of range")
             return
-    entry = settle_fields(core, client, lookup_read(core, client, 1))
+    entry = settle_fields(core, client, lookup_read(core, client, 1), 0, 0)
     if entry == NULL:
         if client.argc == 2:
             reply_null(&client.reply)
@@ -860,7 +887,7 @@ cdef bint change_deadlines(Core* core, Client* client, int first, int conditions
     cdef int64_t changes = 0
     cdef int i
     cdef int result = 0
-    settle_before_write(core, client)
+    settle_before_write(core, client, first)
     slot = lookup_write(core, client, 1)
     if slot != NULL and not is_hash_or_reply(client, slot[0]):
         return 0
@@ -967,7 +994,7 @@ cdef void reply_deadlines(Core* core, Client* client, bint seconds, bint absolut
     if count != client.argc - 4:
         reply_syntax_error(client)
         return
-    entry = settle_fields(core, client, lookup_read(core, client, 1))
+    entry = settle_fields(core, client, lookup_read(core, client, 1), 4, client.argc)
     if entry != NULL:
         if not is_hash_or_reply(client, entry):
             return
@@ -1031,7 +1058,7 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
         i += 1
     if not count_fields_or_reply(client, word, 1):
         return
-    entry = settle_fields(core, client, lookup_read(core, client, 1))
+    entry = settle_fields(core, client, lookup_read(core, client, 1), word + 2, client.argc)
     if entry != NULL and not is_hash_or_reply(client, entry):
         return
     if expire.kind == EXPIRE_AT and \
@@ -1084,7 +1111,7 @@ cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
         return
     if not count_fields_or_reply(client, 2, 1):
         return
-    settle_before_write(core, client)
+    settle_before_write(core, client, 4)
     slot = lookup_write(core, client, 1)
     if slot != NULL and not is_hash_or_reply(client, slot[0]):
         return
@@ -1174,7 +1201,6 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     count = count_fields_or_reply(client, word, 2)
     if not count:
         return
-    settle_before_write(core, client)
     slot = lookup_write(core, client, 1)
     if slot != NULL and not is_hash_or_reply(client, slot[0]):
         return
@@ -1191,6 +1217,8 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     if field_condition and not fields_meet(core, client, &hash, word + 2, field_condition):
         if entry == NULL:
             hash_release(core.heap, &hash)
+        else:
+            settle_fields(core, client, entry, word + 2, client.argc)
         reply_integer(&client.reply, 0)
         return
     if expire.kind == EXPIRE_AT and deadline_ms <= core.expiry_ms:

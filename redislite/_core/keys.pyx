@@ -575,6 +575,7 @@ cdef inline bint is_of_type(const Entry* entry, int type, const Argument* name) 
 cdef size_t keep_matching(Core* core, Database* database, Collected* found, const ScanOptions* options) noexcept nogil:
     """Leaves those entries that match, in order, and removes expired keys among them. Answers how many are left."""
     cdef int wanted = type_number(options.type) if options.type != NULL else -1
+    cdef bint other
     cdef size_t kept = 0
     cdef size_t i, length
     cdef Entry* entry
@@ -584,11 +585,14 @@ cdef size_t keep_matching(Core* core, Database* database, Collected* found, cons
         key = entry_key(entry, &length)
         if not scan_matches(options, key, length):
             continue
-        # Of another type, an expired key is left alone.
-        if options.type != NULL and not is_of_type(entry, wanted, options.type):
+        # Of another type, an expired key is left alone, or not.
+        other = options.type != NULL and not is_of_type(entry, wanted, options.type)
+        if other and not core.settings.scan_expires_all_types:
             continue
         if entry_expires(entry) and \
                 keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) == NULL:
+            continue
+        if other:
             continue
         found.entries[kept] = entry
         kept += 1

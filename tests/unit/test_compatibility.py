@@ -299,16 +299,16 @@ def test_a_small_hash_with_deadlines(compatibility: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "HGET h none",
-        "HMGET h none",
-        "HEXISTS h none",
-        "HSTRLEN h none",
+        "HGET h f",
+        "HMGET h f",
+        "HEXISTS h f",
+        "HSTRLEN h f",
         "HRANDFIELD h",
-        "HTTL h FIELDS 1 none",
-        "HPERSIST h FIELDS 1 none",
-        "HGETEX h FIELDS 1 none",
-        "HSETEX h FXX FIELDS 1 none x",
-        "HGETDEL h FIELDS 1 none",
+        "HTTL h FIELDS 1 f",
+        "HPERSIST h FIELDS 1 f",
+        "HGETEX h FIELDS 1 f",
+        "HSETEX h FXX FIELDS 1 f x",
+        "HGETDEL h FIELDS 1 f",
     ],
 )
 def test_who_asks_for_a_field_finds_expired_ones_gone(compatibility: str, command: str) -> None:
@@ -369,3 +369,12 @@ def test_what_ends_a_transaction(compatibility: str) -> None:
     ended = outcome(engine, "EXEC")
     assert ended == (["OK"] if redis else "EXECABORT Transaction discarded because of previous errors.")
     server.discard()
+
+
+@pytest.mark.parametrize("name", ["compatibility", "io-multiplexing", "io-threads-do-reads"])
+def test_a_directive_of_our_own_may_be_set_to_what_it_is(name: str) -> None:
+    config = configured("valkey")
+    config.set_runtime([(name, config.show(name))])
+    other = {"compatibility": "redis", "io-multiplexing": "select", "io-threads-do-reads": "yes"}[name]
+    with pytest.raises(Exception, match="can't set immutable config"):
+        config.set_runtime([(name, other)])
