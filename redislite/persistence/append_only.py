@@ -473,10 +473,10 @@ class AppendOnlyFile:
             )
         elif end.state == "refused":
             unknown, _, _ = end.reason.partition(",")
-            what = f"U{unknown[5:]}" if unknown.startswith("ERR unknown command") else f"Error ({end.reason})"
+            what = f"U{unknown[5:]}" if unknown.startswith("ERR unknown command") else "Error"
             raise LoadError(
-                f"{what} reading the append only file {path}, byte {end.position}. The file is as it was: load it "
-                "with the server that has written it, or make a backup and take the command out"
+                f"{what} reading the append only file {path}, byte {end.position} ({end.reason}). The file is as it "
+                "was: load it with the server that has written it, or make a backup and take the command out"
             )
 
     def _cut(self, path: str, length: int, is_last: bool) -> None:
