@@ -108,6 +108,10 @@ class AppendOnlyFile:
         """The file of commands while the first base is not there yet."""
         return self._path(f"temp-{self._stem}.incr")
 
+    @property
+    def _lock_path(self) -> str:
+        return self._path(f".{self._stem}.lock")
+
     # The folder
 
     def _make_folder(self) -> None:
@@ -115,10 +119,11 @@ class AppendOnlyFile:
             os.mkdir(self.folder, FOLDER_MODE)
 
     def _take_folder(self) -> bool:
-        """Make the folder, and keep other servers out of it: two that write the same files lose what both acknowledge.
-        The lock goes with the process, however that ends. False: it was this server's already. OSError."""
+        """Make the folder, and keep other servers from files of this name in it: two that write the same files lose what
+        both acknowledge. The lock is on an empty file, since all others are replaced now and then, and goes with the
+        process, however that ends. False: it was this server's already. OSError."""
         self._make_folder()
-        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, LOG_MODE)
         try:
             if self._lock >= 0 and os.path.sameopenfile(fd, self._lock):
                 os.close(fd)
@@ -128,7 +133,7 @@ class AppendOnlyFile:
             owner = lock_owner(fd)
             os.close(fd)
             by = f"the process {owner}" if owner else "another process"
-            reason = f"{by} has its append only file there; one of the two needs another `dir`"
+            reason = f"{by} has its append only file there; one of the two needs another `dir` or `appendfilename`"
             raise OSError(errno.EBUSY, reason) from None
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):

@@ -90,6 +90,16 @@ def test_two_servers_on_one_append_only_file(start_server: ServerPool) -> None:
     assert first.control("GET", "k") == b"v"
 
 
+def test_two_servers_with_files_of_other_names_share_a_folder(start_server: ServerPool) -> None:
+    first = start_server(appendonly="yes", appendfilename="one.aof")
+    second = start_server(dir=str(first.directory), appendonly="yes", appendfilename="two.aof")
+    assert first.control("SET", "k", "1") == OK
+    assert second.control("SET", "k", "2") == OK
+    first.crash()
+    second.crash()
+    assert (first.control("GET", "k"), second.control("GET", "k")) == (b"1", b"2")
+
+
 def test_a_folder_is_left_with_the_append_only_file(start_server: ServerPool) -> None:
     first = start_server(appendonly="yes")
     assert first.control("CONFIG", "SET", "appendonly", "no") == OK
