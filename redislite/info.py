@@ -263,6 +263,9 @@ def _memory_section(server: Server) -> list[str]:
     system = total_system_memory()
     limit = config["maxmemory"]
     scripting = server.engine.scripting_statistics()
+    functions = server.engine.function_statistics()
+    vm_eval = scripting["vm_memory"] - functions["vm_memory"]
+    scripts_memory = scripting["scripts_memory"] + functions["memory"]
     return [
         f"used_memory:{figures.used}",
         f"used_memory_human:{human_bytes(figures.used)}",
@@ -281,19 +284,19 @@ def _memory_section(server: Server) -> list[str]:
         "allocator_muzzy:0",
         f"total_system_memory:{system}",
         f"total_system_memory_human:{human_bytes(system)}",
-        f"used_memory_lua:{scripting['vm_memory']}",
-        f"used_memory_vm_eval:{scripting['vm_memory']}",
-        f"used_memory_lua_human:{human_bytes(scripting['vm_memory'])}",
+        f"used_memory_lua:{vm_eval}",
+        f"used_memory_vm_eval:{vm_eval}",
+        f"used_memory_lua_human:{human_bytes(vm_eval)}",
         f"used_memory_scripts_eval:{scripting['scripts_memory']}",
         f"number_of_cached_scripts:{scripting['scripts']}",
-        "number_of_functions:0",
-        "number_of_libraries:0",
-        "used_memory_vm_functions:0",
+        f"number_of_functions:{functions['functions']}",
+        f"number_of_libraries:{functions['libraries']}",
+        f"used_memory_vm_functions:{functions['vm_memory']}",
         f"used_memory_vm_total:{scripting['vm_memory']}",
         f"used_memory_vm_total_human:{human_bytes(scripting['vm_memory'])}",
-        "used_memory_functions:0",
-        f"used_memory_scripts:{scripting['scripts_memory']}",
-        f"used_memory_scripts_human:{human_bytes(scripting['scripts_memory'])}",
+        f"used_memory_functions:{functions['memory']}",
+        f"used_memory_scripts:{scripts_memory}",
+        f"used_memory_scripts_human:{human_bytes(scripts_memory)}",
         f"maxmemory:{limit}",
         f"maxmemory_human:{human_bytes(limit)}",
         f"maxmemory_policy:{config['maxmemory-policy']}",

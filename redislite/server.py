@@ -34,6 +34,7 @@ from redislite.commands import (
     observability,
     persistence,
     pubsub,
+    scripting,
     tracking,
 )
 from redislite.commands import server as server_commands
@@ -97,6 +98,7 @@ COMMAND_MODULES = (
     tracking,
     persistence,
     modules,
+    scripting,
 )
 
 # Clients that `timeout` does not close, whether they say anything or not.

@@ -19,7 +19,7 @@ class SlowScripts:
         if first:
             server.log.warning(
                 f"Slow script detected: still in execution after {server.config['busy-reply-threshold']} milliseconds. "
-                "You can try killing the script using the SCRIPT KILL command."
+                f"You can try killing the script using the {server.engine.kill_command} command."
             )
         server.loop.serve_ready()
         return server.ending.done

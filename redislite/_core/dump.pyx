@@ -7,7 +7,6 @@ from libc.stdio cimport snprintf
 from redislite._core.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error,
 )
-from redislite._core.crc64 cimport crc64_update
 from redislite._core.discard cimport release_entry
 from redislite._core.expiry cimport expire_fields
 from redislite._core.keyspace cimport (
@@ -24,7 +23,7 @@ from redislite._core.rdb_input cimport (
     RDB_REASON, RdbInput, RdbText, input_byte, input_close, input_left, input_offset, input_open_memory,
 )
 from redislite._core.rdb_output cimport RdbOutput, output_close, output_open
-from redislite._core.rdb_read cimport rdb_version_is_known
+from redislite._core.rdb_read cimport rdb_payload_version
 from redislite._core.rdb_values cimport RDB_VALUE_READ, RdbValueOptions, rdb_read_entry
 from redislite._core.rdb_write cimport rdb_write_payload
 from redislite._core.reply cimport reply_bulk, reply_error, reply_null, reply_ok
@@ -95,24 +94,6 @@ cdef bint options_or_reply(Client* client, RestoreOptions* options) noexcept nog
             return 0
         i += 1
     return 1
-
-
-cdef int payload_version(Core* core, const Argument* payload) noexcept nogil:
-    """The version of a payload whose checksum is right; 0 where it cannot be read."""
-    cdef const uint8_t* tail
-    cdef uint64_t told = 0
-    cdef int version, i
-    if payload.length < RDB_DUMP_TAIL + 1:
-        return 0
-    tail = <const uint8_t*> payload.data + payload.length - RDB_DUMP_TAIL
-    version = tail[0] | tail[1] << 8
-    if not rdb_version_is_known(core, version):
-        return 0
-    if core.settings.skip_checksum:
-        return version
-    for i in range(8):
-        told |= <uint64_t> tail[2 + i] << (8 * i)
-    return version if crc64_update(0, payload.data, payload.length - 8) == told else 0
 
 
 cdef uint32_t access_bits(Core* core, const RestoreOptions* options) noexcept nogil:
@@ -199,7 +180,7 @@ cdef void restore_command(Core* core, Client* client) noexcept nogil:
     if options.ttl < 0 or deadline_ms < NO_EXPIRE or options.ttl > INT64_MAX - core.now_ms:
         reply_error(&client.reply, "ERR Invalid TTL value, must be >= 0")
         return
-    version = payload_version(core, &client.argv[3])
+    version = rdb_payload_version(core, client.argv[3].data, client.argv[3].length)
     if version == 0:
         reply_error(&client.reply, "ERR DUMP payload version or checksum are wrong")
         return

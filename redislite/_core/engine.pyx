@@ -69,6 +69,10 @@ from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.lua_api cimport lua_resolve
 from redislite._core.scripting cimport Scripting, scripting_of, scripting_release, scripting_start
 from redislite._core.scripts cimport Scripts, scripts_release
+from redislite._core.functions cimport (
+    JOIN_APPEND, JOIN_REPLACE, LIBRARY_BROKEN, LIBRARY_ERROR, Functions, Library, functions_get, functions_of,
+    functions_release, libraries_flush, libraries_join, library_find, library_free, library_name, library_new,
+)
 from redislite._core.state cimport (
     CHECKED_BUILD, CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
     GATE_BUSY, GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
@@ -100,6 +104,7 @@ from redislite._core import (
     keys,
     lists,
     pubsub,
+    function_commands,
     scripts,
     sets,
     sort,
@@ -152,6 +157,7 @@ NATIVE_MODULES = (
     transactions,
     pubsub,
     scripts,
+    function_commands,
 )
 
 
@@ -264,7 +270,6 @@ cdef class Engine:
     What goes wrong in one of these, or in a command of the Python tier, is given to on_exception, or where there is none, is
     raised by before_sleep. Of a command that execute runs, it is always raised there.
 
-    function_libraries: code of libraries of functions, bytes each, that snapshots carry.
     module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type and
         when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
     """
@@ -283,7 +288,6 @@ cdef class Engine:
     cdef bytes _version         # that core.version points into
     cdef readonly list closing
     cdef list leaving                   # connections of Core.leaving
-    cdef public list function_libraries
     cdef public dict module_aux
     cdef dict connections
 
@@ -319,7 +323,6 @@ cdef class Engine:
         self.control = control if control is not None else self
         self.closing = []
         self.leaving = []
-        self.function_libraries = []
         self.module_aux = {}
         self.connections = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
@@ -348,6 +351,7 @@ cdef class Engine:
             (<Connection> core.clients.connection).leave(INT64_MAX)
         if self.own is not None:
             self.own.leave(INT64_MAX)
+        functions_release(core)
         scripts_release(core)
         scripting_release(core)
         if self.script_caller is not None:
@@ -1280,6 +1284,12 @@ cdef class Engine:
         """Whether a script has been running for so long that others are served meanwhile."""
         return self.core.gate & GATE_BUSY != 0
 
+    @property
+    def kill_command(self) -> str:
+        """What ends the script that runs."""
+        cdef Scripting* scripting = scripting_of(&self.core)
+        return "FUNCTION KILL" if scripting != NULL and scripting.run.is_function else "SCRIPT KILL"
+
     def scripting_statistics(self) -> dict[str, int]:
         """Bytes that Lua takes (vm_memory); how many scripts are kept, and their bytes (scripts_memory)."""
         cdef Scripting* scripting = scripting_of(&self.core)
@@ -1288,6 +1298,67 @@ cdef class Engine:
             "vm_memory": scripting.memory if scripting != NULL else 0,
             "scripts": dict_size(&scripts.by_digest) if scripts != NULL else 0,
             "scripts_memory": scripts.memory if scripts != NULL else 0,
+        }
+
+    @property
+    def function_libraries(self) -> list[bytes]:
+        """The code of all libraries of functions, in the order in which they came: what snapshots carry."""
+        cdef Functions* functions = functions_of(&self.core)
+        cdef Library* library = functions.oldest if functions != NULL else NULL
+        cdef list codes = []
+        while library != NULL:
+            codes.append(library.code[:library.code_length])
+            library = library.newer
+        return codes
+
+    def add_function_library(self, bytes code, bint replace=False) -> None:
+        """Takes a library that a file has brought, in the place of one of the same name where replace. It is run when functions
+        are asked for; one that cannot be is kept all the same. ValueError where there is one of the same name, MemoryError."""
+        cdef Functions* functions = functions_get(&self.core)
+        cdef Library* library = NULL
+        cdef char error[LIBRARY_ERROR]
+        cdef const char* name
+        cdef size_t length
+        if functions != NULL:
+            library = library_new(functions, code, len(code), 1, error)
+        if library == NULL:
+            raise MemoryError
+        if library.state == LIBRARY_BROKEN:
+            line = f"A library of functions cannot be used, and is kept as it is: {error.decode('utf-8', 'replace')}"
+            self.core.upcalls.log_line(&self.core, 3, line.encode())
+        if libraries_join(functions, library, JOIN_REPLACE if replace else JOIN_APPEND, error):
+            return
+        name = library_name(functions, library, &length)
+        try:
+            if library_find(functions, name, length) == NULL:
+                raise MemoryError
+            raise ValueError(f"there is a library of functions named {name[:length].decode()} already")
+        finally:
+            library_free(functions, library)
+
+    def clear_function_libraries(self) -> None:
+        """Deletes all libraries of functions."""
+        if self.core.functions != NULL:
+            libraries_flush(functions_of(&self.core))
+
+    def function_statistics(self) -> dict[str, int]:
+        """How many libraries of functions and functions there are; bytes that they take (memory), and in Lua (vm_memory)."""
+        cdef Functions* functions = functions_of(&self.core)
+        cdef Library* library
+        cdef int64_t libraries_count = 0
+        cdef int64_t functions_count = 0
+        if functions == NULL:
+            return {"libraries": 0, "functions": 0, "memory": 0, "vm_memory": 0}
+        library = functions.oldest
+        while library != NULL:
+            libraries_count += 1
+            functions_count += library.count
+            library = library.newer
+        return {
+            "libraries": libraries_count,
+            "functions": functions_count,
+            "memory": functions.memory + dict_table_bytes(&functions.libraries) + dict_table_bytes(&functions.by_name),
+            "vm_memory": functions.vm_memory,
         }
 
     def trim_memory(self) -> None:

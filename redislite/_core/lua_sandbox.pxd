@@ -20,5 +20,10 @@ cdef void sandbox_open(lua_State* L) noexcept nogil
 cdef void sandbox_close(lua_State* L) noexcept nogil
 # Replaces the table on top of the stack by its guard. Likewise.
 cdef void guard(lua_State* L) noexcept nogil
+# Pushes the table behind the guard at the index; false, and nothing is pushed, where none stands there.
+cdef bint push_guarded(lua_State* L, int index) noexcept nogil
+# Has the table on top, which has no metatable, answer an error where it is asked for what it does not have. May raise an error
+# in Lua.
+cdef void guard_missing(lua_State* L) noexcept nogil
 # What pcall is to call where an error happens: makes a table {err, source, line} of it.
 cdef int error_handler(lua_State* L) noexcept nogil

@@ -21,7 +21,6 @@ cdef const char** BASE = [
 
 
 cdef bint push_guarded(lua_State* L, int index) noexcept nogil:
-    """Pushes the table behind the guard at the index; false, and nothing is pushed, where none stands there."""
     if lua.type(L, index) != LUA_TTABLE or not lua.getmetatable(L, index):
         return 0
     lua.pushlightuserdata(L, &MARK)
@@ -75,6 +74,12 @@ cdef int on_missing_global(lua_State* L) noexcept nogil:
     lua.pushstring(L, "'")
     lua.concat(L, 4)
     return lua.error(L)
+
+
+cdef void guard_missing(lua_State* L) noexcept nogil:
+    lua.createtable(L, 0, 1)
+    lua_set_function(L, "__index", on_missing_global)
+    lua.setmetatable(L, -2)
 
 
 # Functions of the base library that look past metatables, or at them
@@ -145,8 +150,14 @@ cdef int base_getmetatable(lua_State* L) noexcept nogil:
     if not lua.getmetatable(L, 1):
         lua.pushnil(L)
         return 1
-    # Those of guards and of strings are everybody's: shown, but not to be changed.
-    if lua.type(L, 1) == LUA_TSTRING or is_guard(L, 1):
+    # Those of guards and of strings are everybody's: shown, but not to be changed; nor is what a guard stands before.
+    if is_guard(L, 1):
+        lua.createtable(L, 0, 1)
+        lua.pushvalue(L, 1)
+        lua_set(L, "__index")
+        guard(L)
+        return 1
+    if lua.type(L, 1) == LUA_TSTRING:
         guard(L)
         return 1
     lua.pushstring(L, "__metatable")
@@ -325,9 +336,7 @@ cdef void sandbox_open(lua_State* L) noexcept nogil:
 
 
 cdef void sandbox_close(lua_State* L) noexcept nogil:
-    lua.createtable(L, 0, 1)
-    lua_set_function(L, "__index", on_missing_global)
-    lua.setmetatable(L, -2)
+    guard_missing(L)
     lua.pushvalue(L, -1)
     guard(L)
     # The table knows itself by its guard.

@@ -10,6 +10,7 @@ cdef enum:
     RDB_VERSION = 11                # what files say that hold nothing that it cannot say
     RDB_VERSION_REDIS = 12          # of Redis 7.4 and 8: hash fields with a time to live
     RDB_VERSION_VALKEY = 80         # of Valkey 9: the same, told another way
+    RDB_VERSION_FUNCTIONS = 10      # of Redis 7.0, the first that had them: what payloads of functions say
     RDB_HEADER = 9                  # bytes
     RDB_DUMP_TAIL = 10              # bytes behind the value of a DUMP: version, checksum
 

@@ -40,3 +40,6 @@ cdef struct RdbLoadResult:
 cdef int rdb_load(Core* core, RdbInput* input, const RdbLoadOptions* options, RdbLoadResult* result) noexcept nogil
 # Whether payloads and files of this version can be read.
 cdef bint rdb_version_is_known(const Core* core, int version) noexcept nogil
+# The version of a payload (of DUMP, of FUNCTION DUMP), which its tail of RDB_DUMP_TAIL bytes tells; 0 where that is not there,
+# where the version is unknown, or where the checksum is wrong and is looked at.
+cdef int rdb_payload_version(const Core* core, const char* payload, size_t length) noexcept nogil

@@ -6,6 +6,7 @@ comes (Waiting). That is worth more than anything else here.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from redislite._core.alloc cimport Heap
+from redislite._core.crc64 cimport crc64_update
 from redislite._core.dict cimport dict_find, dict_hash, dict_prefetch_bucket, dict_reserve, dict_size
 from redislite._core.keyspace cimport access_for_idle, access_for_frequency, access_for_new, delete_key, is_expired, load_entry
 from redislite._core.module_value cimport MODULE_ID
@@ -13,7 +14,7 @@ from redislite._core.object cimport (
     NO_EXPIRE, Entry, entry_deadline, entry_expires, entry_free, entry_key,
 )
 from redislite._core.rdb_format cimport (
-    RDB_AUX, RDB_END, RDB_EXPIRE, RDB_EXPIRE_MS, RDB_FREQ, RDB_FUNCTION, RDB_FUNCTION_EARLY, RDB_HEADER, RDB_IDLE,
+    RDB_DUMP_TAIL, RDB_AUX, RDB_END, RDB_EXPIRE, RDB_EXPIRE_MS, RDB_FREQ, RDB_FUNCTION, RDB_FUNCTION_EARLY, RDB_HEADER, RDB_IDLE,
     RDB_MODULE_AUX, RDB_RESIZE, RDB_SELECT, RDB_SLOT_IMPORT, RDB_SLOT_INFO, RDB_VERSION_REDIS, RDB_VERSION_VALKEY,
 )
 from redislite._core.rdb_input cimport (
@@ -69,6 +70,23 @@ cdef struct Loader:
 cdef bint rdb_version_is_known(const Core* core, int version) noexcept nogil:
     return version >= 1 and (version <= RDB_VERSION_REDIS or version == RDB_VERSION_VALKEY
                              or core.settings.rdb_relaxed)
+
+
+cdef int rdb_payload_version(const Core* core, const char* payload, size_t length) noexcept nogil:
+    cdef const uint8_t* tail
+    cdef uint64_t told = 0
+    cdef int version, i
+    if length < RDB_DUMP_TAIL:
+        return 0
+    tail = <const uint8_t*> payload + length - RDB_DUMP_TAIL
+    version = tail[0] | tail[1] << 8
+    if not rdb_version_is_known(core, version):
+        return 0
+    if core.settings.skip_checksum:
+        return version
+    for i in range(8):
+        told |= <uint64_t> tail[2 + i] << (8 * i)
+    return version if crc64_update(0, payload, length - 8) == told else 0
 
 
 # Keys

@@ -57,17 +57,28 @@ cdef struct Source:
     char error[COMPILE_ERROR_MAX]
 
 
+# A block that could not be made smaller, which Lua takes it for.
+cdef struct LargerBlock:
+    void* block
+    size_t size                 # that it has
+
+
+cdef enum:
+    LARGER_BLOCKS = 64
+
+
 cdef struct Scripting:
     Core* core
     lua_State* L
     Client* caller
     size_t memory               # bytes that Lua has asked for
+    LargerBlock larger[LARGER_BLOCKS]
+    int larger_count
     int64_t slow_ms             # busy-reply-threshold; 0: no script is slow
     int handler                 # references to the error handler, and to the table behind the globals' guard
     int globals
     Run run
     void* scripts               # scripts.pxd
-    void* libraries             # functions.pxd
     # room for redis.call, kept between calls
     char* arguments             # capacity Arguments, then the texts of as many numbers
     size_t arguments_capacity
@@ -91,6 +102,10 @@ cdef Scripting* scripting_or_reply(Core* core, Client* client) noexcept nogil
 cdef bint is_over_memory(Core* core) noexcept nogil
 # Whether a script with these flags may run now, by a command that may only read or not; else the client has been told.
 cdef bint script_admit(Core* core, Client* client, uint64_t flags, bint read_only) noexcept nogil
+# Gives back a reference to a function in Lua's registry.
+cdef void script_unref(Scripting* scripting, int reference) noexcept nogil
+# Has Lua release what is not used any more; what it has no memory for stays for another time.
+cdef void scripting_collect(Scripting* scripting) noexcept nogil
 # Runs a function for the client, whose arguments from first_key on are keys_count keys and then others, and replies what it
 # returns. run: its name, name_length, flags, is_function and over_memory; the rest is filled in.
 cdef void script_run(Scripting* scripting, Client* client, int reference, const Run* run, int first_key,

@@ -8,7 +8,7 @@ from redislite._core.arguments cimport reply_out_of_memory
 from redislite._core.clock cimport clock_counter
 from redislite._core.eviction cimport EVICTION_FAILED, eviction_is_due, evict_keys
 from redislite._core.lua_api cimport (
-    LUA_ERRMEM, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TNUMBER,
+    LUA_ERRMEM, LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TNUMBER,
     LUA_TSTRING, LUA_TTABLE, lua, lua_Debug, lua_State, lua_fail, lua_pop, lua_set, lua_set_function, lua_set_number,
     lua_set_string,
 )
@@ -39,26 +39,46 @@ cdef enum:
     PROPAGATE_EVERYWHERE = PROPAGATE_AOF | PROPAGATE_REPLICAS
 
 
+cdef size_t take_larger(Scripting* scripting, void* block, size_t size) noexcept nogil:
+    """The size that a block has, which is about to go or to change."""
+    cdef int i
+    for i in range(scripting.larger_count):
+        if scripting.larger[i].block == block:
+            size = scripting.larger[i].size
+            scripting.larger_count -= 1
+            scripting.larger[i] = scripting.larger[scripting.larger_count]
+            break
+    return size
+
+
 cdef void* allocate(void* owner, void* block, size_t old_size, size_t new_size) noexcept nogil:
-    """Lua's memory is the engine's, and counted as such."""
+    """Lua's memory is the engine's, and counted as such. Less is never refused: where a block cannot be made smaller, it stays
+    as it is, since Lua takes that for granted where it could not bear an error."""
     cdef Scripting* scripting = <Scripting*> owner
     cdef void* moved
+    cdef size_t size = old_size
+    if scripting.larger_count and block != NULL:
+        size = take_larger(scripting, block, old_size)
     if new_size == 0:
         if block != NULL:
-            heap_free(scripting.core.heap, block, old_size)
-            scripting.memory -= heap_footprint(old_size)
+            heap_free(scripting.core.heap, block, size)
+            scripting.memory -= heap_footprint(size)
         return NULL
     if block == NULL:
         moved = heap_alloc(scripting.core.heap, new_size)
         if moved != NULL:
             scripting.memory += heap_footprint(new_size)
         return moved
-    moved = heap_realloc(scripting.core.heap, block, old_size, new_size)
+    moved = heap_realloc(scripting.core.heap, block, size, new_size)
     if moved != NULL:
         scripting.memory += heap_footprint(new_size)
-        scripting.memory -= heap_footprint(old_size)
-    elif new_size <= old_size:
-        return block                    # Lua takes it for granted that less is always to be had
+        scripting.memory -= heap_footprint(size)
+    elif (new_size <= size or size != old_size) and scripting.larger_count < LARGER_BLOCKS:
+        scripting.larger[scripting.larger_count].block = block
+        scripting.larger[scripting.larger_count].size = size
+        scripting.larger_count += 1
+        if new_size <= size:
+            return block
     return moved
 
 
@@ -452,6 +472,29 @@ cdef int open_protected(lua_State* L) noexcept nogil:
     lua.pushcclosure(L, error_handler, 0)
     scripting.handler = lua.aux_ref(L, LUA_REGISTRYINDEX)
     return 0
+
+
+cdef int collect_protected(lua_State* L) noexcept nogil:
+    lua.gc(L, LUA_GCCOLLECT, 0)
+    return 0
+
+
+cdef void scripting_collect(Scripting* scripting) noexcept nogil:
+    if lua.cpcall(scripting.L, collect_protected, NULL) != 0:
+        lua.settop(scripting.L, 0)
+
+
+cdef int unref_protected(lua_State* L) noexcept nogil:
+    lua.aux_unref(L, LUA_REGISTRYINDEX, (<int*> lua.touserdata(L, 1))[0])
+    return 0
+
+
+cdef void script_unref(Scripting* scripting, int reference) noexcept nogil:
+    # This much asks for no memory; where the rest finds none, a number stays unused.
+    lua.pushboolean(scripting.L, 0)
+    lua.rawseti(scripting.L, LUA_REGISTRYINDEX, reference)
+    if lua.cpcall(scripting.L, unref_protected, &reference) != 0:
+        lua.settop(scripting.L, 0)
 
 
 cdef int open_interpreter(Scripting* scripting) noexcept nogil:

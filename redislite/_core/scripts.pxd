@@ -37,6 +37,10 @@ cdef struct Scripts:
 cdef void scripts_flush(Core* core) noexcept nogil
 # The same for good.
 cdef void scripts_release(Core* core) noexcept nogil
+# The flag of this name, or -1.
+cdef int64_t script_flag(const char* name, size_t length) noexcept nogil
+# The name of the flag 1 << index; NULL where there is none.
+cdef const char* script_flag_name(int index) noexcept nogil
 # The flags that a list of names stands for; -1, and error is a text of at most COMPILE_ERROR_MAX bytes, for one that is unknown.
 cdef int64_t script_flags(const char* text, size_t length, char* error) noexcept nogil
 # numkeys of EVAL and FCALL. -1: the client has been told what is wrong with it.

@@ -6,14 +6,13 @@ from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from redislite._core.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
 from redislite._core.arguments cimport argument_is, reply_out_of_memory
 from redislite._core.dict cimport DictIterator, dict_hash, dict_init, dict_iterate_begin, dict_iterate_end, dict_iterate_next
-from redislite._core.lua_api cimport LUA_GCCOLLECT, LUA_REGISTRYINDEX, lua
 from redislite._core.numbers cimport parse_int64
 from redislite._core.records cimport record_add, record_find, record_remove, records_release
 from redislite._core.reply cimport reply_array, reply_bulk, reply_error, reply_integer, reply_ok
 from redislite._core.row import container, native
 from redislite._core.scripting cimport (
     COMPILE_ERROR_MAX, SCRIPT_LEGACY, SCRIPT_NO_WRITES, Run, Scripting, Source, is_over_memory, script_admit, script_compile,
-    script_kill, script_run, scripting_of, scripting_or_reply,
+    script_kill, script_run, script_unref, scripting_collect, scripting_of, scripting_or_reply,
 )
 from redislite._core.sha1 cimport SHA1_HEX, sha1_hex
 from redislite._core.state cimport Argument, Client, Core
@@ -26,13 +25,17 @@ cdef const char** FLAG_NAMES = [
 
 # Shebang lines
 
-cdef int64_t flag_of(const char* name, size_t length) noexcept nogil:
+cdef int64_t script_flag(const char* name, size_t length) noexcept nogil:
     cdef int i = 0
     while FLAG_NAMES[i] != NULL:
         if strlen(FLAG_NAMES[i]) == length and memcmp(FLAG_NAMES[i], name, length) == 0:
             return 1 << i
         i += 1
     return -1
+
+
+cdef const char* script_flag_name(int index) noexcept nogil:
+    return FLAG_NAMES[index]
 
 
 cdef int64_t script_flags(const char* text, size_t length, char* error) noexcept nogil:
@@ -45,7 +48,7 @@ cdef int64_t script_flags(const char* text, size_t length, char* error) noexcept
         if word_end == NULL:
             word_end = end
         if word_end > text:
-            flag = flag_of(text, word_end - text)
+            flag = script_flag(text, word_end - text)
             if flag < 0:
                 snprintf(error, COMPILE_ERROR_MAX, "ERR Unexpected flag in script shebang: %.*s",
                          <int> min(<size_t> (word_end - text), <size_t> 64), text)
@@ -130,7 +133,7 @@ cdef size_t script_memory(const Script* script) noexcept nogil:
 cdef void forget_script(Scripts* cache, Script* script) noexcept nogil:
     if not script.is_kept:
         unlink_script(cache, script)
-    lua.aux_unref(cache.scripting.L, LUA_REGISTRYINDEX, script.reference)
+    script_unref(cache.scripting, script.reference)
     cache.memory -= script_memory(script)
     heap_free(cache.scripting.core.heap, script.body, script.length)
     record_remove(&cache.by_digest, script)
@@ -162,7 +165,7 @@ cdef Script* add_script(Scripts* cache, const char* digest, const char* body, si
             record_remove(&cache.by_digest, script)
             script = NULL
     if script == NULL:
-        lua.aux_unref(cache.scripting.L, LUA_REGISTRYINDEX, source.reference)
+        script_unref(cache.scripting, source.reference)
         snprintf(error, COMPILE_ERROR_MAX, "OOM out of memory while keeping a script")
         return NULL
     memcpy(script.body, body, length)
@@ -217,7 +220,7 @@ cdef void release_all(Scripts* cache) noexcept nogil:
     dict_iterate_begin(&it, &cache.by_digest)
     script = <Script*> dict_iterate_next(&it)
     while script != NULL:
-        lua.aux_unref(cache.scripting.L, LUA_REGISTRYINDEX, script.reference)
+        script_unref(cache.scripting, script.reference)
         heap_free(cache.scripting.core.heap, script.body, script.length)
         script = <Script*> dict_iterate_next(&it)
     dict_iterate_end(&it)
@@ -236,7 +239,7 @@ cdef void scripts_release(Core* core) noexcept nogil:
 cdef void scripts_flush(Core* core) noexcept nogil:
     scripts_release(core)
     if scripting_of(core) != NULL:
-        lua.gc(scripting_of(core).L, LUA_GCCOLLECT, 0)
+        scripting_collect(scripting_of(core))
 
 
 cdef bint digest_of(const Argument* argument, char* digest) noexcept nogil:

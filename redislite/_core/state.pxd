@@ -687,6 +687,7 @@ cdef struct Core:
     void* eviction
     void* persistence
     void* scripting
+    void* functions
     # checked builds: the index of the key that was used last, and whether keys used are recorded (Engine.record_keys)
     int key_hint
     bint records_keys

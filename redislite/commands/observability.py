@@ -402,8 +402,8 @@ def memory_stats(server: Server, connection: Connection, args: list[bytes]) -> o
         "clients.normal": figures.clients,
         "cluster.links": 0,
         "aof.buffer": server.append_only.log.waiting,
-        "lua.caches": 0,
-        "functions.caches": 0,
+        "lua.caches": server.engine.scripting_statistics()["scripts_memory"],
+        "functions.caches": server.engine.function_statistics()["memory"],
     }
     for number in range(server.engine.databases_count):
         database = server.engine.database_statistics(number)

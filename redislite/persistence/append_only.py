@@ -25,7 +25,14 @@ from redislite.config_directives import ConfigError
 from redislite.persistence.files import create, explain, lock_owner, publish, remove, replace, sync_folder
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
-from redislite.persistence.rdb_file import SYNC_BYTES, RdbFileError, auxiliary_fields, empty, needs_snapshot
+from redislite.persistence.rdb_file import (
+    SYNC_BYTES,
+    RdbFileError,
+    auxiliary_fields,
+    empty,
+    library_commands,
+    needs_snapshot,
+)
 from redislite.persistence.refusal import APPEND_ONLY
 from redislite.persistence.snapshots import LoadError
 
@@ -582,7 +589,8 @@ class AppendOnlyFile:
                     self._done,
                     config["aof_rewrite_cpulist"],
                 )
-            options["head"] = ANNOTATION % time.time() if config["aof-timestamp-enabled"] else b""
+            stamp = ANNOTATION % time.time() if config["aof-timestamp-enabled"] else b""
+            options["head"] = stamp + library_commands(engine)
             return server.children.start(
                 KIND,
                 lambda report: engine.fork_rewrite(report, fd, **options),

@@ -490,6 +490,13 @@ def _store_module_aux(engine: Engine, line: dict[str, Any]) -> None:
         raise _Wrong(f"the value is not as a module writes it: {error}") from None
 
 
+def _store_library(engine: Engine, code: bytes) -> None:
+    try:
+        engine.add_function_library(code)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+
+
 def _store_key(engine: Engine, line: dict[str, Any]) -> bool:
     """Stores what a line says; False where it had expired already."""
     _object(line, "the line", "db key type value", "expires_ms field_expires_ms")
@@ -552,7 +559,7 @@ def load_dump(engine: Engine, file: IO[bytes], progress: Callable[[int], object]
                     _store_module_aux(engine, fields)
                 elif "function" in fields:
                     code = _object(fields, "a library of functions", "function")["function"]
-                    engine.function_libraries.append(_bytes(code, "a library of functions"))
+                    _store_library(engine, _bytes(code, "a library of functions"))
                 else:
                     keys += 1
                     stored += _store_key(engine, fields)

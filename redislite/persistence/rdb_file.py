@@ -75,14 +75,22 @@ def module_identifier(name: str, version: int) -> int:
 def needs_snapshot(engine: Engine) -> bool:
     """Whether the engine holds what RDB data can say, and commands cannot: an append-only file needs such a base then,
     whatever aof-use-rdb-preamble says."""
-    return bool(engine.function_libraries or engine.module_aux)
+    return bool(engine.module_aux)
+
+
+def library_commands(engine: Engine) -> bytes:
+    """The libraries of functions as an append-only file has them that begins without RDB data."""
+    return b"".join(
+        b"*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$%d\r\n%s\r\n" % (len(code), code)
+        for code in engine.function_libraries
+    )
 
 
 def empty(engine: Engine) -> None:
     """Leave nothing of what a file can hold."""
     engine.flush(-1, False)
     engine.release_all()  # what is to be loaded may take as much
-    engine.function_libraries.clear()
+    engine.clear_function_libraries()
     engine.module_aux.clear()
 
 
@@ -97,7 +105,11 @@ def read_descriptor(engine: Engine, fd: int, path: str, **options: Any) -> dict[
         result = engine.load_rdb(fd, **options)
     except RdbError as error:
         raise RdbFileError(path, error.offset, error.reason) from error
-    engine.function_libraries += result["functions"]
+    for code in result["functions"]:
+        try:
+            engine.add_function_library(code, options.get("replace", False))
+        except ValueError as error:
+            raise RdbFileError(path, result["bytes"], str(error)) from error
     engine.module_aux.update(result["module_aux"])
     return result
 

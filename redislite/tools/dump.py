@@ -26,7 +26,7 @@ from redislite._core.fork import ChildReport
 from redislite.persistence import files, manifest
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.log_file import read_log_file
-from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, needs_snapshot, read_file
+from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, library_commands, needs_snapshot, read_file
 from redislite.tools import console
 
 PROGRAM = "redislite-dump"
@@ -151,7 +151,7 @@ def _write_commands(engine: Engine, fd: int) -> None:
         engine.save_rdb(fd, aux=auxiliary_fields(engine, aof_base=True))
         return
     report = ChildReport()
-    _, status = os.waitpid(engine.fork_rewrite(report, fd), 0)
+    _, status = os.waitpid(engine.fork_rewrite(report, fd, head=library_commands(engine)), 0)
     if status:
         raise OSError(report.error, os.strerror(report.error))
 

@@ -95,6 +95,61 @@ DIRECTIVES = {
 }
 
 
+# Calls of scripts and functions, whose arguments are the keys and words that they get.
+CALL = (
+    "redis.call('GET', KEYS[1])",
+    "redis.call('SET', KEYS[1], ARGV[1])",
+    "redis.call('DEL', KEYS[1])",
+    "redis.call('LPUSH', KEYS[1], unpack(ARGV))",
+    "redis.pcall('INCR', KEYS[1])",
+    "redis.call('HSET', KEYS[1], ARGV[1], 1)",
+    "redis.call('BLPOP', KEYS[1], 0)",
+    "redis.call('SELECT', 1)",
+    "redis.pcall(ARGV[1], KEYS[1])",
+    "redis.call('PUBLISH', 'news', ARGV[1])",
+    "redis.setresp(3)",
+    "redis.set_repl(redis.REPL_NONE)",
+    "error({err = 'MINE'})",
+    "cjson.decode(ARGV[1])",
+    "cmsgpack.unpack(cmsgpack.pack(KEYS))",
+    "{KEYS, ARGV, {double = 1.5}, {map = {a = 1}}}",
+    "redis.call('SORT', KEYS[1])",
+    "redis.sha1hex(ARGV[1])",
+    "math.random()",
+    "nothing",
+)
+
+
+def code(chance: random.Random) -> str:
+    """A small script, or the body of a function."""
+    lines = chance.choices(CALL, k=chance.randint(1, 4))
+    return "; ".join([*(f"local v{place} = {line}" for place, line in enumerate(lines)), "return v0"])
+
+
+def script(chance: random.Random) -> Words:
+    line = chance.choice(["", "", "", "#!lua flags=no-writes\n", "#!lua\n"])
+    return [f"{line}{code(chance)}".encode()]
+
+
+def library(chance: random.Random) -> Words:
+    """A library of a few functions; some are wrong, or of a name that another has."""
+    name = chance.choice("ABCD")
+    lines = [f"#!lua name={name}"]
+    for function in chance.sample(["f", "g", "h", "i"], chance.randint(0, 2)):
+        lines.append(f"redis.register_function('{function}', function(KEYS, ARGV) {code(chance)} end)")
+    if chance.random() < 0.1:
+        lines.append(chance.choice(["x = 1", "syntax error", "redis.call('GET', 'x')"]))
+    return ["\n".join(lines).encode()]
+
+
+CALLED = one_of(
+    sequence(word("0"), maybe(value)),
+    sequence(word("1"), key, value),
+    sequence(word("2"), key, key, many(value, 3)),
+)
+FUNCTION = word("f", "G", "h", "i")
+
+
 def directive(chance: random.Random) -> Words:
     name = chance.choice(list(DIRECTIVES))
     return [name.encode(), chance.choice(DIRECTIVES[name]).encode()]
@@ -161,6 +216,23 @@ MORE = [
     row("HPERSIST", key, FIELD_LIST, weight=6),
     row("HTTL", key, FIELD_LIST, weight=4),
     row("HSET", key, fields, weight=6),
+    row("EVAL", script, CALLED, weight=30),
+    row("EVAL_RO", script, CALLED, weight=6),
+    row("EVALSHA", word("0" * 40), CALLED),
+    row("SCRIPT LOAD", script, weight=4),
+    row("SCRIPT EXISTS", word("0" * 40)),
+    row("SCRIPT FLUSH", maybe(word("ASYNC", "SYNC"))),
+    row("SCRIPT KILL"),
+    row("FCALL", FUNCTION, CALLED, weight=20),
+    row("FCALL_RO", FUNCTION, CALLED, weight=4),
+    row("FUNCTION LOAD", maybe(word("REPLACE")), library, weight=12),
+    row("FUNCTION DELETE", word("A", "B", "C", "D"), weight=4),
+    row("FUNCTION FLUSH", maybe(word("ASYNC", "SYNC")), weight=1),
+    row("FUNCTION LIST", maybe(word("WITHCODE"))),
+    row("FUNCTION STATS"),
+    row("FUNCTION DUMP"),
+    row("FUNCTION RESTORE", value, maybe(word("FLUSH", "APPEND", "REPLACE"))),
+    row("FUNCTION KILL"),
     row("DUMP", key, weight=4),
     row("RESTORE", key, word("0"), value, word("REPLACE")),
     row("CONFIG SET", directive, weight=12),
@@ -395,6 +467,7 @@ class Chaos:
         control = self._control()
         control("FLUSHALL")
         control("SCRIPT", "FLUSH")
+        control("FUNCTION", "FLUSH")
         control("SLOWLOG", "RESET")
         control("ACL", "DELUSER", "alice", "bob")
         control("CONFIG", "RESETSTAT")

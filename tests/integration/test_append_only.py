@@ -227,11 +227,8 @@ def test_a_base_in_the_form_of_valkey(start_server: ServerPool) -> None:
     assert b'"field_expires_ms": [["f", 4000000000000]]' in target.read_bytes()
 
 
-LIBRARY = b"\xf5" + string(b"#!lua name=x")
-
-
-@pytest.mark.parametrize("others", [LIBRARY, module_aux("scdtype00", 1, 1)], ids=["code", "module"])
-def test_a_base_holds_what_no_command_can_say(start_server: ServerPool, others: bytes) -> None:
+def test_a_base_holds_what_no_command_can_say(start_server: ServerPool) -> None:
+    others = module_aux("scdtype00", 1, 1)
     snapshot = file_of(others, b"\xfe\x00\x07" + string(b"vectors") + VECTOR_SET)
     one_base = f"{FOLDER}/appendonly.aof.1.base.rdb"
     manifest_text = b"file appendonly.aof.1.base.rdb seq 1 type b\n" + ONE_FILE

@@ -114,7 +114,7 @@ def test_users(server: ServerProcess, client: Connection) -> None:
 
 
 def test_what_it_writes_is_one_unit(start_server: ServerPool, tmp_path: Path) -> None:
-    server = start_server(appendonly="yes", aof_use_rdb_preamble="no")
+    server = start_server(appendonly="yes", appendfsync="always", aof_use_rdb_preamble="no")
     client = server.connect()
     script = """redis.call('SET', KEYS[1], ARGV[1]) redis.call('SPOP', KEYS[2])
         redis.set_repl(redis.REPL_NONE) redis.call('SET', 'unheard', 1)

@@ -102,12 +102,16 @@ def test_a_dump_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 def test_libraries_of_functions() -> None:
     engine = Engine()
-    engine.function_libraries += [b"#!lua name=one\nreturn 1", b"#!lua name=two\n\xff"]
+    for code in (b"#!lua name=one\nreturn 1", b"#!lua name=two\n\xff"):
+        engine.add_function_library(code)
     engine.execute("SET", "function", "a key like any other")
     data = dump(engine)
     assert data.splitlines()[1] == b'{"function": "#!lua name=one\\nreturn 1"}'
     again = load(data)
     assert again.function_libraries == engine.function_libraries and again.database_size(0) == 1
+    lines = data.splitlines(keepends=True)
+    with pytest.raises(JsonDumpError, match="a library of functions named one already"):
+        load(b"".join([*lines[:2], *lines[1:]]))
     same_again(engine)
 
 

@@ -43,6 +43,8 @@ LAYERS = [
     | {"dump"},
     {"client_memory", "scripting"},
     {"scripts"},
+    {"functions"},
+    {"function_commands"},
     {"client", "rdb_snapshot"},
     {"replay", "description"},
     {"engine"},

@@ -318,7 +318,7 @@ def test_the_tools_keep_them(tmp_path: Path, kind: str, with_aux: bool, capsys: 
     store(engine)
     if with_aux:
         engine.add_module_aux(module_id("ft_index0", 23), fields_of(1, NUMBER))
-        engine.function_libraries.append(b"#!lua name=x")
+    engine.add_function_library(b"#!lua name=x\nreturn 1")
     first, second, third = (str(tmp_path / name) for name in ("a.rdb", f"b.{kind}", "c.rdb"))
     dump.save(engine, first, "rdb")
     assert dump.main(["convert", first, second]) == 0
@@ -343,7 +343,8 @@ def test_auxiliary_data_are_written_again_in_their_places(engine: Engine) -> Non
     result = load(engine, content)
     assert result["keys"] == 1 and engine.module_aux == {}
     engine.module_aux.update(result["module_aux"])
-    engine.function_libraries += result["functions"]
+    for code in result["functions"]:
+        engine.add_function_library(code)
     assert saved(engine) == content
     engine.add_module_aux(module_id("scdtype00", 1), fields_of(2))
     assert saved(engine) == file_of(*before, b"\xf5" + string(b"#!lua name=x"), keys, module_aux("scdtype00", 1, 2))
