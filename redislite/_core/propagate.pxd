@@ -15,7 +15,7 @@ Nothing here is called while Core.propagation is 0.
 """
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport strlen
-from redislite._core.state cimport Argument, Client, Command, Core, Database
+from redislite._core.state cimport Argument, Client, Command, Core, Database, Feed
 
 
 # Adds a request to the unit that runs. The bytes are copied.
@@ -35,6 +35,11 @@ cdef void propagate_unit(Core* core) noexcept nogil
 # Forgets what was taken, which is all of it; the next request is preceded by a SELECT where reselect.
 cdef void propagate_taken(Core* core, bint reselect) noexcept nogil
 cdef void propagate_release(Core* core) noexcept nogil
+# Moves what the unit that runs has propagated so far into unit, so that what was before it can be taken. 0, or -1 where memory
+# is out: nothing is changed then.
+cdef int propagate_set_aside(Core* core, Feed* unit) noexcept nogil
+# Has that unit go on.
+cdef void propagate_put_back(Core* core, Feed* unit) noexcept nogil
 
 # Word by word, for handlers: begin says how many words follow, which are copied. To be called only where somebody listens.
 cdef void propagate_begin(Core* core, const Database* database, int64_t words) noexcept nogil

@@ -1,7 +1,7 @@
 """Writes on their way out; the contract is in propagate.pxd."""
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memmove, strlen
-from redislite._core.alloc cimport heap_free, heap_realloc
+from redislite._core.alloc cimport heap_alloc, heap_free, heap_realloc
 from redislite._core.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.state cimport CLIENT_BLOCKED, Argument, Client, Core, Database, Feed
 from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
@@ -186,3 +186,39 @@ cdef void propagate_release(Core* core) noexcept nogil:
     core.feed.capacity = 0
     core.feed.length = 0
     core.feed.unit_start = 0
+
+
+cdef int propagate_set_aside(Core* core, Feed* unit) noexcept nogil:
+    cdef Feed* feed = &core.feed
+    cdef size_t length = feed.length - feed.unit_start
+    cdef char* data = NULL
+    if length:
+        data = <char*> heap_alloc(core.heap, length)
+        if data == NULL:
+            return -1
+        memcpy(data, feed.data + feed.unit_start, length)
+    unit[0] = feed[0]
+    unit.data = data
+    unit.length = unit.capacity = length
+    unit.unit_start = 0
+    feed.length = feed.unit_start
+    feed.unit_commands = 0
+    feed.is_replaced = 0
+    feed.is_broken = 0
+    return 0
+
+
+cdef void propagate_put_back(Core* core, Feed* unit) noexcept nogil:
+    cdef Feed* feed = &core.feed
+    cdef char* room
+    feed.unit_start = feed.length
+    feed.unit_commands = unit.unit_commands
+    feed.database = unit.database
+    feed.is_replaced = unit.is_replaced
+    feed.is_broken = unit.is_broken
+    if unit.length:
+        room = feed_room(core, unit.length)
+        if room != NULL:
+            memcpy(room, unit.data, unit.length)
+            feed.length += unit.length
+        heap_free(core.heap, unit.data, unit.capacity)

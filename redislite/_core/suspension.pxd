@@ -20,7 +20,7 @@ cdef struct Suspension:
     uint64_t renewal_ticks
     char* read_buffer
     Parser* parser
-    Feed feed
+    Feed feed                   # what the unit has propagated
     Reply late
     bint has_late
 

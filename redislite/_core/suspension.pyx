@@ -1,7 +1,6 @@
 """Commands put aside; the contract is in suspension.pxd."""
-from libc.string cimport memset
 from redislite._core.alloc cimport heap_alloc, heap_free
-from redislite._core.propagate cimport propagate_release
+from redislite._core.propagate cimport propagate_put_back, propagate_set_aside
 from redislite._core.reply cimport reply_init, reply_release
 from redislite._core.resp cimport parser_free, parser_new
 from redislite._core.state cimport QUERY_BUFFER, Core, Parser
@@ -10,7 +9,7 @@ from redislite._core.state cimport QUERY_BUFFER, Core, Parser
 cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     cdef char* read_buffer = <char*> heap_alloc(core.heap, QUERY_BUFFER)
     cdef Parser* parser = parser_new(core.heap)
-    if read_buffer == NULL or parser == NULL:
+    if read_buffer == NULL or parser == NULL or propagate_set_aside(core, &suspension.feed) != 0:
         heap_free(core.heap, read_buffer, QUERY_BUFFER)
         parser_free(core.heap, parser)
         return -1
@@ -24,7 +23,6 @@ cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     suspension.renewal_ticks = core.renewal_ticks
     suspension.read_buffer = core.read_buffer
     suspension.parser = core.parser
-    suspension.feed = core.feed
     suspension.late = core.late
     suspension.has_late = core.has_late
     core.executing = NULL
@@ -33,15 +31,13 @@ cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     core.propagation = 0
     core.read_buffer = read_buffer
     core.parser = parser
-    memset(&core.feed, 0, sizeof(core.feed))
-    core.feed.database = -1
     reply_init(&core.late, core)
     core.has_late = 0
     return 0
 
 
 cdef void suspension_end(Core* core, Suspension* suspension) noexcept nogil:
-    propagate_release(core)
+    propagate_put_back(core, &suspension.feed)
     reply_release(&core.late)
     parser_free(core.heap, core.parser)
     heap_free(core.heap, core.read_buffer, QUERY_BUFFER)
@@ -55,6 +51,5 @@ cdef void suspension_end(Core* core, Suspension* suspension) noexcept nogil:
     core.renewal_ticks = suspension.renewal_ticks
     core.read_buffer = suspension.read_buffer
     core.parser = suspension.parser
-    core.feed = suspension.feed
     core.late = suspension.late
     core.has_late = suspension.has_late

@@ -126,9 +126,9 @@ class AppendOnlyFile:
             os.mkdir(self.folder, FOLDER_MODE)
 
     def _take_folder(self) -> bool:
-        """Make the folder, and keep other servers from files of this name in it: two that write the same files lose what
-        both acknowledge. The lock is on an empty file, since all others are replaced now and then, and goes with the
-        process, however that ends. False: it was this server's already. OSError."""
+        """Make the folder, and keep other servers from files of this name in it: two that write the same files lose
+        what both acknowledge. The lock is on an empty file, since all others are replaced now and then, and goes with
+        the process, however that ends. False: it was this server's already. OSError."""
         self._make_folder()
         fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, LOG_MODE)
         try:
