@@ -3,7 +3,6 @@
 Any number of engines live in one process. An engine belongs to one thread. The control plane fills in the ``on_…``
 attributes, which the data plane calls, and asks for everything else through methods.
 """
-cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.stdio cimport fprintf, stderr
@@ -249,8 +248,6 @@ cdef uint64_t ticks_of(double ticks) noexcept nogil:
     return <uint64_t> ticks if ticks < <double> INT64_MAX else ~<uint64_t> 0
 
 
-# What it holds must be there when it is deallocated, also where the garbage collector ends it.
-@cython.no_gc_clear
 cdef class Engine:
     """The data plane: databases, commands, clients.
 

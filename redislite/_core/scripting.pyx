@@ -531,7 +531,8 @@ cdef void scripting_release(Core* core) noexcept nogil:
     core.scripting = NULL
     lua.close(scripting.L)
     heap_free(core.heap, scripting.arguments, scripting.arguments_capacity)
-    drop_reply(scripting)
+    # The caller may be gone: the garbage collector takes an engine apart in any order.
+    heap_free(core.heap, scripting.reply, scripting.reply_capacity)
     heap_free(core.heap, scripting, sizeof(Scripting))
 
 

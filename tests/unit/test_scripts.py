@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import random
@@ -429,3 +430,12 @@ def test_bit_operations(engine: Engine) -> None:
     assert evaluate(engine, script) == [15, 7, 4, -1, -(2**31), 15, -4, 0x34567812, -(2**31), 0x78563412]
     script = "return {bit.tohex(255), bit.tohex(255, 4), bit.tohex(255, -2)}"
     assert evaluate(engine, script) == [b"000000ff", b"00ff", b"FF"]
+
+
+def test_an_engine_that_ran_scripts_goes_whole() -> None:
+    engine = Engine()
+    evaluate(engine, "return string.rep('x', 100000)")
+    evaluate(engine, "return redis.call('SET', KEYS[1], string.rep('x', 100000))", "k")
+    evaluate(engine, "return #redis.call('GET', KEYS[1])", "k")
+    del engine
+    gc.collect()
