@@ -289,6 +289,7 @@ cdef Function* function_find(Functions* functions, const char* name, size_t leng
     cdef char small[SHORT_NAME]
     cdef char* text = small
     cdef void** slot
+    small[0] = 0                        # gcc does not see that an empty name reads nothing of it
     if length > SHORT_NAME:
         text = <char*> heap_alloc(functions.core.heap, length)
         if text == NULL:
