@@ -27,7 +27,7 @@ from redislite._core.reply cimport (
 from redislite._core.sha1 cimport SHA1_HEX, sha1_hex
 from redislite._core.state cimport (
     CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY,
-    GATE_MEMORY, GATE_MISCONF, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS, Argument, Chunk, Client, Command, Core,
+    GATE_MEMORY, GATE_MISCONF, GATE_TRACKING, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS, Argument, Chunk, Client, Command, Core,
 )
 from redislite._core.suspension cimport Suspension, suspend, suspension_end
 from redislite._core.table cimport command_resolve
@@ -651,7 +651,7 @@ cdef void script_run(Scripting* scripting, Client* client, int reference, const 
     scripting.slow_ms = core.settings.script_slow_ms
     caller.database = client.database
     caller.user = client.user
-    caller.gate = client.gate & GATE_USER
+    caller.gate = client.gate & (GATE_USER | GATE_TRACKING)
     call.scripting = scripting
     call.client = client
     call.reference = reference

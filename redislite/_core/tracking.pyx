@@ -14,7 +14,7 @@ from redislite._core.pointer_set cimport (
 from redislite._core.records cimport record_add, record_find, record_free, record_name, record_remove, record_take
 from redislite._core.reply cimport reply_array, reply_bulk, reply_integer, reply_null, reply_push, reply_raw
 from redislite._core.state cimport (
-    CLIENT_PUBSUB, COMMAND_NOSCRIPT, COMMAND_READONLY,
+    CLIENT_PUBSUB, COMMAND_NOSCRIPT, COMMAND_NOSCRIPT, COMMAND_READONLY,
     GATE_TRACKING, INTEREST_TRACKED, Argument, Client, Command, Core, Reply,
 )
 from redislite._core.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
@@ -538,8 +538,8 @@ cdef void remember_keys(Core* core, Client* client, Command* command) noexcept n
 cdef void tracking_command_done(Core* core, Client* client, Command* command, bint executed) noexcept nogil:
     cdef Client* owner = core.outermost if core.outermost != NULL else client
     cdef int options = tracking_options(owner)
-    # CLIENT CACHING turns round what the mode says.
-    if executed and command.flags & COMMAND_READONLY and options and not options & TRACKING_BCAST and (
+    # CLIENT CACHING turns round what the mode says. What a script reads is told by the commands that it calls.
+    if executed and command.flags & (COMMAND_READONLY | COMMAND_NOSCRIPT) == COMMAND_READONLY and options and not options & TRACKING_BCAST and (
             not options & (TRACKING_OPTIN | TRACKING_OPTOUT)
             or (options & TRACKING_OPTIN != 0) == (options & TRACKING_CACHING != 0)):
         remember_keys(core, client, command)
