@@ -42,7 +42,8 @@ def test_a_pinging_client_is_served_meanwhile(server: ServerProcess, words: tupl
         assert other("PING") == "PONG"
         served += 1
     assert served >= 3
-    counted = words[0] == "UNLINK" or (lazy == "yes" and words[0] != "FLUSHALL")
+    # Redis counts a flush as lazy whatever it is asked for.
+    counted = words[0] in ("UNLINK", "FLUSHALL") or lazy == "yes"
     wait_until(lambda: memory(client, "lazyfree_pending_objects") == 0, "all is released")
     assert memory(client, "lazyfreed_objects") == counted
     client("CONFIG", "RESETSTAT")
