@@ -432,6 +432,14 @@ cdef void take_number(Decoder* decoder, Token* token) noexcept nogil:
     decoder.position += end - data
 
 
+cdef bint take_word(Decoder* decoder, const char* word, size_t length) noexcept nogil:
+    """Moves behind the word, where it is what comes next."""
+    if decoder.length - decoder.position < length or memcmp(decoder.data + decoder.position, word, length) != 0:
+        return 0
+    decoder.position += length
+    return 1
+
+
 cdef void take_token(Decoder* decoder, Token* token) noexcept nogil:
     cdef const char* data
     cdef char byte
@@ -452,20 +460,12 @@ cdef void take_token(Decoder* decoder, Token* token) noexcept nogil:
     if byte == 0 and decoder.position >= decoder.length:
         token.kind = T_END
         return
-    if byte == c't' and memcmp(data, b"true", 4 if decoder.length - decoder.position >= 4 else 1) == 0 \
-            and decoder.length - decoder.position >= 4:
+    if take_word(decoder, "true", 4) or take_word(decoder, "false", 5):
         token.kind = T_BOOLEAN
-        token.truth = 1
-        decoder.position += 4
+        token.truth = byte == c't'
         return
-    if byte == c'f' and decoder.length - decoder.position >= 5 and memcmp(data, b"false", 5) == 0:
-        token.kind = T_BOOLEAN
-        token.truth = 0
-        decoder.position += 5
-        return
-    if byte == c'n' and decoder.length - decoder.position >= 4 and memcmp(data, b"null", 4) == 0:
+    if take_word(decoder, "null", 4):
         token.kind = T_NULL
-        decoder.position += 4
         return
     if decoder.settings.decode_invalid != INVALID_REFUSED and is_invalid_number(data):
         take_number(decoder, token)

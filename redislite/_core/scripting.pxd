@@ -38,7 +38,6 @@ cdef struct Run:
     int name_length
     uint64_t flags
     uint64_t began              # counter
-    int64_t began_ms
     int propagated              # PROPAGATE_* bits: where what it writes goes
     bint is_function
     bint resp3                  # it has asked for values of protocol 3

@@ -240,17 +240,10 @@ cdef int single_text(lua_State* L, const char* field) noexcept nogil:
         return 1
     lua.createtable(L, 0, 1)
     text = lua.tolstring(L, 1, &length)
-    # An error's kind is told apart by what comes before: a minus sign is the protocol's, and no kind at all is ERR.
-    if field[0] == c'e':
-        if length and text[0] == c'-':
-            text += 1
-            length -= 1
-        elif length:
-            lua.pushstring(L, "")
-            lua.pushlstring(L, text, length)
-            lua.concat(L, 2)
-            lua_set(L, field)
-            return 1
+    # Some write the minus sign of the protocol before an error.
+    if field[0] == c'e' and length and text[0] == c'-':
+        text += 1
+        length -= 1
     lua.pushlstring(L, text, length)
     lua_set(L, field)
     return 1
@@ -645,7 +638,6 @@ cdef void script_run(Scripting* scripting, Client* client, int reference, const 
     scripting.run = run[0]
     scripting.run.client = client
     scripting.run.began = clock_counter()
-    scripting.run.began_ms = core.now_ms
     scripting.run.propagated = PROPAGATE_EVERYWHERE
     scripting.run.resp3 = 0
     scripting.slow_ms = core.settings.script_slow_ms
