@@ -147,6 +147,14 @@ TOLERATED: list[Tolerated] = [
         ),
     ),
     Tolerated(
+        "a cursor that is a NUL byte is none from Redis 7.2 on, and zero before",
+        lambda command, ours, theirs: (
+            command[0].upper() in (b"SCAN", b"SSCAN", b"HSCAN", b"ZSCAN")
+            and any(word[:1] == b"\0" for word in command[1:3])
+            and ours == b"-ERR invalid cursor\r\n"
+        ),
+    ),
+    Tolerated(
         "XINFO STREAM with one word too many names the subcommand from Redis 7.2 on",
         lambda command, ours, theirs: (
             [word.upper() for word in command[:2]] == [b"XINFO", b"STREAM"]

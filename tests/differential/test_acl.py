@@ -37,6 +37,10 @@ def ask(connection: Connection, commands: list[list[str]]) -> list[Any]:
     return replies
 
 
+# What the later versions have in @blocking besides.
+BLOCKING_LATER = (b"wait", b"waitaof")
+
+
 def known_commands(ours: Connection, theirs: Connection) -> list[list[Any]]:
     """COMMAND INFO of what both have and agree about, subcommands included, containers not."""
     known: list[list[Any]] = []
@@ -48,7 +52,9 @@ def known_commands(ours: Connection, theirs: Connection) -> list[list[Any]]:
             waiting += info[9]
             if not is_ours:
                 theirs_by_name[info[0]] = info
-            elif not info[9] and info[0] in theirs_by_name and theirs_by_name[info[0]][1] == info[1]:
+            elif info[9] or info[0] in BLOCKING_LATER:
+                continue
+            elif info[0] in theirs_by_name and theirs_by_name[info[0]][1] == info[1]:
                 known.append(info)
     return sorted(known, key=lambda info: bytes(info[0]))
 
