@@ -1,4 +1,4 @@
-"""Builds the extension modules: every ``redislite/_core/*.pyx``, with one set of compiler directives.
+"""Builds the extension modules: every ``.pyx`` of ``redislite/_core``, with one set of compiler directives.
 
 ``REDISLITE_BUILD`` chooses the kind:
 
@@ -68,7 +68,7 @@ if not STAMP.exists() or STAMP.read_text() != KIND:
 
 extensions = [
     Extension(
-        f"redislite._core.{path.stem}",
+        ".".join(path.with_suffix("").parts),
         [str(path)],
         extra_compile_args=COMPILE + (TRACED if path.stem in READERS else []),
         extra_link_args=LINK,
@@ -76,7 +76,7 @@ extensions = [
         libraries=["m"],
         depends=[str(STAMP)],
     )
-    for path in sorted(Path("redislite/_core").glob("*.pyx"))
+    for path in sorted(Path("redislite/_core").rglob("*.pyx"))
 ]
 
 jobs = os.cpu_count() or 1

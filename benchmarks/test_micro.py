@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pytest_benchmark", reason="micro-benchmarks need pytest-benchmark")
-pytest.importorskip("redislite._core.probe", reason="the extension modules are not built")
+pytest.importorskip("redislite._core.probes.dict", reason="the extension modules are not built")
 
-PROBES = ("redislite._core.probe", "redislite._core.probe_protocol")
+PROBES = ("redislite._core.probes.dict", "redislite._core.probes.protocol")
 ROUNDS = 5
 
 Figures = dict[str, float]

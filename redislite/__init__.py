@@ -6,27 +6,27 @@ From Python:
 
 - ``Engine``: the data plane in this process, no socket: ``Engine().execute("SET", "key", "value")``.
 - ``Config`` and ``Server``: a server of one's own, ``Server(config)``, then ``start()`` and ``serve()``.
-- ``command``: decorator that makes a Python function a command; see ``redislite._core.row.command``.
+- ``command``: decorator that makes a Python function a command; see ``redislite._core.commands.row.command``.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from redislite._core.commands.row import command
     from redislite._core.engine import Engine
-    from redislite._core.reply_types import CommandError
-    from redislite._core.row import command
+    from redislite._core.protocol.reply_types import CommandError
     from redislite.config import Config
     from redislite.server import Server
 
 __all__ = ["CommandError", "Config", "Engine", "Server", "command"]
 
 _HOMES = {
-    "CommandError": "redislite._core.reply_types",
+    "CommandError": "redislite._core.protocol.reply_types",
     "Config": "redislite.config",
     "Engine": "redislite._core.engine",
     "Server": "redislite.server",
-    "command": "redislite._core.row",
+    "command": "redislite._core.commands.row",
 }
 
 

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.config import Config
 
 # Kinds as the data plane gives them: bits.

@@ -29,7 +29,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from redislite._core.reply_types import Set, SimpleString
+from redislite._core.protocol.reply_types import Set, SimpleString
 
 VALUE_TYPES = frozenset(("string", "integer", "double", "key", "pattern", "unix-time", "pure-token"))
 

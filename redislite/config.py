@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from redislite._core.glob import matching
+from redislite._core.text.glob import matching
 from redislite.compatibility import DEFAULT_PROFILE, PROFILES, VALKEY_AS_REDIS, Profile
 from redislite.config_directives import (
     DENY_LOADING,

@@ -9,13 +9,13 @@ Guarantees: a name that was accepted never breaks a line of CLIENT LIST into mor
 from __future__ import annotations
 
 from redislite._core import description
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
 
-# Bits of Connection.flags, as in the data plane's state.pxd.
+# Bits of Connection.flags, as in the data plane's flags.pxd.
 CLIENT_CLOSE_AFTER_REPLY = 1
 CLIENT_CLOSE_NOW = 2
 CLIENT_POSTPONED = 4

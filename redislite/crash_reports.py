@@ -1,7 +1,8 @@
 """Crash reports of the process: what the data plane's reporter is told, and the directives about it.
 
-The reporter (`_core/crash`) writes from signal handlers, so it gets every text beforehand. Guarantees: nothing happens
-at import; a server that shares its process with others never makes a `CrashReports`, and leaves all signals alone.
+The reporter (`process/crash`) writes from signal handlers, so it gets every text beforehand. Guarantees: nothing
+happens at import; a server that shares its process with others never makes a `CrashReports`, and leaves all signals
+alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import faulthandler
 import os
 import signal
 
-from redislite._core import crash
+from redislite._core.process import crash
 from redislite.info import info_text
 from redislite.process import pid_file_path
 

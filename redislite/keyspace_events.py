@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# NOTIFY_* bits of the data plane's state.pxd, by the letter that asks for them.
+# NOTIFY_* bits of the data plane's flags.pxd, by the letter that asks for them.
 CLASS_BITS = {
     "K": 1,  # published by key
     "E": 2,  # published by event

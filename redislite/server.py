@@ -15,11 +15,11 @@ import time
 import traceback
 from functools import partial
 
-from redislite._core.client import Connection
+from redislite._core.commands.row import rows_of
+from redislite._core.connection import Connection
 from redislite._core.engine import Engine
-from redislite._core.file_worker import FileWorker
-from redislite._core.fork import disable_huge_pages
-from redislite._core.row import rows_of
+from redislite._core.persistence.file_worker import FileWorker
+from redislite._core.persistence.fork import disable_huge_pages
 from redislite.acl.files import AclFileError, configured_rules, load_configured
 from redislite.acl.users import Users
 from redislite.command_log import CommandLog

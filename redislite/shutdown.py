@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.persistence.files import remove
 from redislite.persistence.snapshots import SnapshotError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from redislite._core.row import CommandRow
+from redislite._core.commands.row import CommandRow
 from redislite.command_syntax import Argument, parse_syntax
 
 # Values by the name of their argument, else by its type; what makes a command succeed where chance would not.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from redislite._core.key_specs import (
+from redislite._core.commands.key_specs import (
     ACCESS,
     DELETE,
     INSERT,

@@ -18,7 +18,7 @@ from rdb_mutations import Corpus, mutate, options_of
 from rdb_samples import fill
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 
 PIECE = 8_000  # bytes of a sample
 # Arguments that many commands treat in ways of their own.

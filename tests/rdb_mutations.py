@@ -34,8 +34,8 @@ from rdb_samples import (
 )
 
 from redislite._core.engine import Engine
-from redislite._core.rdb_snapshot import RdbError
-from redislite._core.reply_types import CommandError
+from redislite._core.persistence.rdb_snapshot import RdbError
+from redislite._core.protocol.reply_types import CommandError
 
 LARGEST = 20_000  # bytes of a payload that is mutated
 INTERESTING = (0, 1, 2, 4, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xE0, 0xF0, 0xF4, 0xFE, 0xFF)

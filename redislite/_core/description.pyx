@@ -4,21 +4,22 @@ Guarantees: a line has the fields of the original that the settings speak of, in
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-from redislite._core.client cimport Connection
-from redislite._core.client_memory cimport client_memory
-from redislite._core.output cimport reply_peak_is_old
-from redislite._core.pubsub cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, subscription_count
-from redislite._core.reply cimport reply_pending
-from redislite._core.sds cimport sds_capacity, sds_length
-from redislite._core.state cimport (
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_WATCH, CLIENT_IMPORT_SOURCE, CLIENT_MONITOR,
-    CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_POSTPONED, CLIENT_PUBSUB, CLIENT_UNIX, CLIENT_WAITS_WRITABLE, Chunk, Client,
-    Parser,
-)
-from redislite._core.tracking cimport (
+from redislite._core.base.sds cimport sds_capacity, sds_length
+from redislite._core.clients.client_memory cimport client_memory
+from redislite._core.clients.output cimport reply_peak_is_old
+from redislite._core.clients.tracking cimport (
     TRACKING_BCAST, TRACKING_BROKEN, TRACKING_ON, Tracker, tracker_of, tracking_options,
 )
-from redislite._core.transactions cimport transaction_memory
+from redislite._core.connection cimport Connection
+from redislite._core.handlers.pubsub cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, subscription_count
+from redislite._core.handlers.transactions cimport transaction_memory
+from redislite._core.protocol.reply cimport reply_pending
+from redislite._core.state.core cimport Chunk, Client, Parser
+from redislite._core.state.flags cimport (
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_DIRTY_WATCH, CLIENT_IMPORT_SOURCE,
+    CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_POSTPONED, CLIENT_PUBSUB, CLIENT_UNIX,
+    CLIENT_WAITS_WRITABLE,
+)
 
 cdef extern from "Python.h":
     str PyUnicode_FromFormat(const char* format, ...)

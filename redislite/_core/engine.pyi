@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from mmap import mmap
 from typing import Any
 
-from redislite._core.append_log import AppendOnlyLog
-from redislite._core.client import Connection
-from redislite._core.fork import ChildReport
-from redislite._core.permissions import Permissions
-from redislite._core.replay import Replay
-from redislite._core.row import CommandRow, CommandTable
+from redislite._core.commands.row import CommandRow, CommandTable
+from redislite._core.connection import Connection
+from redislite._core.dispatch.permissions import Permissions
+from redislite._core.persistence.append_log import AppendOnlyLog
+from redislite._core.persistence.fork import ChildReport
+from redislite._core.persistence.replay import Replay
 
 COMPILER_VERSION: str
 

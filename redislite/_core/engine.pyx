@@ -8,115 +8,108 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort
 from libc.string cimport memcpy, memset
-from redislite._core.alloc cimport (
+from redislite._core.base.alloc cimport (
     Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_is_checked, heap_new, heap_note_peak, heap_tick,
     heap_trim, heap_zalloc,
 )
-from redislite._core.append_log cimport append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log
-from redislite._core.append_rewrite cimport RewriteTask, rewrite_fork
-from redislite._core.blocking cimport WAIT_ALSO_MISSING, overdue_client
-from redislite._core.fork cimport ChildReport
-from redislite._core.client cimport (
+from redislite._core.base.clock cimport clock_counter, clock_monotonic_ns
+from redislite._core.clients.client_memory cimport (
+    client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
+)
+from redislite._core.clients.ending cimport client_doom, client_is_doomed
+from redislite._core.clients.output cimport (
+    CLASS_NORMAL, CLASS_PUBSUB, CLASS_REPLICA, CLIENT_CLASSES, class_of, client_check_output, client_write,
+)
+from redislite._core.clients.tracking cimport (
+    Tracking, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable,
+    tracking_invalidate, tracking_release, tracking_set_caching,
+)
+from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
+from redislite._core.commands.table cimport (
+    command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
+)
+from redislite._core.connection cimport (
     Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_for_disk,
     wake_waiters,
 )
-from redislite._core.client_memory cimport (
-    client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
+from redislite._core.dispatch.permissions cimport Permissions
+from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
+from redislite._core.handlers.pubsub cimport (
+    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, publish_key_event, pubsub_init, pubsub_release,
+    subscribers_count,
 )
-from redislite._core.clock cimport clock_counter, clock_monotonic_ns
-from redislite._core.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
-from redislite._core.crash cimport crash_forget, crash_watch
-from redislite._core.dict cimport (
-    Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
-    dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
-)
-from redislite._core.discard cimport discard_all, discard_is_due, discard_turn, discarded_things
-from redislite._core.ending cimport client_doom, client_is_doomed
-from redislite._core.eviction cimport (
-    eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
-    eviction_turn, eviction_warn,
-)
-from redislite._core.expiry cimport expire_cycle
-from redislite._core.glob cimport glob_match
-from redislite._core.key_sizes cimport key_sizes_by_type
-from redislite._core.keyspace cimport (
-    access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, store_string,
-)
-from redislite._core.list_value cimport (
-    ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
-)
-from redislite._core.listpack cimport ListpackValue, listpack_bytes, listpack_length
-from redislite._core.lzf cimport lzf_decompress
-from redislite._core.object cimport (
+from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, overdue_client
+from redislite._core.keyspace.discard cimport discard_all, discard_is_due, discard_turn, discarded_things
+from redislite._core.keyspace.entry cimport (
     ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, NO_EXPIRE, TYPE_LIST,
     TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_pointer,
     entry_string, entry_type, entry_type_name,
 )
-from redislite._core.module_value cimport MODULE_NAME_ROOM
-from redislite._core.numbers cimport INTEGER_TEXT_MAX
-from redislite._core.output cimport (
-    CLASS_NORMAL, CLASS_PUBSUB, CLASS_REPLICA, CLIENT_CLASSES, class_of, client_check_output, client_write,
+from redislite._core.keyspace.eviction cimport (
+    eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
+    eviction_turn, eviction_warn,
 )
-from redislite._core.permissions cimport Permissions
-from redislite._core.propagate cimport propagate_release, propagate_taken
-from redislite._core.pubsub cimport (
-    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, publish_key_event, pubsub_init, pubsub_release, subscribers_count,
+from redislite._core.keyspace.expiry cimport expire_cycle
+from redislite._core.keyspace.key_sizes cimport key_sizes_by_type
+from redislite._core.keyspace.keyspace cimport (
+    access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, store_string,
 )
-from redislite._core.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
-from redislite._core.replay cimport replay_of
-from redislite._core.reply cimport chunk_data, reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool
-from redislite._core.resp cimport parser_free, parser_new
-from redislite._core.lua_api cimport lua_resolve
-from redislite._core.scripting cimport Scripting, scripting_of, scripting_release, scripting_start
-from redislite._core.scripts cimport Scripts, scripts_release
-from redislite._core.functions cimport (
+from redislite._core.keyspace.propagate cimport propagate_release, propagate_taken
+from redislite._core.persistence.append_log cimport (
+    append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log,
+)
+from redislite._core.persistence.append_rewrite cimport RewriteTask, rewrite_fork
+from redislite._core.persistence.fork cimport ChildReport
+from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
+from redislite._core.persistence.replay cimport replay_of
+from redislite._core.process.crash cimport crash_forget, crash_watch
+from redislite._core.protocol.reply cimport (
+    chunk_data, reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool,
+)
+from redislite._core.protocol.resp cimport parser_free, parser_new
+from redislite._core.rdb.rdb_output cimport RdbOutput, output_close, output_open, output_position
+from redislite._core.rdb.rdb_write cimport rdb_write_value
+from redislite._core.scripting.functions cimport (
     JOIN_APPEND, JOIN_REPLACE, LIBRARY_BROKEN, LIBRARY_ERROR, Functions, Library, functions_get, functions_of,
     functions_release, libraries_flush, libraries_join, library_find, library_free, library_name, library_new,
 )
-from redislite._core.state cimport (
-    CHECKED_BUILD, CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, ERROR_KINDS_MAX,
-    GATE_BUSY, GATE_MEMORY, GATE_LOADING, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL,
-    HISTOGRAM_BUCKETS, QUERY_BUFFER, REPLAY_RUNS, REPLY_CHUNK, Argument, Chunk, Client, Command, CommandStatistics, Core,
-    Database, ErrorKind, Reply, Request, WaitList, Waiter, CLIENT_IN_EXEC,
+from redislite._core.scripting.lua_api cimport lua_resolve
+from redislite._core.scripting.scripting cimport Scripting, scripting_of, scripting_release, scripting_start
+from redislite._core.scripting.scripts cimport Scripts, scripts_release
+from redislite._core.state.core cimport (
+    CHECKED_BUILD, QUERY_BUFFER, REPLY_CHUNK, Argument, Chunk, Client, Command, Core, Database, Reply, Request,
+    WaitList, Waiter,
 )
-from redislite._core.rdb_output cimport RdbOutput, output_close, output_open, output_position
-from redislite._core.rdb_write cimport rdb_write_value
-from redislite._core.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
-from redislite._core.table cimport (
-    command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
+from redislite._core.state.flags cimport (
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_BUSY, GATE_MEMORY, GATE_LOADING,
+    GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, REPLAY_RUNS, CLIENT_IN_EXEC,
 )
-from redislite._core.tracking cimport (
-    Tracking, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable,
-    tracking_invalidate, tracking_release, tracking_set_caching,
+from redislite._core.state.statistics cimport ERROR_KINDS_MAX, HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind
+from redislite._core.structures.dict cimport (
+    Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
+    dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
 )
-from redislite._core.upcalls cimport upcall_failed, upcalls_init
+from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_length
+from redislite._core.structures.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
+from redislite._core.text.glob cimport glob_match
+from redislite._core.text.lzf cimport lzf_decompress
+from redislite._core.text.numbers cimport INTEGER_TEXT_MAX
+from redislite._core.values.list_value cimport (
+    ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
+)
+from redislite._core.values.module_value cimport MODULE_NAME_ROOM
 
 import os
 import sys
 
-from redislite._core import (
-    acknowledgement,
-    bits,
-    dump,
-    geo,
-    hashes,
-    hyperloglog,
-    keys,
-    lists,
-    pubsub,
-    function_commands,
-    scripts,
-    sets,
-    sort,
-    stream_groups,
-    streams,
-    strings,
-    transactions,
-    zset_combinations,
-    zsets,
+from redislite._core.handlers import (
+    bits, dump, geo, hashes, hyperloglog, keys, lists, pubsub, sets, sort, stream_groups, streams, strings,
+    transactions, zset_combinations, zsets,
 )
-from redislite._core.reply_types import CommandError
-from redislite._core.row import CommandTable
+from redislite._core.persistence import acknowledgement
+from redislite._core.scripting import function_commands, scripts
+from redislite._core.protocol.reply_types import CommandError
+from redislite._core.commands.row import CommandTable
 
 cdef extern from *:
     int __GNUC__
@@ -780,7 +773,7 @@ cdef class Engine:
     # --- settings
 
     def set(self, str name, int64_t value) -> None:
-        """Sets a setting of the data plane by the name of its field in Settings (state.pxd). KeyError."""
+        """Sets a setting of the data plane by the name of its field in Settings (settings.pxd). KeyError."""
         cdef int64_t* place = self._setting(name)
         place[0] = value
         self._thresholds()
@@ -1034,7 +1027,7 @@ cdef class Engine:
 
     @property
     def notify_classes(self) -> int:
-        """Classes of keyspace events that are published: NOTIFY_* bits of state.pxd."""
+        """Classes of keyspace events that are published: NOTIFY_* bits of flags.pxd."""
         return self.core.notify_classes
 
     @notify_classes.setter
@@ -1053,7 +1046,7 @@ cdef class Engine:
 
     @property
     def propagation(self) -> int:
-        """Who gets what is propagated: PROPAGATE_* bits of state.pxd; 0 for nobody."""
+        """Who gets what is propagated: PROPAGATE_* bits of flags.pxd; 0 for nobody."""
         return self.core.propagation
 
     @propagation.setter
@@ -1371,7 +1364,7 @@ cdef class Engine:
 
     @property
     def statistics(self) -> dict[str, object]:
-        """The fields of Statistics (state.pxd) by name."""
+        """The fields of Statistics (statistics.pxd) by name."""
         statistics = dict(self.core.statistics)
         return statistics
 
@@ -1455,7 +1448,7 @@ cdef dict _GATES = {
     "renewal": GATE_RENEWAL,
 }
 
-# The fields of Settings (state.pxd), in their order, with what they are before a configuration is read.
+# The fields of Settings (settings.pxd), in their order, with what they are before a configuration is read.
 cdef dict _DEFAULT_SETTINGS = {
     "max_bulk_length": 512 << 20,
     "query_buffer_limit": 1 << 30,

@@ -5,5 +5,5 @@
     files       users in files: `aclfile`, and `user` lines of the configuration
     access_log  what was denied lately
 
-Policy is made here, once, when rules change; what it comes to is compiled (`_core/permissions.pyx`) and checked there.
+Policy is made here, once, when rules change; what it comes to is compiled, and checked by `dispatch/permissions.pyx`.
 """

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import re
 
-from redislite._core.access import ACCESS_READ, ACCESS_WRITE
-from redislite._core.row import ACL_CATEGORY_BITS
+from redislite._core.commands.access import ACCESS_READ, ACCESS_WRITE
+from redislite._core.commands.row import ACL_CATEGORY_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from redislite._core.permissions import SelectorRules
-    from redislite._core.row import CommandRow, CommandTable
+    from redislite._core.commands.row import CommandRow, CommandTable
+    from redislite._core.dispatch.permissions import SelectorRules
 
 READ_WRITE = ACCESS_READ | ACCESS_WRITE
 LARGEST_DATABASE = 2**31 - 1

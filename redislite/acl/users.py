@@ -7,7 +7,7 @@ at once. Nothing is ever applied by halves: rules go to a draft, which takes the
 
 from __future__ import annotations
 
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.access_log import SCRIPT, TOPLEVEL, TRANSACTION, AccessLog
 from redislite.acl.rules import Commands, RuleError, Selector, decoded, encoded, merged_selectors
 from redislite.connection import CLIENT_IN_EXEC, DEFAULT_USER, describe
@@ -16,9 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from redislite._core.client import Connection
-    from redislite._core.permissions import Permissions
-    from redislite._core.row import CommandRow
+    from redislite._core.commands.row import CommandRow
+    from redislite._core.connection import Connection
+    from redislite._core.dispatch.permissions import Permissions
     from redislite.server import Server
 
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."

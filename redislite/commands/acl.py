@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from redislite._core.reply_types import OK, CommandError, Set, help_reply, subcommand_error
-from redislite._core.row import ACL_CATEGORIES, command, container
+from redislite._core.commands.row import ACL_CATEGORIES, command, container
+from redislite._core.protocol.reply_types import OK, CommandError, Set, help_reply, subcommand_error
 from redislite.acl.files import AclFileError, load_file, save_file
 from redislite.acl.rules import RuleError, Selector, UnclosedSelectorError, decoded, encoded, rows_of_category
 from redislite.acl.users import describe_denial, is_valid_name
@@ -14,7 +14,7 @@ from redislite.connection import DEFAULT_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 COMMANDS = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import binascii
 
-from redislite._core.reply_types import OK, CommandError
-from redislite._core.row import command, container
+from redislite._core.commands.row import command, container
+from redislite._core.protocol.reply_types import OK, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 SLOTS = 16384

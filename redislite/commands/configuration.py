@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import OK, SYNTAX_ERROR, CommandError, help_reply
-from redislite._core.row import command, container
+from redislite._core.commands.row import command, container
+from redislite._core.protocol.reply_types import OK, SYNTAX_ERROR, CommandError, help_reply
 from redislite.commands.permission import is_local
 from redislite.config import ConfigError, ConfigLoadingError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 COMMANDS = [

@@ -5,8 +5,9 @@ PING, ECHO and SELECT, which are as frequent as data commands, are native and st
 
 from __future__ import annotations
 
+from redislite._core.commands.row import command, container
 from redislite._core.description import describe_flags
-from redislite._core.reply_types import (
+from redislite._core.protocol.reply_types import (
     NO_REPLY,
     OK,
     SYNTAX_ERROR,
@@ -16,7 +17,6 @@ from redislite._core.reply_types import (
     help_reply,
     subcommand_error,
 )
-from redislite._core.row import command, container
 from redislite.config_directives import parse_integer
 from redislite.connection import (
     CLIENT_CLOSE_NOW,
@@ -49,7 +49,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
     Test = Callable[[Connection], bool]

@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 
-from redislite._core import crash
-from redislite._core.reply_types import (
+from redislite._core.commands.row import command
+from redislite._core.process import crash
+from redislite._core.protocol.reply_types import (
     NO_REPLY,
     OK,
     CommandError,
@@ -24,7 +25,6 @@ from redislite._core.reply_types import (
     help_reply,
     subcommand_error,
 )
-from redislite._core.row import command
 from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
 from redislite.commands.structures import describe_listpack, describe_quicklist, describe_table
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
     Subcommand = Callable[[Server, Connection, list[bytes]], object]

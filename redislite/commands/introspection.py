@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Protocol
 
-from redislite._core.glob import matching
-from redislite._core.key_specs import KEY_FLAG_WIRE_NAMES, KeySpec, parse_key_specs
-from redislite._core.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
-from redislite._core.row import (
+from redislite._core.commands.key_specs import KEY_FLAG_WIRE_NAMES, KeySpec, parse_key_specs
+from redislite._core.commands.row import (
     ACL_CATEGORY_BITS,
     MODULE,
     NO_MANDATORY_KEYS,
@@ -22,6 +20,8 @@ from redislite._core.row import (
     CommandTable,
     command,
 )
+from redislite._core.protocol.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
+from redislite._core.text.glob import matching
 from redislite.command_syntax import describe_arguments, parse_syntax
 
 TYPE_CHECKING = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import CommandError, help_reply
-from redislite._core.row import command, container
+from redislite._core.commands.row import command, container
+from redislite._core.protocol.reply_types import CommandError, help_reply
 from redislite.commands.permission import require_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 COMMANDS = [container("module", group="server", since="4.0.0", summary="A container for commands about modules.")]

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import time
 
-from redislite._core.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim, help_reply, subcommand_error
-from redislite._core.row import CommandRow, command, container
+from redislite._core.commands.row import CommandRow, command, container
+from redislite._core.protocol.reply_types import (
+    NO_REPLY,
+    OK,
+    SYNTAX_ERROR,
+    CommandError,
+    Verbatim,
+    help_reply,
+    subcommand_error,
+)
 from redislite.command_log import KIND_NAMES, SLOW
 from redislite.commands.server import parse_integer_argument
 from redislite.config_directives import parse_integer
@@ -15,7 +23,7 @@ from redislite.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 COMMANDS = [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.connection import CLIENT_INTERNAL, CLIENT_UNIX
 from redislite.listeners import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 
-from redislite._core.reply_types import OK, SYNTAX_ERROR, CommandError, SimpleString
-from redislite._core.row import command
+from redislite._core.commands.row import command
+from redislite._core.protocol.reply_types import OK, SYNTAX_ERROR, CommandError, SimpleString
 from redislite.connection import CLIENT_IN_EXEC
 from redislite.persistence.snapshots import Busy, SnapshotError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 IN_PROGRESS = "ERR Background save already in progress"

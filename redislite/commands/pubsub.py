@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import help_reply
-from redislite._core.row import command
+from redislite._core.commands.row import command
+from redislite._core.protocol.reply_types import help_reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import OK, CommandError, help_reply, subcommand_error
-from redislite._core.row import command
+from redislite._core.commands.row import command
+from redislite._core.protocol.reply_types import OK, CommandError, help_reply, subcommand_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 _SCRIPT_HELP = (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim
-from redislite._core.row import command
+from redislite._core.commands.row import command
+from redislite._core.protocol.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim
 from redislite.config_directives import parse_integer
 from redislite.info import info_text
 from redislite.shutdown import Wish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 NOT_INTEGER = "ERR value is not an integer or out of range"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from redislite._core.reply_types import OK, SYNTAX_ERROR, CommandError, Set
-from redislite._core.row import command
+from redislite._core.commands.row import command
+from redislite._core.protocol.reply_types import OK, SYNTAX_ERROR, CommandError, Set
 from redislite.commands.server import parse_integer_argument
 from redislite.connection import (
     CLIENT_INTERNAL,
@@ -17,7 +17,7 @@ from redislite.connection import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.client import Connection
+    from redislite._core.connection import Connection
     from redislite.server import Server
 
 _OPTIONS = {b"bcast": TRACKING_BCAST, b"optin": TRACKING_OPTIN, b"optout": TRACKING_OPTOUT, b"noloop": TRACKING_NOLOOP}

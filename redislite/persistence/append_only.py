@@ -1,8 +1,8 @@
 """The append-only file: which files it consists of, when it is rewritten, and how it is loaded.
 
-Commands are written by the data plane (`_core/append_log`), once per turn and before replies leave; here is decided to
-which file. The files stand in a folder of their own, named by a manifest (`manifest.py`): a base with the data set as
-it was at the last rewrite, and files of the commands since.
+Commands are written by the data plane (`persistence/append_log` there), once per turn and before replies leave; here
+is decided to which file. The files stand in a folder of their own, named by a manifest (`manifest.py`): a base with
+the data set as it was at the last rewrite, and files of the commands since.
 
     start ──load──▶ open ◀──────────────────────────────┐
                       │ rewrite: a new file of commands, │ the child's file becomes the base, what it has taken in

@@ -1,8 +1,8 @@
 """The one background child of a server: who runs, how far it is, and what happens when it ends.
 
-A child is forked in the data plane (`_core/fork`), for a snapshot, for a rewrite of the append-only file, or for a
-replica. There is one at a time: each has the memory as it was at its fork, and what the server changes meanwhile is
-copied.
+A child is forked in the data plane (`persistence/fork` there), for a snapshot, for a rewrite of the append-only file,
+or for a replica. There is one at a time: each has the memory as it was at its fork, and what the server changes
+meanwhile is copied.
 
 Guarantees: while a child runs, the tables of keys keep their size where they can, so that less is copied; `done` is
 called exactly once for each child, from the loop or from `wait`, never inside `start`; after that the runner is free
@@ -15,7 +15,7 @@ import os
 import signal
 import time
 
-from redislite._core.fork import ChildReport
+from redislite._core.persistence.fork import ChildReport
 from redislite.process import CHILD
 
 TYPE_CHECKING = False

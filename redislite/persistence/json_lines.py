@@ -33,8 +33,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from redislite._core.rdb_snapshot import RdbError
-from redislite._core.reply_types import CommandError
+from redislite._core.persistence.rdb_snapshot import RdbError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.compatibility import REDIS_VERSION
 from redislite.persistence.files import is_packed
 from redislite.persistence.long_lines import LongLineError, read_lines

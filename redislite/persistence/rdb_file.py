@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from redislite._core.rdb_snapshot import RdbError
+from redislite._core.persistence.rdb_snapshot import RdbError
 from redislite.compatibility import DEFAULT_PROFILE, Profile
 
 TYPE_CHECKING = False

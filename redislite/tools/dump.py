@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from redislite._core.engine import Engine
-from redislite._core.fork import ChildReport
+from redislite._core.persistence.fork import ChildReport
 from redislite.persistence import files, manifest
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.log_file import read_log_file

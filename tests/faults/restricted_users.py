@@ -32,8 +32,8 @@ from command_forms import Forms, matched_counts
 from harness import ServerDied, ServerProcess, request
 
 import redislite.commands
+from redislite._core.commands.row import NO_AUTH, CommandRow, rows_of
 from redislite._core.engine import Engine
-from redislite._core.row import NO_AUTH, CommandRow, rows_of
 
 SECRET = b"SECRET" * 6
 KEPT_OUT = ("-@admin", "-flushall", "-flushdb", "-swapdb", "-client|reply")

@@ -445,7 +445,7 @@ def test_watching_many_keys_takes_time_for_each_only(server: ServerProcess, clie
 @pytest.mark.slow
 @pytest.mark.ours("of our heap")
 def test_output_that_was_dropped_goes_back_to_the_system(start_server: ServerPool) -> None:
-    from redislite._core.probe import HeapProbe
+    from redislite._core.probes.dict import HeapProbe
 
     if HeapProbe.checked():
         pytest.skip("a checked heap has its blocks from the C library")

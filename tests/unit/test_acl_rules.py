@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redislite._core.access import ACCESS_READ, ACCESS_WRITE
+from redislite._core.commands.access import ACCESS_READ, ACCESS_WRITE
 from redislite._core.engine import Engine
 from redislite.acl.rules import Commands, RuleError, Selector, UnclosedSelectorError, merged_selectors
 from redislite.acl.users import User, hash_password, is_valid_name
@@ -122,7 +122,7 @@ def test_kept_rules_allow_what_all_rules_did(rules: list[str]) -> None:
         subject = rule[1:]
         row = COMMANDS.find(subject)
         if subject.startswith("@"):
-            from redislite._core.row import ACL_CATEGORY_BITS
+            from redislite._core.commands.row import ACL_CATEGORY_BITS
 
             bit = ACL_CATEGORY_BITS.get(subject[1:], -1)
             concerned = [one for one in rows if subject == "@all" or one.acl_categories & bit]

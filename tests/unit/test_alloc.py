@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from redislite._core.probe import HeapProbe
+from redislite._core.probes.dict import HeapProbe
 
 PAGE = 65536
 checked = pytest.mark.skipif(not HeapProbe.checked(), reason="needs a build with a checked heap")
@@ -352,7 +352,8 @@ def test_heaps_are_apart_and_release_their_small_blocks() -> None:
 @checked
 @pytest.mark.parametrize("call", ["free(block, 41)", "realloc(block, 41, 50)", "free_lines(block, 40)"])
 def test_checked_heap_ends_the_process_at_a_wrong_size_or_kind(call: str) -> None:
-    program = f"from redislite._core.probe import HeapProbe; heap = HeapProbe(); block = heap.alloc(40); heap.{call}"
+    made = "from redislite._core.probes.dict import HeapProbe; heap = HeapProbe(); block = heap.alloc(40)"
+    program = f"{made}; heap.{call}"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert "heap: block" in result.stderr

@@ -217,8 +217,8 @@ def test_a_rewrite_makes_an_equal_data_set(tmp_path: Path) -> None:
 
     from differential.grammar import available
 
-    from redislite._core.fork import ChildReport
-    from redislite._core.reply_types import CommandError
+    from redislite._core.persistence.fork import ChildReport
+    from redislite._core.protocol.reply_types import CommandError
     from redislite.digest import dataset_digest
 
     chance = random.Random(3)

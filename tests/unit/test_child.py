@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from harness import wait_until
 
-from redislite._core.fork import ChildReport
-from redislite._core.probe_child import fork_child
+from redislite._core.persistence.fork import ChildReport
+from redislite._core.probes.child import fork_child
 from redislite.config import Config
 from redislite.log import WARNING, Log
 from redislite.persistence.child import Child, ChildRunner, Outcome, parse_cpus

@@ -9,9 +9,9 @@ import pytest
 from command_forms import Forms, matched_counts
 from command_keys_model import UntoldError, find_keys, needs_of
 
+from redislite._core.commands.row import MODULE, CommandRow, command, rows_of
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
-from redislite._core.row import MODULE, CommandRow, command, rows_of
+from redislite._core.protocol.reply_types import CommandError
 from redislite.commands import observability
 
 ROUNDS = 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redislite._core.reply_types import Set
+from redislite._core.protocol.reply_types import Set
 from redislite.command_syntax import Argument, SyntaxNotationError, describe_arguments, parse_syntax
 
 

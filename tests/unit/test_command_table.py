@@ -18,11 +18,11 @@ import pytest
 
 import redislite._core
 import redislite.commands
-from redislite._core import key_specs
-from redislite._core import row as rows
+from redislite._core.commands import key_specs
+from redislite._core.commands import row as rows
+from redislite._core.commands.row import CommandRow, CommandTable, command, container, native, rows_of
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError, Set, SimpleString
-from redislite._core.row import CommandRow, CommandTable, command, container, native, rows_of
+from redislite._core.protocol.reply_types import CommandError, Set, SimpleString
 from redislite.command_syntax import Argument, parse_syntax
 from redislite.commands import introspection
 
@@ -36,7 +36,7 @@ def package_rows() -> list[CommandRow]:
     """The rows of every module of the package that may have some."""
     found = []
     for package in (redislite._core, redislite.commands):
-        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             found.extend(rows_of(importlib.import_module(module.name)))
     return found
 

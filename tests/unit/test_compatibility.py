@@ -11,8 +11,8 @@ import pytest
 
 import redislite
 from redislite._core.engine import Engine
-from redislite._core.probe_protocol import ParserProbe
-from redislite._core.reply_types import CommandError
+from redislite._core.probes.protocol import ParserProbe
+from redislite._core.protocol.reply_types import CommandError
 from redislite.compatibility import DEFAULTS, FACTS, PROFILES, SETTINGS
 from redislite.config import Config, ConfigFileError
 from redislite.config_directives import DIRECTIVES

@@ -15,9 +15,9 @@ import pytest
 import redislite
 from redislite import connection as connection_module
 from redislite import pause as pause_module
+from redislite._core.commands.row import rows_of
 from redislite._core.engine import Engine, decode
-from redislite._core.reply_types import CommandError
-from redislite._core.row import rows_of
+from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.users import Users
 from redislite.commands import connection as commands
 from redislite.commands import tracking as tracking_commands
@@ -186,7 +186,7 @@ def client(server: Server) -> Client:
 
 
 def test_flag_constants_are_those_of_the_data_plane() -> None:
-    text = (Path(redislite.__file__).parent / "_core" / "state.pxd").read_text()
+    text = (Path(redislite.__file__).parent / "_core" / "state" / "flags.pxd").read_text()
     declared = {name: int(value) for name, value in re.findall(r"^    (CLIENT_[A-Z_]+) = (\d+)", text, re.M)}
     mirrored = {name: value for name, value in vars(connection_module).items() if re.fullmatch("CLIENT_[A-Z_]+", name)}
     del mirrored["CLIENT_TYPES"]

@@ -12,7 +12,7 @@ import pytest
 
 PREAMBLE = """
 import ctypes, faulthandler, gc, mmap, os, signal, sys, threading
-from redislite._core import crash
+from redislite._core.process import crash
 from redislite._core.engine import Engine
 
 def describe(**changes):
@@ -168,7 +168,7 @@ threading.Event().wait()
 
 def test_requests_are_shown_without_passwords_and_shortened(tmp_path: Path) -> None:
     program = """
-from redislite._core.row import command
+from redislite._core.commands.row import command
 @command("crash", -1, "admin", group="server", since="1.0.0", summary="Crashes.", complexity="O(1)")
 def die(server, connection, args):
     ctypes.memset(16, 0, 1)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from redislite._core.probe import DictProbe, HeapProbe
+from redislite._core.probes.dict import DictProbe, HeapProbe
 
 SCAN_RUNS = 1200
 MASK = 2**64 - 1

@@ -16,7 +16,7 @@ from differential.grammar import available
 from propagation_forms import split
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 
 AOF = 1
 KEYS = ("h", "g", "k", "l", "s", "z", "x")

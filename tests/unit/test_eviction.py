@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.server import POLICY_ALL_KEYS, POLICY_MEASURES
 
 POLICIES = [f"{scope}-{measure}" for scope in ("allkeys", "volatile") for measure in ("lru", "lfu", "random")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from redislite import CommandError, Engine
-from redislite._core.probe_crc64 import update as crc64
+from redislite._core.probes.crc64 import update as crc64
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 
 SICILY = (13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania")
 RADIUS = 6372797.560856

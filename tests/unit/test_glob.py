@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
-from redislite._core.glob import matching
+from redislite._core.text.glob import matching
 
 ANY = frozenset(range(256))
 NOTHING = frozenset({-1})  # the class []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.config import Config
 from redislite.log import NOTHING, Log
 from redislite.server import Server

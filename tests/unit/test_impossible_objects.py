@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from redislite._core.append_log import AppendOnlyLog
-from redislite._core.client import Connection
+from redislite._core.commands.row import command
+from redislite._core.connection import Connection
+from redislite._core.dispatch.permissions import Permissions
 from redislite._core.engine import Engine, decode
-from redislite._core.fork import ChildReport
-from redislite._core.permissions import Permissions
-from redislite._core.reply_types import CommandError
-from redislite._core.row import command
+from redislite._core.persistence.append_log import AppendOnlyLog
+from redislite._core.persistence.fork import ChildReport
+from redislite._core.protocol.reply_types import CommandError
 
 HUGE = 1 << 70
 # What descriptors are tried with: none that is open.

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redislite._core.probe import HeapProbe
-from redislite._core.probe_intset import IntsetProbe
+from redislite._core.probes.dict import HeapProbe
+from redislite._core.probes.intset import IntsetProbe
 
 integers = st.one_of(
     st.integers(-20, 20), st.integers(-40_000, 40_000), st.integers(-(1 << 33), 1 << 33),

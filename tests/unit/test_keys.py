@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.compatibility import PROFILES
 
 Argument = bytes | str | int | float

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redislite._core.probe import HeapProbe
-from redislite._core.probe_listpack import ListpackProbe
+from redislite._core.probes.dict import HeapProbe
+from redislite._core.probes.listpack import ListpackProbe
 
 Value = bytes | int
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redislite._core.probe_lzf import compress, decompress
+from redislite._core.probes.lzf import compress, decompress
 
 pieces = st.lists(
     st.one_of(

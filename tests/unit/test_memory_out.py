@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.digest import dataset_digest
 
 pytestmark = pytest.mark.skipif(not Engine().heap_is_checked, reason="needs a build with a checked heap")

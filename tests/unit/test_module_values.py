@@ -26,9 +26,9 @@ from rdb_samples import (
 )
 
 from redislite._core.engine import Engine
-from redislite._core.fork import ChildReport
-from redislite._core.rdb_snapshot import RdbError
-from redislite._core.reply_types import CommandError
+from redislite._core.persistence.fork import ChildReport
+from redislite._core.persistence.rdb_snapshot import RdbError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.digest import dataset_digest, value_digest
 from redislite.persistence import json_lines
 from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.config import Config
 from redislite.log import NOTHING, Log
 from redislite.server import Server

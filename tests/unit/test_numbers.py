@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redislite._core.probe_numbers import LONG_DOUBLE_BITS, double_text, long_double_text, read_double
+from redislite._core.probes.numbers import LONG_DOUBLE_BITS, double_text, long_double_text, read_double
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -11,9 +11,9 @@ from command_keys_model import ACCESS_READ, ACCESS_WRITE, UntoldError, find_keys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redislite._core.commands.row import CommandRow
+from redislite._core.dispatch.permissions import Permissions
 from redislite._core.engine import Engine
-from redislite._core.permissions import Permissions
-from redislite._core.row import CommandRow
 from redislite.acl.rules import Commands, Selector
 
 ALLOWED, DATABASE, COMMAND, KEY, CHANNEL = range(5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redislite._core.probe_pointer_set import PointerSetProbe
+from redislite._core.probes.pointer_set import PointerSetProbe
 
 # Addresses as allocators give them out, and ones that collide in small tables.
 members = st.one_of(st.integers(1, 12).map(lambda n: n * 8), st.integers(1, 1 << 44).map(lambda n: n * 8))

@@ -14,7 +14,7 @@ from differential.grammar import available
 from propagation_forms import FORMS, split
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.digest import dataset_digest
 
 AOF = 1

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from redislite._core.commands.row import command
 from redislite._core.engine import Engine
-from redislite._core.reply_types import NO_REPLY, CommandError, Push, Set, SimpleString, Verbatim
-from redislite._core.row import command
+from redislite._core.protocol.reply_types import NO_REPLY, CommandError, Push, Set, SimpleString, Verbatim
 
 INTERNAL = b"-ERR internal error, see the server's log\r\n"
 

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from redislite._core.probe import HeapProbe
-from redislite._core.probe_quicklist import QuicklistProbe, exceeds
+from redislite._core.probes.dict import HeapProbe
+from redislite._core.probes.quicklist import QuicklistProbe, exceeds
 
 values = st.one_of(
     st.integers(-20, 300).map(lambda number: str(number).encode()),

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from redislite._core.probe_rax import RaxProbe
+from redislite._core.probes.rax import RaxProbe
 
 # Few letters and short lengths, so that keys share beginnings and are beginnings of each other.
 keys = st.one_of(

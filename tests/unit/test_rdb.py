@@ -28,11 +28,11 @@ from rdb_samples import (
     zipmap,
 )
 
-from redislite._core import probe_crc64
 from redislite._core.engine import Engine
-from redislite._core.fork import ChildReport
-from redislite._core.rdb_snapshot import RdbError
-from redislite._core.reply_types import CommandError
+from redislite._core.persistence.fork import ChildReport
+from redislite._core.persistence.rdb_snapshot import RdbError
+from redislite._core.probes import crc64 as probe_crc64
+from redislite._core.protocol.reply_types import CommandError
 
 EXPIRE_MS, EXPIRE, SELECT, RESIZE, AUX, FREQ, IDLE = b"\xfc", b"\xfd", b"\xfe", b"\xfb", b"\xfa", b"\xf9", b"\xf8"
 FUNCTION = b"\xf5"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redislite._core.probe_protocol import ParserProbe
+from redislite._core.probes.protocol import ParserProbe
 
 
 def encode(request: list[bytes]) -> bytes:

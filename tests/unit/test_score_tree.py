@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redislite._core.probe_score_tree import ScoreTreeProbe
+from redislite._core.probes.score_tree import ScoreTreeProbe
 
 Item = tuple[float, bytes]
 

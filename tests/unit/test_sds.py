@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redislite._core.probe_protocol import BufferProbe
+from redislite._core.probes.protocol import BufferProbe
 
 
 @given(st.binary(max_size=100), st.lists(st.binary(max_size=5000), max_size=30))

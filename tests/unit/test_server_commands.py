@@ -16,7 +16,7 @@ import pytest
 from harness import wait_until
 
 from redislite import lolwut, version
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.command_log import LARGE_REPLY, LARGE_REQUEST, SLOW, CommandLog
 from redislite.commands.observability import cumulative_microseconds, quote
 from redislite.compatibility import REDIS_VERSION

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 
 INTSET, LISTPACK, HASHTABLE = "intset", "listpack", "hashtable"
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"

@@ -233,7 +233,11 @@ def test_huge_pages_can_be_switched_off() -> None:
     status = Path("/proc/self/status")
     if not status.exists() or "THP_enabled:\t1" not in status.read_text():
         pytest.skip("this system has none")
-    program = "from redislite._core.fork import disable_huge_pages as d; d(); print(open('/proc/self/status').read())"
+    program = """
+from redislite._core.persistence.fork import disable_huge_pages
+disable_huge_pages()
+print(open("/proc/self/status").read())
+"""
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
     assert b"THP_enabled:\t0" in shown
 

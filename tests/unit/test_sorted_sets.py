@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 
 SCORES = st.one_of(st.integers(-3, 3).map(float), st.floats(allow_nan=False).map(lambda score: score + 0.0))
 MEMBERS = st.one_of(st.integers(0, 30).map(lambda number: b"%d" % number), st.binary(max_size=12), st.just(b"x" * 80))

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from redislite._core.probe_stream import StreamProbe, format_id, step_id
+from redislite._core.probes.stream import StreamProbe, format_id, step_id
 
 Id = tuple[int, int]
 Entry = tuple[Id, list[tuple[bytes, bytes]]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.compatibility import PROFILES
 
 Execute = Callable[..., Any]

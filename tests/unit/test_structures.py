@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from redislite import Config, Server
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
+from redislite._core.protocol.reply_types import CommandError
 from redislite.commands.structures import describe_listpack, entries
 from redislite.log import NOTHING, Log
 

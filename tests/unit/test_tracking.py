@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from redislite._core.commands.row import rows_of
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
-from redislite._core.row import rows_of
+from redislite._core.protocol.reply_types import CommandError
 from redislite.commands import connection as connection_commands
 from redislite.commands import tracking as tracking_commands
 from redislite.connection import TRACKING_BCAST, TRACKING_NOLOOP, describe

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from redislite._core.commands.row import command as python_command
 from redislite._core.engine import Engine
-from redislite._core.reply_types import CommandError
-from redislite._core.row import command as python_command
+from redislite._core.protocol.reply_types import CommandError
 from redislite.compatibility import PROFILES
 
 

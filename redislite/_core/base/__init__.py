@@ -1,0 +1,1 @@
+"""The ground: memory of one engine, byte buffers, clocks, output that signal handlers may write."""

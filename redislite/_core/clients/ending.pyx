@@ -1,0 +1,14 @@
+"""How clients end; the contract is in ending.pxd."""
+from redislite._core.keyspace.blocking cimport unblock
+from redislite._core.state.core cimport Client, Core
+from redislite._core.state.flags cimport CLIENT_CLOSE_NOW, CLIENT_INTERNAL
+
+
+cdef void client_doom(Core* core, Client* client) noexcept nogil:
+    if client.flags & (CLIENT_CLOSE_NOW | CLIENT_INTERNAL):
+        return
+    client.flags |= CLIENT_CLOSE_NOW
+    core.upcalls.close_soon(core, client)
+    # A handler that is running may look at what its client waits for; who called it ends the waiting behind it.
+    if client.argv == NULL:
+        unblock(core, client)

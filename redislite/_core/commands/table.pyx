@@ -1,0 +1,224 @@
+"""The native dispatch table; the contract is in table.pxd."""
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.commands.command_keys cimport keys_release, keys_set
+from redislite._core.state.core cimport COMMAND_TABLE_SLOTS, Argument, Command, Core, Handler
+from redislite._core.state.statistics cimport HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind, Statistics
+
+from redislite._core.commands import access
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long value) noexcept nogil
+
+cdef enum:
+    NAME_MAX = 63               # bytes of the longest full name
+    FOLD = 0x20                 # lower case, for letters; other bytes are told apart by the comparison
+
+
+cdef inline uint64_t name_hash(const char* name, size_t length) noexcept nogil:
+    cdef uint64_t head = 0
+    cdef uint64_t tail = 0
+    cdef uint64_t mixed
+    if length >= 8:
+        memcpy(&head, name, 8)
+        memcpy(&tail, name + length - 8, 8)
+    elif length >= 4:
+        memcpy(&head, name, 4)
+        memcpy(&tail, name + length - 4, 4)
+    elif length:
+        head = <uint64_t> (<unsigned char> name[0]) | <uint64_t> (<unsigned char> name[length // 2]) << 8
+        tail = <uint64_t> (<unsigned char> name[length - 1])
+    head |= <uint64_t> 0x2020202020202020
+    tail |= <uint64_t> 0x2020202020202020
+    mixed = (head ^ (tail << 7 | tail >> 57) ^ length) * <uint64_t> 0x9e3779b97f4a7c15
+    return mixed ^ mixed >> 32
+
+
+cdef inline bint same_name(const Command* command, const char* name, size_t length) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    if command.name_length != <int> length:
+        return 0
+    for i in range(length):
+        c = name[i]
+        if c'A' <= c <= c'Z':
+            c = <char> (c | FOLD)
+        if c != command.name[i]:
+            return 0
+    return 1
+
+
+cdef Command* command_find(Core* core, const char* name, size_t length) noexcept nogil:
+    cdef uint64_t slot
+    if length > NAME_MAX:
+        return NULL
+    slot = name_hash(name, length) & (COMMAND_TABLE_SLOTS - 1)
+    while core.commands[slot] != NULL:
+        if same_name(core.commands[slot], name, length):
+            return core.commands[slot]
+        slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
+    return NULL
+
+
+cdef Command* command_resolve(Core* core, const Argument* arguments, int count, const char* base) noexcept nogil:
+    cdef Command* command = command_find(core, <char*> (<size_t> base + <size_t> arguments[0].data), arguments[0].length)
+    cdef Command* subcommand
+    cdef char name[2 * NAME_MAX + 1]
+    cdef size_t length
+    if command == NULL or not command.container or count < 2 or arguments[1].length > NAME_MAX:
+        # A subcommand's full name is none that a client may call.
+        return NULL if command != NULL and command.is_subcommand else command
+    # The container may have been renamed; its subcommands have not.
+    length = command.own_length
+    memcpy(name, command.own_name, length)
+    name[length] = c'|'
+    if arguments[1].owner != NULL:
+        return command
+    memcpy(name + length + 1, <char*> (<size_t> base + <size_t> arguments[1].data), arguments[1].length)
+    subcommand = command_find(core, name, length + 1 + arguments[1].length)
+    return command if subcommand == NULL else subcommand
+
+
+cdef void insert(Core* core, Command* command) noexcept nogil:
+    cdef uint64_t slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
+    while core.commands[slot] != NULL:
+        slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
+    core.commands[slot] = command
+
+
+cdef int set_name(Command* command, bytes name) except -1:
+    if not 0 < len(name) <= NAME_MAX:
+        raise ValueError(f"a command's name has 1 to {NAME_MAX} bytes, not {len(name)}")
+    name = name.lower()
+    memset(command.name, 0, sizeof(command.name))
+    memcpy(command.name, <char*> name, len(name))
+    command.name_length = <int> len(name)
+    return 0
+
+
+cdef int table_add(Core* core, object row) except -1:
+    cdef Command* command
+    cdef CommandStatistics* statistics
+    cdef bytes name = row.name.encode()
+    if core.commands_count >= COMMAND_TABLE_SLOTS // 2:
+        raise ValueError(f"the command table holds {COMMAND_TABLE_SLOTS // 2} commands at the most")
+    if command_find(core, name, len(name)) != NULL:
+        raise ValueError(f"there is a command {row.name!r} already")
+    command = <Command*> heap_zalloc(core.heap, sizeof(Command))
+    if command == NULL:
+        raise MemoryError
+    try:
+        fill(core, command, row, name)
+        statistics = <CommandStatistics*> heap_realloc(
+            core.heap, core.command_statistics, core.commands_count * sizeof(CommandStatistics),
+            (core.commands_count + 1) * sizeof(CommandStatistics))
+        if statistics == NULL:
+            raise MemoryError
+    except BaseException:
+        command_free(core, command)
+        raise
+    core.command_statistics = statistics
+    memset(&statistics[core.commands_count], 0, sizeof(CommandStatistics))
+    insert(core, command)
+    core.commands_count += 1
+    return 0
+
+
+cdef int fill(Core* core, Command* command, object row, bytes name) except -1:
+    set_name(command, name)
+    memcpy(command.own_name, command.name, sizeof(command.name))
+    command.own_length = command.name_length
+    command.id = core.commands_count
+    command.handler = <Handler> <uintptr_t> row.address
+    command.flags = row.flags
+    command.arity = row.arity
+    command.first_key = row.key_range[0]
+    command.is_subcommand = row.parent is not None
+    command.is_exec = row.name == "exec"
+    command.container = bool(row.subcommands) or row.is_container
+    command.row = <PyObject*> row
+    command.channels = access.channels(row)
+    command.database_use = access.database_use(row)
+    keys_set(core, command, row)
+    return 0
+
+
+cdef int table_rename(Core* core, bytes name, bytes new_name) except -1:
+    cdef Command* command = command_find(core, name, len(name))
+    cdef Command* moved
+    cdef uint64_t slot
+    if command == NULL:
+        raise KeyError(name)
+    if new_name and command_find(core, new_name, len(new_name)) != NULL:
+        raise ValueError(f"there is a command {new_name!r} already")
+    slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
+    while core.commands[slot] != command:
+        slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
+    core.commands[slot] = NULL
+    # What probing had put behind it must be found again.
+    slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
+    while core.commands[slot] != NULL:
+        moved = core.commands[slot]
+        core.commands[slot] = NULL
+        insert(core, moved)
+        slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
+    if new_name:
+        set_name(command, new_name)
+        insert(core, command)
+    # Without a name it stays as long as the heap: clients have executed it, or are about to.
+    return 0
+
+
+cdef void command_free(Core* core, Command* command) noexcept nogil:
+    keys_release(core, command)
+    heap_free(core.heap, command, sizeof(Command))
+
+
+cdef void table_release(Core* core) noexcept nogil:
+    cdef int i
+    for i in range(COMMAND_TABLE_SLOTS):
+        if core.commands[i] != NULL:
+            command_free(core, core.commands[i])
+            core.commands[i] = NULL
+    for i in range(core.commands_count):
+        heap_free(core.heap, core.command_statistics[i].histogram, HISTOGRAM_BUCKETS * sizeof(unsigned int))
+    heap_free(core.heap, core.command_statistics, core.commands_count * sizeof(CommandStatistics))
+    core.command_statistics = NULL
+    core.commands_count = 0
+
+
+cdef void histogram_add(Core* core, CommandStatistics* statistics, uint64_t nanoseconds) noexcept nogil:
+    cdef int power, bucket
+    if statistics.histogram == NULL:
+        statistics.histogram = <unsigned int*> heap_zalloc(core.heap, HISTOGRAM_BUCKETS * sizeof(unsigned int))
+        if statistics.histogram == NULL:
+            return
+    if nanoseconds < 16:
+        bucket = <int> nanoseconds
+    else:
+        power = 63 - __builtin_clzll(nanoseconds)
+        bucket = (power - 3) * 16 + <int> (nanoseconds >> (power - 4) & 15)
+        if bucket >= HISTOGRAM_BUCKETS:
+            bucket = HISTOGRAM_BUCKETS - 1
+    statistics.histogram[bucket] += 1
+
+
+cdef uint64_t histogram_bound(int bucket) noexcept nogil:
+    cdef int power
+    if bucket < 16:
+        return bucket
+    power = bucket // 16 + 3
+    return ((<uint64_t> 1 << power) + (<uint64_t> (bucket % 16 + 1) << (power - 4))) - 1
+
+
+cdef void statistics_reset(Core* core) noexcept nogil:
+    cdef int i
+    for i in range(core.commands_count):
+        heap_free(core.heap, core.command_statistics[i].histogram, HISTOGRAM_BUCKETS * sizeof(unsigned int))
+    memset(core.command_statistics, 0, core.commands_count * sizeof(CommandStatistics))
+    memset(&core.statistics, 0, sizeof(Statistics))
+    core.errors_counted = 0
+    core.turn_commands = 0
+    core.error_kinds_count = 0

@@ -1,0 +1,80 @@
+"""One connection's hot path: read, parse the whole pipeline, execute it, write.
+
+``Connection`` is what the control plane holds; its ``ready`` is the one call per ready connection. Everything below it
+works on the Client struct without Python objects, until a command of the Python tier comes.
+
+    ready ─▶ read into the query buffer (the core's, or the client's own where a request is incomplete)
+          ─▶ parse up to REQUEST_BATCH requests ahead, prefetching their keys
+          ─▶ execute each: call_command ─▶ native handler, or upcall
+          ─▶ write what there is; what the socket does not take waits for the loop to say it is writable
+
+The life of a client. How its requests stand, while it is served:
+
+         ┌──────────── request answered ────────────┐
+         ▼                                          │
+    ready to execute ── block_on_keys ─▶ waiting (CLIENT_BLOCKED) ── wake_client, _end_waiting ─▶ resume_clients ─▶ ready
+         ├─ admit: a pause ─▶ postponed (CLIENT_POSTPONED) ── Connection.resume ─▶ ready
+         └─ parse_more ─▶ incomplete: buffer and parser are its own until the rest has come
+
+How it ends, from any of these:
+
+    served ──── client_end ────▶ ending (CLIENT_CLOSE_AFTER_REPLY): nothing more is read, executed or appended;
+       │                            │       its output is written, however long its peer takes
+       │                            ├─ output is written ─▶ Engine.close
+       └──────── client_doom ◀──────┘
+                     │           a kill, eviction, an output limit, memory that was out, a peer that is gone
+                     ▼
+                  doomed (CLIENT_CLOSE_NOW): nothing at all is done for it, it waits for no key, its output is dropped.
+                     │           Only a request of it that is being executed is finished (EXEC is atomic)
+                     ▼
+       Engine.close: out of the loop ─▶ Connection.withdraw: socket closed, in no list but those of its subscriptions
+                                     ─▶ Connection.leave: these end, some in each turn; then Client.core is NULL
+
+client_doom is the one that decides that a client is served no more. Everything that acts for a client asks one of ending.pxd:
+client_is_doomed, client_takes_output (messages), client_may_execute (requests).
+"""
+from libc.stdint cimport int64_t, uint64_t
+from redislite._core.dispatch.permissions cimport Permissions
+from redislite._core.state.core cimport Client, Command, Core
+
+
+# Takes the wall clock: what now_ms says from here on. While a command runs, and all that it calls, time stands still.
+cdef void renew_clock(Core* core) noexcept nogil
+# Executes the client's current command (argv, argc, command set): authentication, arity, gates, the call, its time,
+# statistics and logs. False where it was postponed and is to be executed again later.
+cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
+# Around what a turn of the loop does: its time and its commands are counted. A turn without a beginning is none.
+cdef void begin_turn(Core* core) noexcept nogil
+cdef void end_turn(Core* core) noexcept nogil
+# Reads once from the socket. 0, or -1 where the peer is gone.
+cdef int client_read(Core* core, Client* client) noexcept nogil
+# Executes the requests that are complete in the query buffer.
+cdef void client_serve(Core* core, Client* client) noexcept nogil
+# Executes again the requests of clients that wait for keys which have changed.
+cdef void wake_waiters(Core* core) noexcept nogil
+# Executes anew the requests that wait for the disk.
+cdef void wake_for_disk(Core* core) noexcept nogil
+# Executes what unblocked clients have further sent. To be called between turns.
+cdef void resume_clients(Core* core) noexcept nogil
+# Gives back input buffers that are larger than what came lately; idle: nothing has come for a while.
+cdef void trim_client(Core* core, Client* client, bint idle) noexcept nogil
+
+
+cdef class Connection:
+    cdef Client client
+    cdef readonly object engine
+    # What the client said of itself, and where it comes from; str.
+    cdef public str name, library_name, library_version, user, address, local_address
+    cdef Permissions permissions    # of its user; None: it may do everything
+    # Free for the control plane: state that commands keep per client.
+    cdef public object state
+
+    cdef bint is_leaving            # out of service, and not all given back
+
+    cdef int _check_open(self) except -1
+    cdef bint is_busy(self) noexcept
+    cdef bint _takes_output(self) noexcept
+    cdef bint _end_waiting(self, bytes error) noexcept
+    cdef bint leave(self, int64_t most) noexcept
+    cdef void withdraw(self) noexcept
+    cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept

@@ -1,0 +1,1 @@
+"""Who may run which command, and what runs it."""

@@ -1,0 +1,1 @@
+"""Native commands, a file per type, with their rows."""

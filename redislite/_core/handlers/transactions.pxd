@@ -1,0 +1,25 @@
+"""Transactions: what MULTI begins, its queue, and EXEC, DISCARD, WATCH, UNWATCH.
+
+    Client.transaction ─▶ QueuedCommand ─▶ QueuedCommand ─▶ ...      a block each: header, Arguments, bytes
+
+While one is open the client has GATE_TRANSACTION: call_command, having checked a command as ever, has it queued here
+instead of executing it. EXEC runs the queue through call_command again.
+"""
+from libc.stdint cimport uint64_t
+from redislite._core.state.core cimport Client, Command, Core
+
+
+# Queues the client's current command; its arguments are copied, or taken over where they have strings of their own.
+# 0, or -1 where memory is out.
+cdef int transaction_queue(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
+# Drops the transaction, its queue, and what the client watches. Harmless where there is none.
+cdef void transaction_discard(Core* core, Client* client) noexcept nogil
+# Bytes that the queue takes.
+cdef size_t transaction_memory(const Client* client) noexcept nogil
+
+
+# What this command may do: EXEC may do all that its transaction may.
+cdef inline uint64_t transaction_flags(const Client* client, const Command* command) noexcept nogil:
+    if client.transaction != NULL and command.is_exec:
+        return command.flags | client.transaction.flags
+    return command.flags

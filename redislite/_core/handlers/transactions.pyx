@@ -1,0 +1,244 @@
+"""MULTI, EXEC, DISCARD, WATCH and UNWATCH; the contract is in transactions.pxd."""
+from libc.stdio cimport snprintf
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
+from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
+from redislite._core.base.sds cimport sds_block_size, sds_free
+from redislite._core.commands.arguments cimport reply_out_of_memory
+from redislite._core.commands.command_keys cimport DATABASE_FIRST, DatabaseIterator, databases_begin, databases_next
+from redislite._core.keyspace.entry cimport Entry, entry_deadline
+from redislite._core.keyspace.keyspace cimport KEYS_AHEAD, argument_hash, assert_named, is_expired
+from redislite._core.keyspace.propagate cimport propagate_nothing
+from redislite._core.keyspace.watching cimport unwatch_all, watch_expired, watch_key
+from redislite._core.protocol.reply cimport reply_array, reply_error, reply_null_array, reply_ok
+from redislite._core.state.core cimport Argument, Client, Command, Core, QueuedCommand, Transaction
+from redislite._core.state.flags cimport (
+    CLIENT_DENY_BLOCKING, CLIENT_DIRTY_QUEUE, CLIENT_DIRTY_WATCH, CLIENT_IN_EXEC, GATE_TRANSACTION,
+)
+from redislite._core.structures.dict cimport dict_find, dict_prefetch_bucket, dict_prefetch_entry
+
+from redislite._core.commands.row import native
+
+
+cdef inline Argument* queued_arguments(QueuedCommand* queued) noexcept nogil:
+    return <Argument*> (<char*> queued + sizeof(QueuedCommand))
+
+
+cdef int transaction_queue(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
+    cdef Transaction* transaction = client.transaction
+    cdef QueuedCommand* queued
+    cdef Argument* argument
+    cdef size_t size = sizeof(QueuedCommand) + client.argc * sizeof(Argument)
+    cdef char* bytes
+    cdef DatabaseIterator databases
+    cdef int i
+    for i in range(client.argc):
+        if client.argv[i].owner == NULL:
+            size += client.argv[i].length
+    queued = <QueuedCommand*> heap_alloc(core.heap, size)
+    if queued == NULL:
+        return -1
+    queued.next = NULL
+    queued.command = command
+    queued.size = size
+    queued.request_bytes = request_bytes
+    queued.hash = client.hash
+    queued.hashed = client.hashed
+    queued.count = client.argc
+    bytes = <char*> queued + sizeof(QueuedCommand) + client.argc * sizeof(Argument)
+    for i in range(client.argc):
+        argument = &queued_arguments(queued)[i]
+        argument[0] = client.argv[i]
+        client.argv[i].owner = NULL
+        if argument.owner != NULL:
+            transaction.bytes += heap_footprint(sds_block_size(argument.owner))
+        else:
+            argument.data = bytes
+            memcpy(bytes, client.argv[i].data, argument.length)
+            bytes += argument.length
+    if transaction.last != NULL:
+        transaction.last.next = queued
+    else:
+        transaction.first = queued
+    transaction.last = queued
+    transaction.count += 1
+    transaction.bytes += heap_footprint(size)
+    transaction.flags |= command.flags
+    # SELECT is the only command that gives its client another database.
+    if command.database_use == DATABASE_FIRST:
+        databases_begin(&databases, command, client.argv, client.argc)
+        databases_next(&databases, core, transaction.database, &transaction.database, &i)
+    return 0
+
+
+cdef void release_queued(Core* core, QueuedCommand* queued) noexcept nogil:
+    cdef int i
+    for i in range(queued.count):
+        if queued_arguments(queued)[i].owner != NULL:
+            sds_free(core.heap, queued_arguments(queued)[i].owner)
+    heap_free(core.heap, queued, queued.size)
+
+
+cdef void transaction_discard(Core* core, Client* client) noexcept nogil:
+    cdef Transaction* transaction = client.transaction
+    cdef QueuedCommand* queued
+    unwatch_all(core, client)
+    # Those that are being executed go when they are through.
+    if transaction == NULL or client.flags & CLIENT_IN_EXEC:
+        return
+    while transaction.first != NULL:
+        queued = transaction.first
+        transaction.first = queued.next
+        release_queued(core, queued)
+    heap_free(core.heap, transaction, sizeof(Transaction))
+    client.transaction = NULL
+    client.flags &= ~<uint64_t> CLIENT_DIRTY_QUEUE
+    client.gate &= ~<uint64_t> GATE_TRANSACTION
+
+
+cdef size_t transaction_memory(const Client* client) noexcept nogil:
+    return client.transaction.bytes if client.transaction != NULL else 0
+
+
+cdef void refuse_nested(Core* core, Client* client, const char* error) noexcept nogil:
+    """Answers MULTI or WATCH within a transaction: with this error, or with one that ends the transaction."""
+    cdef char text[128]
+    if not core.settings.nesting_aborts:
+        reply_error(&client.reply, error)
+        return
+    snprintf(text, sizeof(text), "ERR Command '%s' not allowed inside a transaction", client.command.own_name)
+    reply_error(&client.reply, text)
+    client.flags |= CLIENT_DIRTY_QUEUE
+
+
+cdef void multi_command(Core* core, Client* client) noexcept nogil:
+    if client.transaction != NULL:
+        refuse_nested(core, client, "ERR MULTI calls can not be nested")
+        return
+    client.transaction = <Transaction*> heap_zalloc(core.heap, sizeof(Transaction))
+    if client.transaction == NULL:
+        reply_out_of_memory(client)
+        return
+    client.transaction.database = client.database.id
+    client.gate |= GATE_TRANSACTION
+    reply_ok(&client.reply)
+
+
+cdef void discard_command(Core* core, Client* client) noexcept nogil:
+    if client.transaction == NULL or client.flags & CLIENT_IN_EXEC:
+        reply_error(&client.reply, "ERR DISCARD without MULTI")
+        return
+    transaction_discard(core, client)
+    reply_ok(&client.reply)
+
+
+cdef void prefetch_queue(Client* client, const Transaction* transaction) noexcept nogil:
+    """Asks the processor for the keys of the first commands: what their requests' parsing had asked for is long gone."""
+    cdef const QueuedCommand* queued = transaction.first
+    cdef int count = 0
+    while queued != NULL and count < KEYS_AHEAD:
+        if queued.hashed:
+            dict_prefetch_bucket(&client.database.keys, queued.hash)
+        queued = queued.next
+        count += 1
+    queued = transaction.first
+    while count:
+        if queued.hashed:
+            dict_prefetch_entry(&client.database.keys, queued.hash)
+        queued = queued.next
+        count -= 1
+
+
+cdef void exec_command(Core* core, Client* client) noexcept nogil:
+    cdef Transaction* transaction = client.transaction
+    cdef QueuedCommand* queued
+    cdef Command* command = client.command
+    cdef Argument* argv = client.argv
+    cdef int argc = client.argc
+    cdef uint64_t denied = client.flags & CLIENT_DENY_BLOCKING
+    if transaction == NULL or client.flags & CLIENT_IN_EXEC:
+        reply_error(&client.reply, "ERR EXEC without MULTI")
+        return
+    if not client.flags & CLIENT_DIRTY_WATCH and watch_expired(core, client):
+        client.flags |= CLIENT_DIRTY_WATCH
+    if client.flags & CLIENT_DIRTY_QUEUE:
+        reply_error(&client.reply, "EXECABORT Transaction discarded because of previous errors.")
+        transaction_discard(core, client)
+        return
+    if client.flags & CLIENT_DIRTY_WATCH:
+        reply_null_array(&client.reply)
+        transaction_discard(core, client)
+        return
+    prefetch_queue(client, transaction)
+    # What the transaction itself changes is not to mark the client.
+    unwatch_all(core, client)
+    client.gate &= ~<uint64_t> GATE_TRANSACTION
+    client.flags |= CLIENT_DENY_BLOCKING | CLIENT_IN_EXEC
+    reply_array(&client.reply, transaction.count)
+    queued = transaction.first
+    while queued != NULL:
+        client.argv = queued_arguments(queued)
+        client.argc = queued.count
+        client.hash = queued.hash
+        client.hashed = queued.hashed
+        core.upcalls.call(core, client, queued.command, queued.request_bytes)
+        queued = queued.next
+    client.argv = argv
+    client.argc = argc
+    client.hashed = 0
+    client.command = command
+    client.flags = client.flags & ~<uint64_t> (CLIENT_DENY_BLOCKING | CLIENT_IN_EXEC) | denied
+    transaction_discard(core, client)
+    propagate_nothing(core)
+
+
+cdef void watch_command(Core* core, Client* client) noexcept nogil:
+    cdef void** slot
+    cdef int i
+    if client.transaction != NULL:
+        refuse_nested(core, client, "ERR WATCH inside MULTI is not allowed")
+        return
+    # Nothing more to learn for a client that is marked already.
+    if not client.flags & CLIENT_DIRTY_WATCH:
+        for i in range(1, client.argc):
+            assert_named(core, client.database, client.argv[i].data, client.argv[i].length, 0)
+            slot = dict_find(&client.database.keys, client.argv[i].data, client.argv[i].length, argument_hash(client, i))
+            if watch_key(core, client, i, slot != NULL and is_expired(core, entry_deadline(<Entry*> slot[0]))) != 0:
+                reply_out_of_memory(client)
+                return
+    reply_ok(&client.reply)
+
+
+cdef void unwatch_command(Core* core, Client* client) noexcept nogil:
+    unwatch_all(core, client)
+    reply_ok(&client.reply)
+
+
+COMMANDS = [
+    native(
+        "multi", <size_t> &multi_command, 1, "noscript loading stale fast no_multi allow_busy unqueued",
+        group="transactions", since="1.2.0",
+        summary="Begins a transaction.", complexity="O(1)",
+    ),
+    native(
+        "exec", <size_t> &exec_command, 1, "noscript loading stale skip_slowlog unqueued", group="transactions",
+        since="1.2.0",
+        summary="Executes the commands of a transaction.", complexity="Depends on commands in the transaction",
+    ),
+    native(
+        "discard", <size_t> &discard_command, 1, "noscript loading stale fast allow_busy unqueued", group="transactions",
+        since="2.0.0",
+        summary="Drops a transaction and what is watched.", complexity="O(N) for N queued commands",
+    ),
+    native(
+        "watch", <size_t> &watch_command, -2, "noscript loading stale fast no_multi allow_busy unqueued", keys="RO @ 1 last=-1",
+        group="transactions", since="2.2.0",
+        syntax="key...",
+        summary="Has the next transaction depend on keys staying as they are.", complexity="O(N) for N keys",
+    ),
+    native(
+        "unwatch", <size_t> &unwatch_command, 1, "noscript loading stale fast allow_busy", group="transactions",
+        since="2.2.0",
+        summary="Forgets all watched keys.", complexity="O(N) for N keys",
+    ),
+]

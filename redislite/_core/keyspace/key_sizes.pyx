@@ -1,0 +1,91 @@
+"""How large the values of a database are; the contract is in key_sizes.pxd."""
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+from redislite._core.base.clock cimport clock_monotonic_ns
+from redislite._core.keyspace.entry cimport (
+    Entry, entry_encoding, entry_pointer, entry_string, entry_type, sorted_set_load, type_name,
+)
+from redislite._core.state.core cimport Core, Database
+from redislite._core.structures.dict cimport dict_scan, dict_size
+from redislite._core.text.encodings cimport TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM
+from redislite._core.text.numbers cimport INTEGER_TEXT_MAX
+from redislite._core.values.hash_value cimport HashValue, hash_length
+from redislite._core.values.list_value cimport ListValue, list_length
+from redislite._core.values.set_value cimport SetValue, set_length
+from redislite._core.values.sorted_set_value cimport SortedSetValue, sorted_set_length
+from redislite._core.values.stream cimport Stream
+
+cdef enum:
+    HOMES_BETWEEN_LOOKS = 64        # steps of the walk between looks at the clock
+
+
+cdef size_t entry_elements(const Entry* entry) noexcept nogil:
+    """Bytes of a string, elements of a collection."""
+    cdef int type = entry_type(entry)
+    cdef char text[INTEGER_TEXT_MAX]
+    cdef size_t length
+    cdef ListValue elements
+    cdef SetValue members
+    cdef HashValue fields
+    cdef SortedSetValue ranked
+    if type == TYPE_LIST:
+        elements = ListValue(entry_encoding(entry), entry_pointer(entry))
+        return list_length(&elements)
+    if type == TYPE_SET:
+        members = SetValue(entry_encoding(entry), entry_pointer(entry))
+        return set_length(&members)
+    if type == TYPE_HASH:
+        fields.encoding = entry_encoding(entry)
+        fields.pointer = entry_pointer(entry)
+        return hash_length(&fields)
+    if type == TYPE_SORTED_SET:
+        ranked = sorted_set_load(entry)
+        return sorted_set_length(&ranked)
+    if type == TYPE_STREAM:
+        return (<Stream*> entry_pointer(entry)).length
+    entry_string(entry, text, &length)
+    return length
+
+
+cdef void count_entry(void* argument, void* entry) noexcept nogil:
+    cdef KeySizes* sizes = <KeySizes*> argument
+    cdef size_t size = entry_elements(<Entry*> entry)
+    cdef int bin = 0
+    while size:
+        bin += 1
+        size >>= 1
+    sizes.counts[entry_type(<Entry*> entry)][bin] += 1
+    sizes.seen += 1
+
+
+cdef void key_sizes(Core* core, Database* database, uint64_t budget_us, KeySizes* sizes) noexcept nogil:
+    cdef int64_t end_ns = clock_monotonic_ns() + <int64_t> budget_us * 1000
+    cdef uint64_t cursor = 0
+    cdef int steps = 0
+    memset(sizes, 0, sizeof(sizes[0]))
+    sizes.keys = dict_size(&database.keys)
+    if not sizes.keys:
+        return
+    while True:
+        cursor = dict_scan(&database.keys, cursor, count_entry, sizes)
+        if not cursor:
+            return
+        steps += 1
+        if steps % HOMES_BETWEEN_LOOKS == 0 and clock_monotonic_ns() >= end_ns and sizes.seen:
+            return
+
+
+cdef object key_sizes_by_type(Core* core, Database* database, uint64_t budget_us):
+    cdef KeySizes sizes
+    cdef dict found = {}
+    cdef int type, bin
+    with nogil:
+        key_sizes(core, database, budget_us, &sizes)
+    for type in range(SIZE_TYPES):
+        bins = {
+            (1 << bin - 1 if bin else 0): max(1, sizes.counts[type][bin] * sizes.keys // sizes.seen)
+            for bin in range(SIZE_BINS) if sizes.counts[type][bin]
+        }
+        if bins:
+            found[type_name(type).decode("ascii")] = bins
+    return found

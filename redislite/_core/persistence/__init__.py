@@ -1,0 +1,1 @@
+"""What outlives the process: snapshots, the append-only file, the child that writes them."""

@@ -1,0 +1,1 @@
+"""Structures as Python classes, for tests."""

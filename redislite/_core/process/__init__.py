@@ -1,0 +1,1 @@
+"""What belongs to the process and not to an engine: crash reports, stacks, the memory test."""

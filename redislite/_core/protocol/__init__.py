@@ -1,0 +1,1 @@
+"""RESP: requests parsed, replies encoded."""

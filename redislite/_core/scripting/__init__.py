@@ -1,0 +1,1 @@
+"""Lua: the interpreter, what scripts find in it, scripts and functions."""

@@ -1,0 +1,113 @@
+"""Libraries of functions: what FUNCTION LOAD brings, what files bring, and finding a function by its name.
+
+    Functions ─┬─ libraries by name ─▶ Library ─▶ Function ─▶ …
+               ├─ functions by name ──────────────▲
+               └─ oldest ─▶ Library ─▶ Library ─▶ newest      in the order in which they came
+
+    Library  | struct | name, prefixed | code |
+    Function | struct | name in small letters, prefixed | name | description |
+
+A library is code that calls register_function while it runs, once, when it is loaded.  It runs in the environment of all
+libraries, a guard (lua_sandbox.pxd) that shows one of two tables: while a library is loaded, redis and server with next to
+nothing in them, and otherwise what scripts have, but for KEYS and ARGV.
+
+What a file brings waits: it is run when functions are asked for, so that who calls none loads no interpreter.  What then
+cannot be run is broken: it is kept, listed without functions and saved again.
+
+A change takes place as a whole or not at all (libraries_join).
+"""
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint64_t
+from redislite._core.state.core cimport Client, Core
+from redislite._core.structures.dict cimport Dict
+
+cdef enum:
+    LIBRARY_WAITING = 0         # it has not been run yet
+    LIBRARY_READY = 1
+    LIBRARY_BROKEN = 2          # it cannot be run
+
+cdef enum:
+    LIBRARY_ERROR = 1024        # bytes of what is wrong with one
+
+# What joining makes of libraries that are there.
+cdef enum:
+    JOIN_APPEND = 0             # one of the same name is an error
+    JOIN_REPLACE = 1            # one of the same name goes
+    JOIN_FLUSH = 2              # all go
+
+
+cdef struct Library:
+    Library* older
+    Library* newer
+    Function* first             # its functions, in the order of their registration
+    Function* last
+    int64_t count
+    size_t memory               # bytes of it and its functions
+    size_t vm_memory            # by which Lua's memory grew when it was loaded
+    char* code                  # of code_length bytes, in the library's own block
+    size_t code_length
+    int state
+
+
+cdef struct Function:
+    Library* library
+    Function* next              # of the same library
+    int reference               # in Lua's registry
+    uint64_t flags              # SCRIPT_*
+    char* name                  # of name_length bytes, as it was registered; in the function's own block, like the description
+    size_t name_length
+    char* description           # NULL: none
+    size_t description_length
+
+
+cdef struct Functions:
+    Core* core
+    Dict libraries              # by name; one whose name cannot be told is in none
+    Dict by_name                # functions, by name in small letters
+    Library* oldest
+    Library* newest
+    int64_t waiting             # how many are LIBRARY_WAITING
+    size_t memory               # bytes of all libraries
+    size_t vm_memory
+    # of the environment, in Lua's registry; 0: there is none yet
+    int environment
+    int loading_view
+    int running_view
+    # while a library is loaded
+    Library* loading
+    uint64_t deadline           # counter at which that takes too long; 0: never
+
+
+cdef inline Functions* functions_of(const Core* core) noexcept nogil:
+    """NULL before the first library."""
+    return <Functions*> core.functions
+
+
+# Made if need be; NULL where memory is out.
+cdef Functions* functions_get(Core* core) noexcept nogil
+# Releases everything, while the interpreter is still there.
+cdef void functions_release(Core* core) noexcept nogil
+# The function of this name, letter case ignored, or NULL.
+cdef Function* function_find(Functions* functions, const char* name, size_t length) noexcept nogil
+# The library of this name, or NULL.
+cdef Library* library_find(Functions* functions, const char* name, size_t length) noexcept nogil
+# A library's name; of no length where it cannot be told.
+cdef const char* library_name(Functions* functions, Library* library, size_t* length) noexcept nogil
+# What it says that it is written in, or b"".
+cdef const char* library_engine(const Library* library, size_t* length) noexcept nogil
+# A library of this code that belongs to nobody yet and has not been run; its first line is looked at. NULL, and error
+# (LIBRARY_ERROR bytes) says why, where that cannot be. from_file: nothing is wrong with any code, as long as there is memory.
+cdef Library* library_new(Functions* functions, const char* code, size_t length, bint from_file, char* error) noexcept nogil
+# Runs a library that belongs to nobody, and has it register its functions. False, and error says why, where that fails; the
+# library has no functions then. milliseconds: how long that may take, 0 for ever. The interpreter is there.
+cdef bint library_run(Functions* functions, Library* library, int64_t milliseconds, char* error) noexcept nogil
+# Releases a library that belongs to nobody.
+cdef void library_free(Functions* functions, Library* library) noexcept nogil
+# Takes over a chain of libraries (by newer; NULL for none) that belong to nobody. False, and error says why, where that
+# cannot be: they are still the caller's then, and nothing has changed.
+cdef bint libraries_join(Functions* functions, Library* added, int policy, char* error) noexcept nogil
+cdef void library_delete(Functions* functions, Library* library) noexcept nogil
+# Deletes all; answers how many there were.
+cdef int64_t libraries_flush(Functions* functions) noexcept nogil
+# Runs what waits, unless a script runs now. What fails is broken, and the log says why. The interpreter is there.
+cdef void libraries_run_waiting(Functions* functions) noexcept nogil

@@ -1,0 +1,729 @@
+"""Scripts; the contract is in scripting.pxd."""
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy, strlen
+from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc, heap_zalloc
+from redislite._core.base.clock cimport clock_counter
+from redislite._core.commands.arguments cimport reply_out_of_memory
+from redislite._core.commands.table cimport command_resolve
+from redislite._core.dispatch.permissions cimport permissions_allow
+from redislite._core.dispatch.suspension cimport Suspension, suspend, suspension_end
+from redislite._core.keyspace.eviction cimport EVICTION_FAILED, eviction_is_due, evict_keys
+from redislite._core.keyspace.propagate cimport propagate_nothing
+from redislite._core.protocol.reply cimport (
+    ReplyMark, chunk_data, reply_error, reply_error_bytes, reply_mark, reply_ok, reply_pending, reply_release,
+    reply_rollback,
+)
+from redislite._core.scripting.lua_api cimport (
+    LUA_ERRMEM, LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE,
+    LUA_REGISTRYINDEX, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua, lua_Debug, lua_State, lua_fail, lua_pop, lua_set,
+    lua_set_function, lua_set_number, lua_set_string,
+)
+from redislite._core.scripting.lua_bit cimport open_bit
+from redislite._core.scripting.lua_json cimport open_cjson
+from redislite._core.scripting.lua_messagepack cimport open_cmsgpack
+from redislite._core.scripting.lua_sandbox cimport error_handler, guard, sandbox_close, sandbox_open
+from redislite._core.scripting.lua_struct cimport open_struct
+from redislite._core.scripting.lua_values cimport NUMBER_TEXT_MAX, error_push, number_text, value_push, value_reply
+from redislite._core.state.core cimport Argument, Chunk, Client, Command, Core
+from redislite._core.state.flags cimport (
+    CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY, GATE_MEMORY,
+    GATE_MISCONF, GATE_TRACKING, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS,
+)
+from redislite._core.text.sha1 cimport SHA1_HEX, sha1_hex
+
+cdef enum:
+    HOOK_INSTRUCTIONS = 100000  # between two looks at the clock
+    ERROR_MAX = 1024            # bytes of an error that a script ends with
+    ARGUMENTS_LEAST = 16
+    PROPAGATE_EVERYWHERE = PROPAGATE_AOF | PROPAGATE_REPLICAS
+
+
+cdef size_t take_larger(Scripting* scripting, void* block, size_t size) noexcept nogil:
+    """The size that a block has, which is about to go or to change."""
+    cdef int i
+    for i in range(scripting.larger_count):
+        if scripting.larger[i].block == block:
+            size = scripting.larger[i].size
+            scripting.larger_count -= 1
+            scripting.larger[i] = scripting.larger[scripting.larger_count]
+            break
+    return size
+
+
+cdef void* allocate(void* owner, void* block, size_t old_size, size_t new_size) noexcept nogil:
+    """Lua's memory is the engine's, and counted as such. Less is never refused: where a block cannot be made smaller, it stays
+    as it is, since Lua takes that for granted where it could not bear an error."""
+    cdef Scripting* scripting = <Scripting*> owner
+    cdef void* moved
+    cdef size_t size = old_size
+    if scripting.larger_count and block != NULL:
+        size = take_larger(scripting, block, old_size)
+    if new_size == 0:
+        if block != NULL:
+            heap_free(scripting.core.heap, block, size)
+            scripting.memory -= heap_footprint(size)
+        return NULL
+    if block == NULL:
+        moved = heap_alloc(scripting.core.heap, new_size)
+        if moved != NULL:
+            scripting.memory += heap_footprint(new_size)
+        return moved
+    moved = heap_realloc(scripting.core.heap, block, size, new_size)
+    if moved != NULL:
+        scripting.memory += heap_footprint(new_size)
+        scripting.memory -= heap_footprint(size)
+    elif (new_size <= size or size != old_size) and scripting.larger_count < LARGER_BLOCKS:
+        scripting.larger[scripting.larger_count].block = block
+        scripting.larger[scripting.larger_count].size = size
+        scripting.larger_count += 1
+        if new_size <= size:
+            return block
+    return moved
+
+
+cdef inline Scripting* owner_of(lua_State* L) noexcept nogil:
+    cdef void* owner
+    lua.getallocf(L, &owner)
+    return <Scripting*> owner
+
+
+# Calls from Lua
+
+cdef int fail(lua_State* L, const char* text, bint raising) noexcept nogil:
+    """Ends redis.call with an error, or redis.pcall with a table that tells it."""
+    error_push(L, text, strlen(text))
+    return lua.error(L) if raising else 1
+
+
+cdef bint reserve_arguments(Scripting* scripting, int count) noexcept nogil:
+    cdef size_t need = <size_t> (count if count > ARGUMENTS_LEAST else ARGUMENTS_LEAST) * (sizeof(Argument) + NUMBER_TEXT_MAX)
+    cdef char* room
+    if scripting.arguments_capacity >= need:
+        return 1
+    room = <char*> heap_realloc(scripting.core.heap, scripting.arguments, scripting.arguments_capacity, need)
+    if room == NULL:
+        return 0
+    scripting.arguments = room
+    scripting.arguments_capacity = need
+    return 1
+
+
+cdef const char* whole_reply(Scripting* scripting) noexcept nogil:
+    """The caller's output in one piece; NULL where memory is out."""
+    cdef Client* caller = scripting.caller
+    cdef Chunk* chunk = caller.reply.first
+    cdef size_t length, used
+    cdef char* room
+    if caller.reply.starved or chunk == NULL:
+        return NULL
+    if chunk.next == NULL:
+        return chunk_data(chunk)
+    length = reply_pending(&caller.reply)
+    if scripting.reply_capacity < length:
+        room = <char*> heap_realloc(scripting.core.heap, scripting.reply, scripting.reply_capacity, length)
+        if room == NULL:
+            return NULL
+        scripting.reply = room
+        scripting.reply_capacity = length
+    used = 0
+    while chunk != NULL:
+        memcpy(scripting.reply + used, chunk_data(chunk), chunk.length)
+        used += chunk.length
+        chunk = chunk.next
+    return scripting.reply
+
+
+cdef void drop_reply(Scripting* scripting) noexcept nogil:
+    reply_release(&scripting.caller.reply)
+    scripting.caller.reply.starved = 0
+    if scripting.reply != NULL:
+        heap_free(scripting.core.heap, scripting.reply, scripting.reply_capacity)
+        scripting.reply = NULL
+        scripting.reply_capacity = 0
+
+
+cdef const char* refusal(Scripting* scripting, Command* command, int argc) noexcept nogil:
+    """Why the command may not be called from the script that runs; NULL where it may."""
+    cdef Core* core = scripting.core
+    cdef Run* run = &scripting.run
+    if command == NULL or (command.container and argc >= 2):
+        return "ERR Unknown Redis command called from script"
+    if argc != command.arity and (command.arity > 0 or argc < -command.arity):
+        return "ERR Wrong number of args calling Redis command from script"
+    if command.flags & COMMAND_NOSCRIPT:
+        return "ERR This Redis command is not allowed from script"
+    if command.flags & COMMAND_WRITE:
+        if run.flags & SCRIPT_NO_WRITES:
+            return "ERR Write commands are not allowed from read-only scripts."
+        if core.gate & GATE_MISCONF and not run.has_written:
+            return core.refusal
+    if command.flags & COMMAND_DENYOOM and run.over_memory and not run.has_written and not run.flags & SCRIPT_ALLOW_OOM:
+        return "OOM command not allowed when used memory > 'maxmemory'."
+    return NULL
+
+
+cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
+    cdef Scripting* scripting = owner_of(L)
+    cdef Run* run = &scripting.run
+    cdef Core* core = scripting.core
+    cdef Client* caller = scripting.caller
+    cdef int argc = lua.gettop(L)
+    cdef int propagation = core.propagation
+    cdef Argument* argv
+    cdef char* texts
+    cdef Command* command
+    cdef const char* reply
+    cdef const char* error
+    cdef int i, type
+    if run.client == NULL:
+        return fail(L, "ERR redis.call/pcall can only be called inside a script invocation", 1)
+    if argc == 0:
+        return fail(L, "ERR Please specify at least one argument for this redis lib call", raising)
+    if not reserve_arguments(scripting, argc):
+        return fail(L, "OOM out of memory while a script calls a command", raising)
+    argv = <Argument*> scripting.arguments
+    texts = scripting.arguments + argc * sizeof(Argument)
+    for i in range(argc):
+        type = lua.type(L, i + 1)
+        argv[i].owner = NULL
+        if type == LUA_TSTRING:
+            # The string stays on the stack, and so where it is, until the command has run.
+            argv[i].data = <char*> lua.tolstring(L, i + 1, &argv[i].length)
+        elif type == LUA_TNUMBER:
+            argv[i].data = texts
+            argv[i].length = number_text(lua.tonumber(L, i + 1), texts)
+            texts += NUMBER_TEXT_MAX
+        else:
+            return fail(L, "ERR Lua redis lib command arguments must be strings or integers", raising)
+    command = command_resolve(core, argv, argc, NULL)
+    error = refusal(scripting, command, argc)
+    if error != NULL:
+        return fail(L, error, raising)
+    if command.flags & COMMAND_WRITE:
+        run.has_written = 1
+    caller.argv = argv
+    caller.argc = argc
+    caller.hashed = 0
+    caller.reply.protocol = 3 if run.resp3 else 2
+    core.propagation &= run.propagated
+    core.upcalls.call(core, caller, command, 0)
+    core.propagation = propagation
+    caller.argv = NULL
+    caller.argc = 0
+    reply = whole_reply(scripting)
+    if reply == NULL:
+        drop_reply(scripting)
+        return fail(L, "OOM out of memory while a script reads a reply", raising)
+    i = reply[0] == c'-'
+    reply = value_push(L, reply)
+    drop_reply(scripting)
+    if reply == NULL:
+        return fail(L, "ERR reached lua stack limit", raising)
+    return lua.error(L) if i and raising else 1
+
+
+cdef int redis_call(lua_State* L) noexcept nogil:
+    return call_from_lua(L, 1)
+
+
+cdef int redis_pcall(lua_State* L) noexcept nogil:
+    return call_from_lua(L, 0)
+
+
+cdef int single_text(lua_State* L, const char* field) noexcept nogil:
+    """{field = text}"""
+    cdef size_t length
+    cdef const char* text
+    if lua.gettop(L) != 1 or lua.type(L, 1) != LUA_TSTRING:
+        error_push(L, "ERR wrong number or type of arguments", 37)
+        return 1
+    lua.createtable(L, 0, 1)
+    text = lua.tolstring(L, 1, &length)
+    # Some write the minus sign of the protocol before an error.
+    if field[0] == c'e' and length and text[0] == c'-':
+        text += 1
+        length -= 1
+    lua.pushlstring(L, text, length)
+    lua_set(L, field)
+    return 1
+
+
+cdef int redis_error_reply(lua_State* L) noexcept nogil:
+    return single_text(L, "err")
+
+
+cdef int redis_status_reply(lua_State* L) noexcept nogil:
+    return single_text(L, "ok")
+
+
+cdef int redis_sha1hex(lua_State* L) noexcept nogil:
+    cdef char digest[SHA1_HEX]
+    cdef size_t length
+    cdef const char* text
+    if lua.gettop(L) != 1:
+        return fail(L, "ERR wrong number of arguments", 1)
+    text = lua.tolstring(L, 1, &length)
+    if text == NULL:
+        text = ""
+        length = 0
+    sha1_hex(text, length, digest)
+    lua.pushlstring(L, digest, SHA1_HEX)
+    return 1
+
+
+cdef int redis_log(lua_State* L) noexcept nogil:
+    cdef int count = lua.gettop(L)
+    cdef int level
+    if count < 2:
+        return fail(L, "ERR redis.log() requires two arguments or more.", 1)
+    if not lua.isnumber(L, 1):
+        return fail(L, "ERR First argument must be a number (log level).", 1)
+    level = <int> lua.tonumber(L, 1)
+    if level < 0 or level > 3:
+        return fail(L, "ERR Invalid log level.", 1)
+    lua.pushlstring(L, b"", 0)
+    for i in range(2, count + 1):
+        if lua.tolstring(L, i, NULL) == NULL:
+            continue
+        if i > 2:
+            lua.pushlstring(L, b" ", 1)
+            lua.concat(L, 2)
+        lua.pushvalue(L, i)
+        lua.concat(L, 2)
+    owner_of(L).core.upcalls.log_line(owner_of(L).core, level, lua.tolstring(L, -1, NULL))
+    return 0
+
+
+cdef int redis_setresp(lua_State* L) noexcept nogil:
+    cdef double version
+    if lua.gettop(L) != 1:
+        return fail(L, "ERR redis.setresp() requires one argument.", 1)
+    version = lua.tonumber(L, -1)
+    if version != 2 and version != 3:
+        return fail(L, "ERR RESP version must be 2 or 3.", 1)
+    owner_of(L).run.resp3 = version == 3
+    return 0
+
+
+cdef int redis_set_repl(lua_State* L) noexcept nogil:
+    cdef int where
+    if lua.gettop(L) != 1:
+        return fail(L, "ERR redis.set_repl() requires one argument.", 1)
+    where = <int> lua.tonumber(L, 1)
+    if where & ~PROPAGATE_EVERYWHERE:
+        return fail(L, "ERR Invalid replication flags. Please use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.", 1)
+    owner_of(L).run.propagated = where
+    return 0
+
+
+cdef int redis_replicate_commands(lua_State* L) noexcept nogil:
+    """Long ago scripts were replicated as they stand unless they asked for this."""
+    lua.pushboolean(L, 1)
+    return 1
+
+
+cdef int redis_debugger(lua_State* L) noexcept nogil:
+    """breakpoint and debug, outside of a debugging session."""
+    lua.pushboolean(L, 0)
+    return 1
+
+
+cdef int redis_acl_check_cmd(lua_State* L) noexcept nogil:
+    cdef Scripting* scripting = owner_of(L)
+    cdef int argc = lua.gettop(L)
+    cdef Argument* argv
+    cdef Command* command
+    cdef int i
+    if argc == 0:
+        return fail(L, "ERR Please specify at least one argument for this redis.acl_check_cmd() call", 1)
+    if not reserve_arguments(scripting, argc):
+        return fail(L, "OOM out of memory", 1)
+    argv = <Argument*> scripting.arguments
+    for i in range(argc):
+        argv[i].owner = NULL
+        argv[i].data = <char*> lua.tolstring(L, i + 1, &argv[i].length)
+        if argv[i].data == NULL:
+            return fail(L, "ERR redis.acl_check_cmd() require strings only", 1)
+    command = command_resolve(scripting.core, argv, argc, NULL)
+    if command == NULL or (command.container and argc >= 2) \
+            or (argc != command.arity and (command.arity > 0 or argc < -command.arity)):
+        return fail(L, "ERR Invalid command passed to redis.acl_check_cmd()", 1)
+    lua.pushboolean(L, permissions_allow(scripting.core, scripting.caller, command, argv, argc))
+    return 1
+
+
+cdef int version_number(const char* version) noexcept nogil:
+    """"8.0.6" as 0x00080006."""
+    cdef int number = 0
+    cdef int part = 0
+    cdef int i = 0
+    while True:
+        if c'0' <= version[i] <= c'9':
+            part = part * 10 + version[i] - c'0'
+        else:
+            number = number << 8 | part
+            part = 0
+            if version[i] == 0:
+                return number
+        i += 1
+
+
+cdef void open_redis(lua_State* L) noexcept nogil:
+    """Adds redis and server, which are the same, to the globals on top."""
+    cdef Core* core = owner_of(L).core
+    lua.createtable(L, 0, 24)
+    lua_set_function(L, "call", redis_call)
+    lua_set_function(L, "pcall", redis_pcall)
+    lua_set_function(L, "log", redis_log)
+    lua_set_function(L, "error_reply", redis_error_reply)
+    lua_set_function(L, "status_reply", redis_status_reply)
+    lua_set_function(L, "sha1hex", redis_sha1hex)
+    lua_set_function(L, "setresp", redis_setresp)
+    lua_set_function(L, "set_repl", redis_set_repl)
+    lua_set_function(L, "replicate_commands", redis_replicate_commands)
+    lua_set_function(L, "breakpoint", redis_debugger)
+    lua_set_function(L, "debug", redis_debugger)
+    lua_set_function(L, "acl_check_cmd", redis_acl_check_cmd)
+    lua_set_number(L, "LOG_DEBUG", 0)
+    lua_set_number(L, "LOG_VERBOSE", 1)
+    lua_set_number(L, "LOG_NOTICE", 2)
+    lua_set_number(L, "LOG_WARNING", 3)
+    lua_set_number(L, "REPL_NONE", 0)
+    lua_set_number(L, "REPL_AOF", PROPAGATE_AOF)
+    lua_set_number(L, "REPL_SLAVE", PROPAGATE_REPLICAS)
+    lua_set_number(L, "REPL_REPLICA", PROPAGATE_REPLICAS)
+    lua_set_number(L, "REPL_ALL", PROPAGATE_EVERYWHERE)
+    lua_set_string(L, "REDIS_VERSION", core.version)
+    lua_set_number(L, "REDIS_VERSION_NUM", version_number(core.version))
+    guard(L)
+    lua.pushvalue(L, -1)
+    lua.insert(L, -3)
+    lua_set(L, "redis")
+    lua.insert(L, -2)
+    lua_set(L, "server")
+
+
+# The interpreter
+
+cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
+    """Called by Lua's virtual machine now and then."""
+    cdef Scripting* scripting = owner_of(L)
+    cdef Core* core = scripting.core
+    cdef Run* run = &scripting.run
+    cdef Suspension suspension
+    cdef bint first
+    if run.client == NULL:
+        return
+    if not run.is_killed:
+        if scripting.slow_ms <= 0 or <double> (clock_counter() - run.began) * core.ns_per_tick < scripting.slow_ms * 1e6:
+            return
+        first = not run.is_slow
+        run.is_slow = 1
+        core.gate |= GATE_BUSY
+        if suspend(core, &suspension) != 0:
+            return
+        # Meanwhile somebody may have ended it.
+        if core.upcalls.script_slow(core, first):
+            run.is_killed = 1
+        suspension_end(core, &suspension)
+        if not run.is_killed:
+            return
+    # From here on each line ends in this error, whatever catches it.
+    lua.sethook(L, on_count, LUA_MASKLINE | LUA_MASKCOUNT, 1)
+    lua_fail(L, "Script killed by user with FUNCTION KILL." if run.is_function else "Script killed by user with SCRIPT KILL.")
+
+
+cdef int on_panic(lua_State* L) noexcept nogil:
+    """An error outside of protected mode: there is none, since all calls are in it."""
+    return 0
+
+
+cdef int open_protected(lua_State* L) noexcept nogil:
+    cdef Scripting* scripting = owner_of(L)
+    sandbox_open(L)
+    open_cjson(L)
+    guard(L)
+    lua_set(L, "cjson")
+    open_cmsgpack(L)
+    guard(L)
+    lua_set(L, "cmsgpack")
+    open_struct(L)
+    guard(L)
+    lua_set(L, "struct")
+    open_bit(L)
+    guard(L)
+    lua_set(L, "bit")
+    open_redis(L)
+    lua.createtable(L, 0, 0)
+    lua_set(L, "KEYS")
+    lua.createtable(L, 0, 0)
+    lua_set(L, "ARGV")
+    lua.pushvalue(L, -1)
+    scripting.globals = lua.aux_ref(L, LUA_REGISTRYINDEX)
+    sandbox_close(L)
+    lua.pushcclosure(L, error_handler, 0)
+    scripting.handler = lua.aux_ref(L, LUA_REGISTRYINDEX)
+    return 0
+
+
+cdef int collect_protected(lua_State* L) noexcept nogil:
+    lua.gc(L, LUA_GCCOLLECT, 0)
+    return 0
+
+
+cdef void scripting_collect(Scripting* scripting) noexcept nogil:
+    if lua.cpcall(scripting.L, collect_protected, NULL) != 0:
+        lua.settop(scripting.L, 0)
+
+
+cdef int unref_protected(lua_State* L) noexcept nogil:
+    lua.aux_unref(L, LUA_REGISTRYINDEX, (<int*> lua.touserdata(L, 1))[0])
+    return 0
+
+
+cdef void script_unref(Scripting* scripting, int reference) noexcept nogil:
+    # This much asks for no memory; where the rest finds none, a number stays unused.
+    lua.pushboolean(scripting.L, 0)
+    lua.rawseti(scripting.L, LUA_REGISTRYINDEX, reference)
+    if lua.cpcall(scripting.L, unref_protected, &reference) != 0:
+        lua.settop(scripting.L, 0)
+
+
+cdef int open_interpreter(Scripting* scripting) noexcept nogil:
+    scripting.L = lua.newstate(allocate, scripting)
+    if scripting.L == NULL:
+        return -1
+    lua.atpanic(scripting.L, on_panic)
+    if lua.cpcall(scripting.L, open_protected, NULL) != 0:
+        lua.close(scripting.L)
+        scripting.L = NULL
+        return -1
+    return 0
+
+
+cdef int scripting_start(Core* core, Client* caller) noexcept nogil:
+    cdef Scripting* scripting = <Scripting*> heap_zalloc(core.heap, sizeof(Scripting))
+    if scripting == NULL:
+        return -1
+    scripting.core = core
+    scripting.caller = caller
+    scripting.slow_ms = core.settings.script_slow_ms
+    caller.flags |= CLIENT_SCRIPT | CLIENT_DENY_BLOCKING
+    if open_interpreter(scripting) != 0:
+        heap_free(core.heap, scripting, sizeof(Scripting))
+        return -1
+    core.scripting = scripting
+    return 0
+
+
+cdef void scripting_release(Core* core) noexcept nogil:
+    cdef Scripting* scripting = scripting_of(core)
+    if scripting == NULL:
+        return
+    core.scripting = NULL
+    lua.close(scripting.L)
+    heap_free(core.heap, scripting.arguments, scripting.arguments_capacity)
+    # The caller may be gone: the garbage collector takes an engine apart in any order.
+    heap_free(core.heap, scripting.reply, scripting.reply_capacity)
+    heap_free(core.heap, scripting, sizeof(Scripting))
+
+
+cdef Scripting* scripting_or_reply(Core* core, Client* client) noexcept nogil:
+    if core.scripting == NULL and not core.upcalls.start_scripting(core, client):
+        return NULL
+    return scripting_of(core)
+
+
+# Running
+
+# What is handed to run_protected.
+cdef struct Call:
+    Scripting* scripting
+    Client* client
+    int reference
+    int first_key
+    int keys_count
+    bint is_function
+
+
+cdef void push_arguments(lua_State* L, Client* client, int first, int end) noexcept nogil:
+    cdef int i
+    lua.createtable(L, end - first, 0)
+    for i in range(first, end):
+        lua.pushlstring(L, client.argv[i].data, client.argv[i].length)
+        lua.rawseti(L, -2, i - first + 1)
+
+
+cdef const char* field_text(lua_State* L, const char* name, size_t* length) noexcept nogil:
+    """A field of the table on top that is a text or a number, as a text; NULL where there is none. It stays on the stack."""
+    lua.pushstring(L, name)
+    lua.rawget(L, -2)
+    lua.insert(L, -2)
+    return lua.tolstring(L, -2, length)
+
+
+cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noexcept nogil:
+    """Replies the error on top of the stack."""
+    cdef Run* run = &scripting.run
+    cdef char text[ERROR_MAX]
+    cdef const char* error
+    cdef const char* source = NULL
+    cdef const char* line = NULL
+    cdef size_t length
+    cdef int used
+    if lua.type(L, -1) == LUA_TTABLE:
+        error = field_text(L, "err", &length)
+        source = field_text(L, "source", NULL)
+        line = field_text(L, "line", NULL)
+        if error == NULL:
+            error = "ERR unknown error"
+            length = strlen(error)
+    else:
+        error = lua.tolstring(L, -1, &length)
+        if error == NULL:
+            error = "ERR (error object is not a string)"
+            length = strlen(error)
+    if length and error[0] == c'-':
+        error += 1
+        length -= 1
+    if lua.type(L, -1) != LUA_TTABLE:
+        used = snprintf(text, sizeof(text), "ERR %.*s", <int> min(length, <size_t> ERROR_MAX), error)
+    elif source == NULL or line == NULL:
+        used = snprintf(text, sizeof(text), "%.*s script: %.*s", <int> min(length, <size_t> ERROR_MAX), error,
+                        run.name_length, run.name)
+    else:
+        used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", <int> min(length, <size_t> ERROR_MAX), error,
+                        run.name_length, run.name, source, line)
+    reply_error_bytes(&client.reply, text, min(<size_t> used, sizeof(text) - 1))
+
+
+cdef int run_protected(lua_State* L) noexcept nogil:
+    cdef Call* call = <Call*> lua.touserdata(L, 1)
+    cdef Scripting* scripting = call.scripting
+    cdef Client* client = call.client
+    cdef int first_argument = call.first_key + call.keys_count
+    cdef int arguments = 0
+    lua.settop(L, 0)
+    lua.rawgeti(L, LUA_REGISTRYINDEX, scripting.handler)
+    lua.rawgeti(L, LUA_REGISTRYINDEX, call.reference)
+    if call.is_function:
+        push_arguments(L, client, call.first_key, first_argument)
+        push_arguments(L, client, first_argument, client.argc)
+        arguments = 2
+    else:
+        lua.rawgeti(L, LUA_REGISTRYINDEX, scripting.globals)
+        push_arguments(L, client, call.first_key, first_argument)
+        lua_set(L, "KEYS")
+        push_arguments(L, client, first_argument, client.argc)
+        lua_set(L, "ARGV")
+        lua_pop(L, 1)
+    if scripting.slow_ms > 0:
+        lua.sethook(L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS)
+    if lua.pcall(L, arguments, 1, 1) != 0:
+        lua.sethook(L, NULL, 0, 0)
+        reply_failure(L, scripting, client)
+        return 0
+    lua.sethook(L, NULL, 0, 0)
+    value_reply(L, &client.reply, scripting.run.resp3)
+    return 0
+
+
+cdef void script_run(Scripting* scripting, Client* client, int reference, const Run* run, int first_key,
+                     int keys_count) noexcept nogil:
+    cdef Core* core = scripting.core
+    cdef Client* caller = scripting.caller
+    cdef Call call
+    cdef ReplyMark mark = reply_mark(&client.reply)
+    scripting.run = run[0]
+    scripting.run.client = client
+    scripting.run.began = clock_counter()
+    scripting.run.propagated = PROPAGATE_EVERYWHERE
+    scripting.run.resp3 = 0
+    scripting.slow_ms = core.settings.script_slow_ms
+    caller.database = client.database
+    caller.user = client.user
+    caller.gate = client.gate & (GATE_USER | GATE_TRACKING)
+    call.scripting = scripting
+    call.client = client
+    call.reference = reference
+    call.first_key = first_key
+    call.keys_count = keys_count
+    call.is_function = run.is_function
+    if lua.cpcall(scripting.L, run_protected, &call) != 0:
+        lua.sethook(scripting.L, NULL, 0, 0)
+        lua.settop(scripting.L, 0)
+        reply_rollback(&client.reply, mark)
+        reply_out_of_memory(client)
+    caller.user = NULL
+    caller.gate = 0
+    scripting.run.client = NULL
+    core.gate &= ~<uint64_t> GATE_BUSY
+    # What it has written has been propagated command by command.
+    propagate_nothing(core)
+
+
+cdef bint script_admit(Core* core, Client* client, uint64_t flags, bint read_only) noexcept nogil:
+    if flags & SCRIPT_LEGACY:
+        return 1
+    if read_only and not flags & SCRIPT_NO_WRITES:
+        reply_error(&client.reply, "ERR Can not execute a script with write flag using *_ro command.")
+        return 0
+    if not flags & SCRIPT_NO_WRITES and core.gate & GATE_MISCONF:
+        reply_error(&client.reply, core.refusal)
+        return 0
+    if not flags & (SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM) and is_over_memory(core):
+        reply_error(&client.reply, "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
+        return 0
+    return 1
+
+
+cdef bint is_over_memory(Core* core) noexcept nogil:
+    return core.gate & GATE_MEMORY and eviction_is_due(core) and evict_keys(core) == EVICTION_FAILED
+
+
+cdef int compile_protected(lua_State* L) noexcept nogil:
+    cdef Source* source = <Source*> lua.touserdata(L, 1)
+    cdef const char* error
+    source.reference = -1
+    if source.length and source.text[0] == 27:
+        snprintf(source.error, sizeof(source.error), "attempt to load a binary chunk")
+        return 0
+    if lua.aux_loadbuffer(L, source.text, source.length, source.name) != 0:
+        error = lua.tolstring(L, -1, NULL)
+        snprintf(source.error, sizeof(source.error), "%s", error if error != NULL else <const char*> b"?")
+        return 0
+    source.reference = lua.aux_ref(L, LUA_REGISTRYINDEX)
+    return 0
+
+
+cdef int script_compile(Scripting* scripting, Source* source) noexcept nogil:
+    if lua.cpcall(scripting.L, compile_protected, source) != 0:
+        lua.settop(scripting.L, 0)
+        source.reference = -1
+        snprintf(source.error, sizeof(source.error), "OOM out of memory while compiling a script")
+        return -1
+    if source.reference < 0:
+        return -1
+    return 0
+
+
+cdef const char* busy_text(Core* core) noexcept nogil:
+    if scripting_of(core).run.is_function:
+        return "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+    return "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+
+
+cdef void script_kill(Core* core, Client* client, bint is_function) noexcept nogil:
+    cdef Run* run = &scripting_of(core).run if core.scripting != NULL else NULL
+    if run == NULL or run.client == NULL:
+        reply_error(&client.reply, "NOTBUSY No scripts in execution right now.")
+    elif run.is_function != is_function:
+        reply_error(&client.reply, busy_text(core))
+    elif run.has_written:
+        reply_error(&client.reply, "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+                    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.")
+    else:
+        run.is_killed = 1
+        reply_ok(&client.reply)

@@ -1,0 +1,1 @@
+"""Data structures of C, which know nothing of servers."""

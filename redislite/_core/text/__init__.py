@@ -1,0 +1,1 @@
+"""Bytes read and written: numbers, patterns, RESP, compression, checksums."""

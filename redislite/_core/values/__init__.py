@@ -1,0 +1,1 @@
+"""A value whatever its encoding: what handlers work on."""
