@@ -38,28 +38,6 @@ from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.state.core cimport Client, Command, Core
 
 
-# Takes the wall clock: what now_ms says from here on. While a command runs, and all that it calls, time stands still.
-cdef void renew_clock(Core* core) noexcept nogil
-# Executes the client's current command (argv, argc, command set): authentication, arity, gates, the call, its time,
-# statistics and logs. False where it was postponed and is to be executed again later.
-cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
-# Around what a turn of the loop does: its time and its commands are counted. A turn without a beginning is none.
-cdef void begin_turn(Core* core) noexcept nogil
-cdef void end_turn(Core* core) noexcept nogil
-# Reads once from the socket. 0, or -1 where the peer is gone.
-cdef int client_read(Core* core, Client* client) noexcept nogil
-# Executes the requests that are complete in the query buffer.
-cdef void client_serve(Core* core, Client* client) noexcept nogil
-# Executes again the requests of clients that wait for keys which have changed.
-cdef void wake_waiters(Core* core) noexcept nogil
-# Executes anew the requests that wait for the disk.
-cdef void wake_for_disk(Core* core) noexcept nogil
-# Executes what unblocked clients have further sent. To be called between turns.
-cdef void resume_clients(Core* core) noexcept nogil
-# Gives back input buffers that are larger than what came lately; idle: nothing has come for a while.
-cdef void trim_client(Core* core, Client* client, bint idle) noexcept nogil
-
-
 cdef class Connection:
     cdef Client client
     cdef readonly object engine

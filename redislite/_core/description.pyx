@@ -11,8 +11,8 @@ from redislite._core.clients.tracking cimport (
     TRACKING_BCAST, TRACKING_BROKEN, TRACKING_ON, Tracker, tracker_of, tracking_options,
 )
 from redislite._core.connection cimport Connection
-from redislite._core.handlers.pubsub cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, subscription_count
-from redislite._core.handlers.transactions cimport transaction_memory
+from redislite._core.clients.channels cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, subscription_count
+from redislite._core.clients.transaction_queue cimport transaction_memory
 from redislite._core.protocol.reply cimport reply_pending
 from redislite._core.state.core cimport Chunk, Client, Parser
 from redislite._core.state.flags cimport (

@@ -9,7 +9,7 @@ from redislite._core.connection import Connection
 from redislite._core.dispatch.permissions import Permissions
 from redislite._core.persistence.append_log import AppendOnlyLog
 from redislite._core.persistence.fork import ChildReport
-from redislite._core.persistence.replay import Replay
+from redislite._core.replay import Replay
 
 COMPILER_VERSION: str
 

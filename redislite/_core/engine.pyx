@@ -28,13 +28,13 @@ from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys
 from redislite._core.commands.table cimport (
     command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
 )
-from redislite._core.connection cimport (
-    Connection, begin_turn, call_command, end_turn, renew_clock, resume_clients, trim_client, wake_for_disk,
-    wake_waiters,
-)
+from redislite._core.connection cimport Connection
+from redislite._core.dispatch.execute cimport call_command, resume_clients, wake_for_disk, wake_waiters
+from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
+from redislite._core.transport cimport trim_client
 from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
-from redislite._core.handlers.pubsub cimport (
+from redislite._core.clients.channels cimport (
     KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, publish_key_event, pubsub_init, pubsub_release,
     subscribers_count,
 )
@@ -61,7 +61,7 @@ from redislite._core.persistence.append_log cimport (
 from redislite._core.persistence.append_rewrite cimport RewriteTask, rewrite_fork
 from redislite._core.persistence.fork cimport ChildReport
 from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
-from redislite._core.persistence.replay cimport replay_of
+from redislite._core.replay cimport replay_of
 from redislite._core.process.crash cimport crash_forget, crash_watch
 from redislite._core.protocol.reply cimport (
     chunk_data, reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool,

@@ -70,7 +70,6 @@ def test_every_room_is_known() -> None:
     assert {room(module) for module in MODULES} == set(ROOMS)
 
 
-@pytest.mark.xfail(strict=True, reason="goes with the splits that follow")
 def test_imports_point_down() -> None:
     upward = [
         f"{module} imports {other}"

@@ -4,8 +4,8 @@ from redislite._core.base.alloc cimport heap_footprint, heap_free
 from redislite._core.clients.ending cimport client_doom, client_is_doomed
 from redislite._core.clients.output cimport CLASS_NORMAL, CLASS_PUBSUB, class_of
 from redislite._core.clients.tracking cimport tracking_memory
-from redislite._core.handlers.pubsub cimport subscriptions_memory
-from redislite._core.handlers.transactions cimport transaction_memory
+from redislite._core.clients.channels cimport subscriptions_memory
+from redislite._core.clients.transaction_queue cimport transaction_memory
 from redislite._core.keyspace.blocking cimport blocked_memory
 from redislite._core.protocol.reply cimport reply_release
 from redislite._core.protocol.resp cimport parser_free, parser_memory

@@ -421,6 +421,7 @@ cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
             return
         first = not run.is_slow
         run.is_slow = 1
+        core.busy_reply = busy_text(core)
         core.gate |= GATE_BUSY
         if suspend(core, &suspension) != 0:
             return

@@ -389,6 +389,7 @@ cdef struct Core:
     uint64_t gate
     const char* version         # what scripts are told that the server is
     const char* refusal         # what GATE_MISCONF answers; the engine keeps it
+    const char* busy_reply      # what GATE_BUSY answers
     uint64_t interest           # INTEREST_* bits
     uint64_t dirty              # changes since the last save
     int notify_classes          # NOTIFY_* bits; 0: no notifications

@@ -11,6 +11,7 @@ reply.pxd). Publishing walks an array of members; subscribing and unsubscribing 
 from libc.stdint cimport int64_t, uint8_t
 from redislite._core.base.prefixed cimport prefixed_read
 from redislite._core.state.core cimport Client, Core, Database
+from redislite._core.structures.dict cimport Dict
 
 cdef enum:
     KIND_CHANNEL = 0
@@ -51,10 +52,29 @@ cdef struct Subscriptions:
     size_t bytes                # what they take, names included
 
 
+cdef struct PubSub:
+    Dict channels[KINDS]
+    Dict subscriptions
+    Channel* first_pattern
+    Channel* last_pattern
+    int64_t clients             # that have subscriptions
+
+
 # What an engine knows of subscriptions. 0, or -1 where memory is out.
 cdef int pubsub_init(Core* core) noexcept nogil
 # To be called when no client is left.
 cdef void pubsub_release(Core* core) noexcept nogil
+# The channel of that name, or NULL.
+cdef Channel* find_channel(PubSub* pubsub, int kind, const char* name, size_t length) noexcept nogil
+# How many clients have subscribed, without those that are leaving.
+cdef int64_t members_count(const Core* core, const Channel* channel) noexcept nogil
+# The client's subscription to the channel, or NULL.
+cdef Subscription* find_subscription(PubSub* pubsub, Channel* channel, Client* client) noexcept nogil
+# Subscribes the client; who has subscribed already stays so. 0, or -1 where memory is out.
+cdef int subscribe(Core* core, Client* client, int kind, const char* name, size_t length) noexcept nogil
+cdef void remove_subscription(Core* core, PubSub* pubsub, Subscription* subscription) noexcept nogil
+# Brings the client's state in line with what subscriptions it now has: to be called after the two above.
+cdef void settle_subscriptions(Core* core, Client* client) noexcept nogil
 # Ends at most so many subscriptions of a client that is being closed; true where none is left. From the first call on it does
 # not count as a subscriber any more.
 cdef bint unsubscribe_some(Core* core, Client* client, int64_t most) noexcept nogil

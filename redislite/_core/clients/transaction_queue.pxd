@@ -1,4 +1,4 @@
-"""Transactions: what MULTI begins, its queue, and EXEC, DISCARD, WATCH, UNWATCH.
+"""Transactions: what MULTI begins, and its queue.
 
     Client.transaction ─▶ QueuedCommand ─▶ QueuedCommand ─▶ ...      a block each: header, Arguments, bytes
 
@@ -6,7 +6,7 @@ While one is open the client has GATE_TRANSACTION: call_command, having checked 
 instead of executing it. EXEC runs the queue through call_command again.
 """
 from libc.stdint cimport uint64_t
-from redislite._core.state.core cimport Client, Command, Core
+from redislite._core.state.core cimport Argument, Client, Command, Core, QueuedCommand
 
 
 # Queues the client's current command; its arguments are copied, or taken over where they have strings of their own.
@@ -23,3 +23,7 @@ cdef inline uint64_t transaction_flags(const Client* client, const Command* comm
     if client.transaction != NULL and command.is_exec:
         return command.flags | client.transaction.flags
     return command.flags
+
+
+cdef inline Argument* queued_arguments(QueuedCommand* queued) noexcept nogil:
+    return <Argument*> (<char*> queued + sizeof(QueuedCommand))

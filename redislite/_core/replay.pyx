@@ -4,8 +4,9 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 from libc.string cimport memchr
 from redislite._core.base.alloc cimport heap_free, heap_realloc
 from redislite._core.commands.table cimport command_resolve, command_run
-from redislite._core.connection cimport Connection, renew_clock
-from redislite._core.handlers.transactions cimport transaction_queue
+from redislite._core.connection cimport Connection
+from redislite._core.dispatch.turns cimport renew_clock
+from redislite._core.clients.transaction_queue cimport transaction_queue
 from redislite._core.protocol.reply cimport ReplyMark, chunk_data, reply_mark, reply_rollback
 from redislite._core.state.core cimport Argument, Client, Command, Core
 from redislite._core.state.flags cimport CLIENT_DENY_BLOCKING, COMMAND_UNQUEUED, REPLAY_ASTRAY, REPLAY_RUNS

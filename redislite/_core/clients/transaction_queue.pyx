@@ -1,0 +1,85 @@
+"""What MULTI begins; the contract is in transaction_queue.pxd."""
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free
+from redislite._core.base.sds cimport sds_block_size, sds_free
+from redislite._core.commands.command_keys cimport DATABASE_FIRST, DatabaseIterator, databases_begin, databases_next
+from redislite._core.keyspace.watching cimport unwatch_all
+from redislite._core.state.core cimport Argument, Client, Command, Core, QueuedCommand, Transaction
+from redislite._core.state.flags cimport CLIENT_DIRTY_QUEUE, CLIENT_IN_EXEC, GATE_TRANSACTION
+
+
+cdef int transaction_queue(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
+    cdef Transaction* transaction = client.transaction
+    cdef QueuedCommand* queued
+    cdef Argument* argument
+    cdef size_t size = sizeof(QueuedCommand) + client.argc * sizeof(Argument)
+    cdef char* bytes
+    cdef DatabaseIterator databases
+    cdef int i
+    for i in range(client.argc):
+        if client.argv[i].owner == NULL:
+            size += client.argv[i].length
+    queued = <QueuedCommand*> heap_alloc(core.heap, size)
+    if queued == NULL:
+        return -1
+    queued.next = NULL
+    queued.command = command
+    queued.size = size
+    queued.request_bytes = request_bytes
+    queued.hash = client.hash
+    queued.hashed = client.hashed
+    queued.count = client.argc
+    bytes = <char*> queued + sizeof(QueuedCommand) + client.argc * sizeof(Argument)
+    for i in range(client.argc):
+        argument = &queued_arguments(queued)[i]
+        argument[0] = client.argv[i]
+        client.argv[i].owner = NULL
+        if argument.owner != NULL:
+            transaction.bytes += heap_footprint(sds_block_size(argument.owner))
+        else:
+            argument.data = bytes
+            memcpy(bytes, client.argv[i].data, argument.length)
+            bytes += argument.length
+    if transaction.last != NULL:
+        transaction.last.next = queued
+    else:
+        transaction.first = queued
+    transaction.last = queued
+    transaction.count += 1
+    transaction.bytes += heap_footprint(size)
+    transaction.flags |= command.flags
+    # SELECT is the only command that gives its client another database.
+    if command.database_use == DATABASE_FIRST:
+        databases_begin(&databases, command, client.argv, client.argc)
+        databases_next(&databases, core, transaction.database, &transaction.database, &i)
+    return 0
+
+
+cdef void release_queued(Core* core, QueuedCommand* queued) noexcept nogil:
+    cdef int i
+    for i in range(queued.count):
+        if queued_arguments(queued)[i].owner != NULL:
+            sds_free(core.heap, queued_arguments(queued)[i].owner)
+    heap_free(core.heap, queued, queued.size)
+
+
+cdef void transaction_discard(Core* core, Client* client) noexcept nogil:
+    cdef Transaction* transaction = client.transaction
+    cdef QueuedCommand* queued
+    unwatch_all(core, client)
+    # Those that are being executed go when they are through.
+    if transaction == NULL or client.flags & CLIENT_IN_EXEC:
+        return
+    while transaction.first != NULL:
+        queued = transaction.first
+        transaction.first = queued.next
+        release_queued(core, queued)
+    heap_free(core.heap, transaction, sizeof(Transaction))
+    client.transaction = NULL
+    client.flags &= ~<uint64_t> CLIENT_DIRTY_QUEUE
+    client.gate &= ~<uint64_t> GATE_TRANSACTION
+
+
+cdef size_t transaction_memory(const Client* client) noexcept nogil:
+    return client.transaction.bytes if client.transaction != NULL else 0

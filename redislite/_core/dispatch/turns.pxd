@@ -1,0 +1,9 @@
+"""Time as commands see it, and what a turn of the loop has taken."""
+from redislite._core.state.core cimport Core
+
+
+# Takes the wall clock: what now_ms says from here on. While a command runs, and all that it calls, time stands still.
+cdef void renew_clock(Core* core) noexcept nogil
+# Around what a turn of the loop does: its time and its commands are counted. A turn without a beginning is none.
+cdef void begin_turn(Core* core) noexcept nogil
+cdef void end_turn(Core* core) noexcept nogil
