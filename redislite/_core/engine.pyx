@@ -4,57 +4,42 @@ Any number of engines live in one process. An engine belongs to one thread. The 
 attributes, which the data plane calls, and asks for everything else through methods.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort
 from libc.string cimport memcpy, memset
-from redislite._core.base.alloc cimport (
-    Heap, heap_alloc, heap_destroy, heap_footprint, heap_free, heap_is_checked, heap_new, heap_note_peak, heap_tick,
-    heap_trim, heap_zalloc,
-)
+from redislite._core.base.alloc cimport heap_alloc, heap_destroy, heap_free, heap_new, heap_tick, heap_trim, heap_zalloc
 from redislite._core.base.clock cimport clock_counter, clock_monotonic_ns
-from redislite._core.clients.client_memory cimport (
-    client_limit_changed, client_memory, client_memory_limit, client_recount, evict_clients,
-)
+from redislite._core.clients.client_memory cimport client_limit_changed, client_recount, evict_clients
 from redislite._core.clients.ending cimport client_doom, client_is_doomed
-from redislite._core.clients.output cimport (
-    CLASS_NORMAL, CLASS_PUBSUB, CLASS_REPLICA, CLIENT_CLASSES, class_of, client_check_output, client_write,
-)
+from redislite._core.clients.output cimport client_check_output, client_write
 from redislite._core.clients.tracking cimport (
-    Tracking, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable,
-    tracking_invalidate, tracking_release, tracking_set_caching,
+    tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable, tracking_invalidate,
+    tracking_release, tracking_set_caching,
 )
 from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
-from redislite._core.commands.table cimport (
-    command_resolve, histogram_bound, statistics_reset, table_add, table_release, table_rename,
-)
+from redislite._core.commands.table cimport command_resolve, statistics_reset, table_add, table_release, table_rename
 from redislite._core.connection cimport Connection
 from redislite._core.dispatch.execute cimport call_command, resume_clients, wake_for_disk, wake_waiters
 from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
 from redislite._core.transport cimport trim_client
 from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
-from redislite._core.clients.channels cimport (
-    KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, publish_key_event, pubsub_init, pubsub_release,
-    subscribers_count,
-)
-from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, overdue_client
-from redislite._core.keyspace.discard cimport discard_all, discard_is_due, discard_turn, discarded_things
-from redislite._core.keyspace.entry cimport (
-    ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, NO_EXPIRE, TYPE_LIST,
-    TYPE_STRING, Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_pointer,
-    entry_string, entry_type, entry_type_name,
-)
+from redislite._core.clients.channels cimport publish_key_event, pubsub_init, pubsub_release
+from redislite._core.keyspace.blocking cimport overdue_client
+from redislite._core.keyspace.discard cimport discard_all, discard_is_due, discard_turn
+from redislite._core.keyspace.entry cimport NO_EXPIRE
 from redislite._core.keyspace.eviction cimport (
-    eviction_changed, eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_init, eviction_of, eviction_release,
-    eviction_turn, eviction_warn,
+    eviction_changed, eviction_init, eviction_release, eviction_turn, eviction_warn,
 )
 from redislite._core.keyspace.expiry cimport expire_cycle
-from redislite._core.keyspace.key_sizes cimport key_sizes_by_type
 from redislite._core.keyspace.keyspace cimport (
-    access_frequency, flush_databases, idle_seconds, keyspace_find, keyspace_init, keyspace_release, store_string,
+    flush_databases, keyspace_find, keyspace_init, keyspace_release, store_string,
 )
 from redislite._core.keyspace.propagate cimport propagate_release, propagate_taken
+from redislite._core.decoding cimport decode, encode_argument, output_of
+from redislite._core.inspection cimport Inspected
+from redislite._core.settings cimport DEFAULTS, setting_place
 from redislite._core.persistence.append_log cimport (
     append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log,
 )
@@ -64,46 +49,29 @@ from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fo
 from redislite._core.replay cimport replay_of
 from redislite._core.process.crash cimport crash_forget, crash_watch
 from redislite._core.protocol.reply cimport (
-    chunk_data, reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool,
+    reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool,
 )
 from redislite._core.protocol.resp cimport parser_free, parser_new
-from redislite._core.rdb.rdb_output cimport RdbOutput, output_close, output_open, output_position
-from redislite._core.rdb.rdb_write cimport rdb_write_value
 from redislite._core.scripting.functions cimport (
     JOIN_APPEND, JOIN_REPLACE, LIBRARY_BROKEN, LIBRARY_ERROR, Functions, Library, functions_get, functions_of,
     functions_release, libraries_flush, libraries_join, library_find, library_free, library_name, library_new,
 )
 from redislite._core.scripting.lua_api cimport lua_resolve
 from redislite._core.scripting.scripting cimport Scripting, scripting_of, scripting_release, scripting_start
-from redislite._core.scripting.scripts cimport Scripts, scripts_release
-from redislite._core.state.core cimport (
-    CHECKED_BUILD, QUERY_BUFFER, REPLY_CHUNK, Argument, Chunk, Client, Command, Core, Database, Reply, Request,
-    WaitList, Waiter,
-)
+from redislite._core.scripting.scripts cimport scripts_release
+from redislite._core.state.core cimport CHECKED_BUILD, QUERY_BUFFER, Argument, Client, Command, Core, Database, Reply
 from redislite._core.state.flags cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_BUSY, GATE_MEMORY, GATE_LOADING,
-    GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, REPLAY_RUNS, CLIENT_IN_EXEC,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_MEMORY, GATE_LOADING, GATE_MISCONF,
+    GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, REPLAY_RUNS, CLIENT_IN_EXEC,
 )
 from redislite._core.state.statistics cimport ERROR_KINDS_MAX, HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind
-from redislite._core.structures.dict cimport (
-    Bucket, Dict, DictIterator, dict_capacity, dict_grow_if_full, dict_hash, dict_iterate_begin, dict_iterate_end,
-    dict_iterate_next, dict_rehash, dict_shrink_if_sparse, dict_size, dict_table_bytes,
-)
-from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_length
-from redislite._core.structures.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
-from redislite._core.text.glob cimport glob_match
-from redislite._core.text.lzf cimport lzf_decompress
-from redislite._core.text.numbers cimport INTEGER_TEXT_MAX
-from redislite._core.values.list_value cimport (
-    ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
-)
-from redislite._core.values.module_value cimport MODULE_NAME_ROOM
+from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
 
 import os
 import sys
 
 from redislite._core.handlers import (
-    bits, dump, geo, hashes, hyperloglog, keys, lists, pubsub, sets, sort, stream_groups, streams, strings,
+    bits, dump, geo, hash_deadlines, hashes, hyperloglog, keys, lists, pubsub, sets, sort, stream_groups, streams, strings,
     transactions, zset_combinations, zsets,
 )
 from redislite._core.persistence import acknowledgement
@@ -121,7 +89,6 @@ cdef enum:
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
     LEAVE_TURN = 3000               # subscriptions of closed clients that end per turn
     DEFAULT_DATABASES = 16
-    DEFAULT_SAMPLES = 5
 
 # Both clocks at one moment, early: the longer ago, the better their ratio is known.
 cdef int64_t BEGUN_NS = clock_monotonic_ns()
@@ -129,6 +96,15 @@ cdef uint64_t BEGUN_TICKS = clock_counter()
 
 # What the data plane was compiled with, as INFO shows it.
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
+
+# Gates that the control plane opens and closes, by their names there.
+cdef dict GATES = {
+    "pause_all": GATE_PAUSE_ALL,
+    "pause_write": GATE_PAUSE_WRITE,
+    "monitors": GATE_MONITORS,
+    "loading": GATE_LOADING,
+    "renewal": GATE_RENEWAL,
+}
 
 # Modules of native handlers; each brings its rows as COMMANDS.
 NATIVE_MODULES = (
@@ -142,6 +118,7 @@ NATIVE_MODULES = (
     zset_combinations,
     lists,
     hashes,
+    hash_deadlines,
     sets,
     streams,
     stream_groups,
@@ -158,24 +135,6 @@ cdef void resize_if_due(Dict* d) noexcept nogil:
     """Begins what could not be done while a child ran, or a scan did."""
     if not dict_grow_if_full(d):
         dict_shrink_if_sparse(d)
-
-
-cdef inline uint64_t buckets_of(const Dict* d, int table) noexcept nogil:
-    return d.masks[table] + 1 if d.tables[table] != NULL else 0
-
-
-cdef dict table_facts(const Dict* d, str prefix):
-    """entries; table_bytes; rehashing; buckets, and how many entries they take before the table grows (capacity); both of
-    the table that it is being rehashed to (_new). Names begin with the prefix."""
-    return {
-        f"{prefix}entries": dict_size(d),
-        f"{prefix}table_bytes": dict_table_bytes(d),
-        f"{prefix}rehashing": d.rehash_index >= 0,
-        f"{prefix}buckets": buckets_of(d, 0),
-        f"{prefix}buckets_new": buckets_of(d, 1),
-        f"{prefix}capacity": dict_capacity(buckets_of(d, 0)),
-        f"{prefix}capacity_new": dict_capacity(buckets_of(d, 1)),
-    }
 
 
 cdef void key_used(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil:
@@ -241,7 +200,7 @@ cdef uint64_t ticks_of(double ticks) noexcept nogil:
     return <uint64_t> ticks if ticks < <double> INT64_MAX else ~<uint64_t> 0
 
 
-cdef class Engine:
+cdef class Engine(Inspected):
     """The data plane: databases, commands, clients.
 
     databases: how many there are. control: what handlers of the Python tier get as their first argument.
@@ -266,10 +225,8 @@ cdef class Engine:
     module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type and
         when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
     """
-    cdef Core core
     cdef Connection own
     cdef readonly Connection script_caller  # what scripts call commands as; None before the first script
-    cdef readonly object table
     cdef public object control
     cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
@@ -325,7 +282,7 @@ cdef class Engine:
         self.on_denied = _deny
         self._calibrate(1000000)
         renew_clock(core)
-        for name, value in _DEFAULT_SETTINGS.items():
+        for name, value in DEFAULTS.items():
             self.set(name, value)
         self.table = CommandTable()
         for module in NATIVE_MODULES:
@@ -421,7 +378,7 @@ cdef class Engine:
         So is what a command of the Python tier raises; commands may call this in their turn. MemoryError where there was none
         for the reply; the command has been executed then."""
         cdef Client* client = &self.own.client
-        cdef list encoded = [_encode(argument) for argument in args]
+        cdef list encoded = [encode_argument(argument) for argument in args]
         cdef Argument* arguments
         cdef Argument* outer_argv = client.argv
         cdef int outer_argc = client.argc
@@ -462,7 +419,7 @@ cdef class Engine:
             call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
             if self.core.ready != NULL and self.core.executing == NULL:
                 wake_waiters(&self.core)
-            output = _output(client)
+            output = output_of(client)
             starved = client.reply.starved
         finally:
             self.core.nested -= nested
@@ -497,16 +454,6 @@ cdef class Engine:
         if connection.client.core != &self.core or connection.is_leaving:
             raise ValueError("the connection is released, or another engine's")
         return 0
-
-    cdef Database* _database(self, int number) except NULL:
-        if not 0 <= number < self.core.databases_count:
-            raise IndexError(f"database {number}: there are {self.core.databases_count}")
-        return self.core.databases[number]
-
-    cdef CommandStatistics* _statistics_of(self, int id) except NULL:
-        if not 0 <= id < self.core.commands_count:
-            raise IndexError(f"command {id}: there are {self.core.commands_count}")
-        return &self.core.command_statistics[id]
 
     # --- connections
 
@@ -607,19 +554,6 @@ cdef class Engine:
         """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says."""
         self._check_own(connection)
         tracking_set_caching(&connection.client)
-
-    @property
-    def tracking_statistics(self) -> dict[str, int]:
-        """clients that track, keys in the table, items (pairs of key and client), prefixes of the broadcasting mode."""
-        cdef Tracking* tracking = <Tracking*> self.core.tracking
-        if tracking == NULL:
-            return {"clients": 0, "keys": 0, "items": 0, "prefixes": 0}
-        return {
-            "clients": tracking.clients,
-            "keys": dict_size(&tracking.keys),
-            "items": tracking.items,
-            "prefixes": dict_size(&tracking.prefixes),
-        }
 
     # --- the loop's turns
 
@@ -774,7 +708,7 @@ cdef class Engine:
 
     def set(self, str name, int64_t value) -> None:
         """Sets a setting of the data plane by the name of its field in Settings (settings.pxd). KeyError."""
-        cdef int64_t* place = self._setting(name)
+        cdef int64_t* place = setting_place(&self.core.settings, name)
         place[0] = value
         self._thresholds()
         if name in ("max_memory", "eviction_policy"):
@@ -789,17 +723,11 @@ cdef class Engine:
 
     def get(self, str name) -> int:
         """A setting of the data plane."""
-        return self._setting(name)[0]
-
-    cdef int64_t* _setting(self, str name) except NULL:
-        cdef int index = _SETTINGS.index(name) if name in _SETTINGS else -1
-        if index < 0:
-            raise KeyError(name)
-        return <int64_t*> &self.core.settings + index
+        return setting_place(&self.core.settings, name)[0]
 
     def set_gate(self, str name, bint on) -> None:
         """Opens or closes one of the gates "pause_all", "pause_write", "monitors", "renewal", "loading"."""
-        cdef uint64_t gate = _GATES[name]
+        cdef uint64_t gate = GATES[name]
         if on:
             self.core.gate |= gate
         else:
@@ -838,10 +766,6 @@ cdef class Engine:
     # --- what INFO, OBJECT, MEMORY and DEBUG ask
 
     @property
-    def databases_count(self) -> int:
-        return self.core.databases_count
-
-    @property
     def dirty(self) -> int:
         """Changes since the last save."""
         return self.core.dirty
@@ -850,166 +774,11 @@ cdef class Engine:
     def dirty(self, uint64_t value) -> None:
         self.core.dirty = value
 
-    def database_size(self, int number) -> int:
-        return dict_size(&self._database(number).keys)
-
-    def database_statistics(self, int number) -> dict[str, int]:
-        """keys, expires, field_expires and average_ttl_ms of a database; of its tables the facts of table_facts, those of
-        keys and of expires with keys_ and expires_ before their names."""
-        cdef Database* database = self._database(number)
-        return {
-            "keys": dict_size(&database.keys),
-            "expires": dict_size(&database.expires),
-            "field_expires": dict_size(&database.field_expires),
-            "average_ttl_ms": database.average_ttl_ms,
-            **table_facts(&database.keys, "keys_"),
-            **table_facts(&database.expires, "expires_"),
-        }
-
-    def key_sizes(self, int number, unsigned long budget_us) -> dict[str, dict[int, int]]:
-        """By type, how many keys of a database are how large, by the least size of each power of two: bytes of strings,
-        elements of collections. Reckoned from a part of the keys where all of them take longer than the budget."""
-        if not 0 <= number < self.core.databases_count:
-            raise IndexError(f"there is no database {number}")
-        return key_sizes_by_type(&self.core, self.core.databases[number], budget_us)
-
     def flush(self, int number, bint lazy) -> int:
         """Empties a database, or all of them (-1); answers how many keys there were."""
         if number != -1:
             self._database(number)
         return flush_databases(&self.core, number, lazy)
-
-    cdef Entry* _entry(self, int number, bytes key) except? NULL:
-        """A key's entry, which is not touched by that, or NULL."""
-        cdef Database* database = self._database(number)
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
-        return slot[0] if slot != NULL else NULL
-
-    def inspect(self, int number, bytes key, size_t samples=DEFAULT_SAMPLES) -> dict[str, object] | None:
-        """What is known of a key, without touching it: type, encoding, deadline_ms (-1: none), idle_seconds, frequency,
-        memory (bytes), address; of a quicklist also its nodes, elements, fill (list-max-listpack-size), depth of
-        compression and bytes of all nodes, uncompressed. None where it is not there. samples: of how many fields of a
-        hash the memory is looked at and taken for that of all; 0: of all."""
-        cdef char name[MODULE_NAME_ROOM]
-        cdef Entry* entry = self._entry(number, key)
-        cdef Quicklist* quick
-        if entry == NULL:
-            return None
-        facts = {
-            "type": entry_type_name(entry, name).decode(),
-            "encoding": encoding_name(entry_encoding(entry)).decode(),
-            "deadline_ms": entry_deadline(entry),
-            "idle_seconds": idle_seconds(&self.core, entry),
-            "frequency": access_frequency(&self.core, entry),
-            "memory": entry_memory(entry, samples) + 9,
-            "address": <uintptr_t> entry,
-        }
-        if entry_encoding(entry) == ENCODING_QUICKLIST:
-            quick = <Quicklist*> entry_pointer(entry)
-            facts.update(nodes=quick.nodes, elements=quick.count, fill=quick.fill, depth=quick.depth,
-                         bytes=quicklist_bytes(quick))
-        return facts
-
-    def value_nodes(self, int number, bytes key) -> list[tuple[bool, bool, bool, int, bytes]] | None:
-        """The nodes of a list, or the one of another value in a listpack, without touching it: whether it is a plain one,
-        compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. None where the
-        value is neither a listpack nor a quicklist."""
-        cdef Entry* entry = self._entry(number, key)
-        cdef QuicklistNode* node
-        cdef uint8_t* pack
-        cdef bytes data
-        if entry == NULL:
-            return None
-        if entry_encoding(entry) == ENCODING_LISTPACK:
-            pack = <uint8_t*> entry_pointer(entry)
-            return [(False, False, False, listpack_length(pack), pack[:listpack_bytes(pack)])]
-        if entry_encoding(entry) != ENCODING_QUICKLIST:
-            return None
-        nodes = []
-        node = (<Quicklist*> entry_pointer(entry)).head
-        while node != NULL:
-            if node.compressed:
-                data = bytes(node.bytes)
-                lzf_decompress(node.block, node.capacity, <uint8_t*> <char*> data, node.bytes)
-            else:
-                data = node.block[node.gap:node.gap + node.bytes]
-            nodes.append((node.kind == NODE_PLAIN, bool(node.compressed), bool(node.incompressible), node.count, data))
-            node = node.next
-        return nodes
-
-    def value_table(self, int number, bytes key) -> dict[str, int] | None:
-        """table_facts of a value with a hash table, without touching it. None where it has none."""
-        cdef Entry* entry = self._entry(number, key)
-        if entry == NULL or entry_encoding(entry) not in (ENCODING_HASHTABLE, ENCODING_SKIPLIST):
-            return None
-        # The first member of what each of them is.
-        return table_facts(<Dict*> entry_pointer(entry), "")
-
-    def serialized_length(self, int number, bytes key) -> int:
-        """Bytes that the value takes in a snapshot, without touching it; 0 where there is none. MemoryError."""
-        cdef RdbOutput output
-        cdef Entry* entry = self._entry(number, key)
-        if entry == NULL:
-            return 0
-        if output_open(&output, -1, 0, self.core.settings.rdb_compression != 0, 0) == 0:
-            rdb_write_value(&output, &self.core, entry)
-        try:
-            if output.error:
-                raise MemoryError
-            return output_position(&output)
-        finally:
-            output_close(&output)
-
-    def string_value(self, int number, bytes key) -> bytes | None:
-        """The value of a string key, without touching it; None where there is none."""
-        cdef char buffer[INTEGER_TEXT_MAX]
-        cdef size_t length
-        cdef char* data
-        cdef Entry* entry = self._entry(number, key)
-        if entry == NULL or entry_type(entry) != TYPE_STRING:
-            return None
-        data = entry_string(entry, buffer, &length)
-        return data[:length]
-
-    def list_elements(self, int number, bytes key) -> list[bytes] | None:
-        """The elements of a list, without touching it; None where there is no list. MemoryError."""
-        cdef Entry* entry = self._entry(number, key)
-        cdef ListValue value
-        cdef ListIterator position
-        cdef ListpackValue element
-        cdef list elements = []
-        cdef bint more
-        if entry == NULL or entry_type(entry) != TYPE_LIST:
-            return None
-        value.encoding = entry_encoding(entry)
-        value.block = entry_pointer(entry)
-        more = list_seek(&position, self.core.heap, &value, 0)
-        while more:
-            list_get(&position, &element)
-            elements.append(element.data[:element.length] if element.data != NULL else b"%d" % element.integer)
-            more = list_next(&position)
-        more = list_failed(&position)
-        list_stop(&position)
-        if more:
-            raise MemoryError
-        return elements
-
-    def key_names(self, int number) -> list[bytes]:
-        """All keys of a database, in no order, those that are expired and not removed yet included."""
-        cdef DictIterator position
-        cdef Entry* entry
-        cdef size_t length
-        cdef char* key
-        cdef list names = []
-        dict_iterate_begin(&position, &self._database(number).keys)
-        entry = <Entry*> dict_iterate_next(&position)
-        while entry != NULL:
-            key = entry_key(entry, &length)
-            names.append(key[:length])
-            entry = <Entry*> dict_iterate_next(&position)
-        dict_iterate_end(&position)
-        return names
 
     def add_string(self, int number, bytes key, bytes value) -> bool:
         """Puts a string under a key unless it is there already; true where it did. MemoryError."""
@@ -1033,16 +802,6 @@ cdef class Engine:
     @notify_classes.setter
     def notify_classes(self, int bits) -> None:
         self.core.notify_classes = bits
-
-    @property
-    def pubsub_statistics(self) -> dict[str, int]:
-        """How many channels, patterns and sharded_channels somebody listens to, and how many clients do."""
-        return {
-            "channels": channels_count(&self.core, KIND_CHANNEL),
-            "patterns": channels_count(&self.core, KIND_PATTERN),
-            "sharded_channels": channels_count(&self.core, KIND_SHARD),
-            "clients": subscribers_count(&self.core),
-        }
 
     @property
     def propagation(self) -> int:
@@ -1173,56 +932,6 @@ cdef class Engine:
             self.core.databases[i].field_expires.no_resize = not on
 
     @property
-    def memory(self) -> dict[str, int]:
-        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), uncounted (which the memory limit is
-        not about), what clients take by class, overhead of the key tables, and largest input and output that waited of any
-        client. Entries that are being released lazily, and how many things wait for their release in all; bytes of key tables."""
-        cdef Core* core = &self.core
-        cdef Client* client = core.clients
-        cdef size_t[CLIENT_CLASSES] clients
-        cdef size_t largest_input = 0
-        cdef size_t largest_output = 0
-        cdef size_t tables = 0
-        cdef int i
-        for i in range(CLIENT_CLASSES):
-            clients[i] = 0
-        heap_note_peak(core.heap)
-        while client != NULL:
-            clients[class_of(client)] += client_memory(client)
-            if client.query_peak > largest_input:
-                largest_input = client.query_peak
-            if client.reply_peak > largest_output:
-                largest_output = client.reply_peak
-            client = client.next
-        for i in range(core.databases_count):
-            tables += dict_table_bytes(&core.databases[i].keys)
-            tables += dict_table_bytes(&core.databases[i].expires)
-        return {
-            "used": core.heap.used,
-            "peak": core.heap.peak,
-            "mapped": core.heap.mapped,
-            "large": core.heap.large,
-            "uncounted": eviction_of(core).uncounted,
-            "normal_clients": clients[CLASS_NORMAL] + clients[CLASS_PUBSUB],
-            "replica_clients": clients[CLASS_REPLICA],
-            "tables": tables,
-            "discarded_entries": core.discarded_entries,
-            "discarded_things": discarded_things(core),
-            "largest_input": largest_input,
-            "largest_output": largest_output,
-        }
-
-    @property
-    def client_memory_limit(self) -> int:
-        """Bytes that all clients together may take; 0 for no limit."""
-        return client_memory_limit(&self.core)
-
-    @property
-    def eviction_exceeded_ms(self) -> tuple[int, int]:
-        """How long memory has been over its limit, in milliseconds: now, and in all."""
-        return eviction_exceeded_ms(&self.core), eviction_exceeded_total_ms(&self.core)
-
-    @property
     def heap_limit(self) -> int:
         """How many bytes the heap may hand out before it says that memory is out; 0: no limit. For tests: only a checked
         build looks at it."""
@@ -1242,22 +951,6 @@ cdef class Engine:
     def heap_until_failure(self, size_t count) -> None:
         self.core.heap.until_failure = count
 
-    @property
-    def heap_is_checked(self) -> bool:
-        """Whether this build's heap checks how it is used, and has a limit."""
-        return heap_is_checked()
-
-    @property
-    def structure_sizes(self) -> dict[str, int]:
-        """Bytes of the structures that there are many of."""
-        return {
-            "entry_head": KEY_OFFSET,
-            "bucket": sizeof(Bucket),
-            "dict": sizeof(Dict),
-            "quicklist_node": sizeof(QuicklistNode),
-            "client": sizeof(Client),
-        }
-
     def release_all(self) -> None:
         """Releases at once, however long that takes, what has been deleted and is released bit by bit otherwise."""
         discard_all(&self.core)
@@ -1271,38 +964,6 @@ cdef class Engine:
     def redis_version(self, str version) -> None:
         self._version = version.encode()
         self.core.version = self._version
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a script has been running for so long that others are served meanwhile."""
-        return self.core.gate & GATE_BUSY != 0
-
-    @property
-    def kill_command(self) -> str:
-        """What ends the script that runs."""
-        cdef Scripting* scripting = scripting_of(&self.core)
-        return "FUNCTION KILL" if scripting != NULL and scripting.run.is_function else "SCRIPT KILL"
-
-    def scripting_statistics(self) -> dict[str, int]:
-        """Bytes that Lua takes (vm_memory); how many scripts are kept, and their bytes (scripts_memory)."""
-        cdef Scripting* scripting = scripting_of(&self.core)
-        cdef Scripts* scripts = <Scripts*> scripting.scripts if scripting != NULL else NULL
-        return {
-            "vm_memory": scripting.memory if scripting != NULL else 0,
-            "scripts": dict_size(&scripts.by_digest) if scripts != NULL else 0,
-            "scripts_memory": scripts.memory if scripts != NULL else 0,
-        }
-
-    @property
-    def function_libraries(self) -> list[bytes]:
-        """The code of all libraries of functions, in the order in which they came: what snapshots carry."""
-        cdef Functions* functions = functions_of(&self.core)
-        cdef Library* library = functions.oldest if functions != NULL else NULL
-        cdef list codes = []
-        while library != NULL:
-            codes.append(library.code[:library.code_length])
-            library = library.newer
-        return codes
 
     def add_function_library(self, bytes code, bint replace=False) -> None:
         """Takes a library that a file has brought, in the place of one of the same name where replace. It is run when functions
@@ -1334,26 +995,6 @@ cdef class Engine:
         if self.core.functions != NULL:
             libraries_flush(functions_of(&self.core))
 
-    def function_statistics(self) -> dict[str, int]:
-        """How many libraries of functions and functions there are; bytes that they take (memory), and in Lua (vm_memory)."""
-        cdef Functions* functions = functions_of(&self.core)
-        cdef Library* library
-        cdef int64_t libraries_count = 0
-        cdef int64_t functions_count = 0
-        if functions == NULL:
-            return {"libraries": 0, "functions": 0, "memory": 0, "vm_memory": 0}
-        library = functions.oldest
-        while library != NULL:
-            libraries_count += 1
-            functions_count += library.count
-            library = library.newer
-        return {
-            "libraries": libraries_count,
-            "functions": functions_count,
-            "memory": functions.memory + dict_table_bytes(&functions.libraries) + dict_table_bytes(&functions.by_name),
-            "vm_memory": functions.vm_memory,
-        }
-
     def trim_memory(self) -> None:
         """Gives what is free back to the system."""
         reply_empty_pool(&self.core)
@@ -1362,235 +1003,11 @@ cdef class Engine:
     def reset_peak(self) -> None:
         self.core.heap.peak = self.core.heap.used
 
-    @property
-    def statistics(self) -> dict[str, object]:
-        """The fields of Statistics (statistics.pxd) by name."""
-        statistics = dict(self.core.statistics)
-        return statistics
-
-    @property
-    def waiting_statistics(self) -> dict[str, int]:
-        """Clients that watch keys, keys that are watched; keys that clients wait for, of these the ones that they are also to
-        be told of when they go; clients that wait no longer than for a time."""
-        cdef Core* core = &self.core
-        cdef DictIterator position
-        cdef WaitList* waiting
-        cdef Waiter* waiter
-        cdef int i
-        figures = dict.fromkeys(("watched_keys", "keys", "keys_also_missing"), 0)
-        figures["watching_clients"] = core.watching_clients
-        figures["timed_clients"] = core.deadlines_count
-        for i in range(core.databases_count):
-            figures["watched_keys"] += dict_size(&core.databases[i].watched)
-            figures["keys"] += dict_size(&core.databases[i].waiting)
-            dict_iterate_begin(&position, &core.databases[i].waiting)
-            waiting = <WaitList*> dict_iterate_next(&position)
-            while waiting != NULL:
-                waiter = waiting.first
-                while waiter != NULL and not waiter.client.blocked.options & WAIT_ALSO_MISSING:
-                    waiter = waiter.next
-                figures["keys_also_missing"] += waiter != NULL
-                waiting = <WaitList*> dict_iterate_next(&position)
-            dict_iterate_end(&position)
-        return figures
-
-    @property
-    def loop_statistics(self) -> dict[str, float]:
-        """Turns of the loop that had something to do; microseconds in all of them, in commands of these, in the longest turn;
-        commands of the turn with the most."""
-        cdef double us_per_tick = self.core.ns_per_tick / 1000
-        return {
-            "turns": self.core.statistics.loop_turns,
-            "us": self.core.statistics.loop_ticks * us_per_tick,
-            "command_us": self.core.statistics.command_ticks * us_per_tick,
-            "longest_us": self.core.statistics.loop_ticks_most * us_per_tick,
-            "most_commands": self.core.statistics.commands_per_turn_most,
-        }
-
     def reset_statistics(self) -> None:
         statistics_reset(&self.core)
-
-    def command_statistics(self) -> list[tuple[str, int, float, int, int]]:
-        """Of each command that was called or rejected: name, calls, microseconds in all, rejected calls, failed calls."""
-        cdef CommandStatistics* statistics
-        result = []
-        for row in self.table.rows:
-            statistics = &self.core.command_statistics[<int> row.id]
-            if statistics.calls or statistics.rejected or statistics.failed:
-                result.append((row.name, statistics.calls, statistics.ticks * self.core.ns_per_tick / 1000,
-                               statistics.rejected, statistics.failed))
-        return result
-
-    def latency_histogram(self, int id) -> list[tuple[int, int]]:
-        """Of one command: (upper bound of the duration in nanoseconds, calls) for each bucket that is not empty."""
-        cdef CommandStatistics* statistics = self._statistics_of(id)
-        cdef int i
-        if statistics.histogram == NULL:
-            return []
-        return [(histogram_bound(i), statistics.histogram[i]) for i in range(HISTOGRAM_BUCKETS) if statistics.histogram[i]]
 
     def reset_latency_histogram(self, int id) -> None:
         cdef CommandStatistics* statistics = self._statistics_of(id)
         if statistics.histogram != NULL:
             memset(statistics.histogram, 0, HISTOGRAM_BUCKETS * sizeof(unsigned int))
 
-    def error_statistics(self) -> list[tuple[str, int]]:
-        """Errors replied, by their first word."""
-        return [(self.core.error_kinds[i].name[:self.core.error_kinds[i].name_length].decode("utf-8", "replace"),
-                 self.core.error_kinds[i].count) for i in range(self.core.error_kinds_count)]
-
-
-cdef dict _GATES = {
-    "pause_all": GATE_PAUSE_ALL,
-    "pause_write": GATE_PAUSE_WRITE,
-    "monitors": GATE_MONITORS,
-    "loading": GATE_LOADING,
-    "renewal": GATE_RENEWAL,
-}
-
-# The fields of Settings (settings.pxd), in their order, with what they are before a configuration is read.
-cdef dict _DEFAULT_SETTINGS = {
-    "max_bulk_length": 512 << 20,
-    "query_buffer_limit": 1 << 30,
-    "unauthenticated_output_limit": 16384,
-    "output_hard_limit": 0,
-    "output_soft_limit": 0,
-    "output_soft_seconds": 0,
-    "replica_hard_limit": 0,
-    "replica_soft_limit": 0,
-    "replica_soft_seconds": 0,
-    "pubsub_hard_limit": 0,
-    "pubsub_soft_limit": 0,
-    "pubsub_soft_seconds": 0,
-    "slow_us": 10000,
-    "large_request_bytes": 1 << 20,
-    "large_reply_bytes": 1 << 20,
-    "latency_tracking": 1,
-    "latency_threshold_ms": 0,
-    "active_expire": 1,
-    "expire_effort": 1,
-    "active_rehashing": 1,
-    "max_memory": 0,
-    "max_client_memory": 0,
-    "memory_warning_percent": 0,
-    "eviction_policy": 0,
-    "eviction_samples": 5,
-    "eviction_tenacity": 10,
-    "lazy_eviction": 0,
-    "lfu": 0,
-    "lfu_log_factor": 10,
-    "lfu_decay_minutes": 1,
-    "lazy_user_delete": 0,
-    "lazy_user_flush": 0,
-    "lazy_expire": 0,
-    "lazy_server_delete": 0,
-    "import_mode": 0,
-    "hz": 10,
-    "release_turn_us": 500,
-    "reply_resizing": 1,
-    "zset_max_listpack_entries": 128,
-    "zset_max_listpack_value": 64,
-    "reply_peak_reset_ms": 5000,
-    "hll_sparse_max_bytes": 3000,
-    "hll_vectors": 1,
-    "hash_max_listpack_entries": 512,
-    "hash_max_listpack_value": 64,
-    "set_max_intset_entries": 512,
-    "set_max_listpack_entries": 128,
-    "set_max_listpack_value": 64,
-    "list_max_listpack_size": -2,
-    "list_compress_depth": 0,
-    "list_packed_threshold": 0,
-    "stream_node_max_bytes": 4096,
-    "stream_node_max_entries": 100,
-    "rdb_compression": 1,
-    "rdb_access": 0,
-    "rdb_valkey_fields": 0,
-    "rdb_relaxed": 0,
-    "sanitize_payload": 0,
-    "skip_checksum": 0,
-    "tracking_max_keys": 1000000,
-    "strict_line_ends": 0,
-    "past_deadline_deletes": 1,
-    "names_timed_listpack": 1,
-    "geo_names_member": 0,
-    "hash_fields_redis_texts": 1,
-    "bitcount_wants_end": 1,
-    "fields_expire_on_access": 1,
-    "flush_is_lazy": 1,
-    "client_tells_traffic": 0,
-    "query_holds_request": 1,
-    "nesting_aborts": 0,
-    "xread_names_plus": 1,
-    "scan_refuses_types": 0,
-    "unblocking_rejects": 0,
-    "scan_expires_all_types": 1,
-    "script_slow_ms": 5000,
-}
-cdef tuple _SETTINGS = tuple(_DEFAULT_SETTINGS)
-
-
-cdef bytes _encode(object argument):
-    if isinstance(argument, bytes):
-        return argument
-    if isinstance(argument, str):
-        return (<str> argument).encode("utf-8", "surrogateescape")
-    if isinstance(argument, bool) or not isinstance(argument, (int, float)):
-        raise TypeError(f"an argument is bytes, str, int or float, not {type(argument).__name__}")
-    return repr(argument).encode()
-
-
-cdef bytes _output(Client* client):
-    cdef list parts = []
-    cdef Chunk* chunk = client.reply.first
-    while chunk != NULL:
-        parts.append(chunk_data(chunk)[:chunk.length])
-        chunk = chunk.next
-    return b"".join(parts)
-
-
-cpdef object decode(bytes data):
-    """The Python object that one reply, in RESP3, stands for. CommandError is raised for an error at the top."""
-    value, _end = _decode(data, 0)
-    if isinstance(value, CommandError):
-        raise value
-    return value
-
-
-cdef tuple _decode(bytes data, Py_ssize_t at):
-    cdef Py_ssize_t end = data.index(b"\r\n", at)
-    cdef bytes head = data[at + 1:end]
-    cdef int kind = data[at]
-    cdef Py_ssize_t count
-    at = end + 2
-    if kind == c'+':
-        return head.decode("utf-8", "surrogateescape"), at
-    if kind == c'-':
-        return CommandError(head.decode("utf-8", "surrogateescape")), at
-    if kind == c':' or kind == c'(':
-        return int(head), at
-    if kind == c'_':
-        return None, at
-    if kind == c',':
-        return float(head), at
-    if kind == c'#':
-        return head == b"t", at
-    count = int(head)
-    if kind == c'$' or kind == c'=':
-        if count < 0:
-            return None, at
-        value = data[at:at + count]
-        return (value[4:] if kind == c'=' else value), at + count + 2
-    if count < 0:
-        return None, at
-    if kind == c'%':
-        pairs = {}
-        for _ in range(count):
-            key, at = _decode(data, at)
-            pairs[key], at = _decode(data, at)
-        return pairs, at
-    values = []
-    for _ in range(count):
-        value, at = _decode(data, at)
-        values.append(value)
-    return (set(values) if kind == c'~' else values), at

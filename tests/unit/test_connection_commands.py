@@ -16,7 +16,8 @@ import redislite
 from redislite import connection as connection_module
 from redislite import pause as pause_module
 from redislite._core.commands.row import rows_of
-from redislite._core.engine import Engine, decode
+from redislite._core.decoding import decode
+from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.users import Users
 from redislite.commands import connection as commands
