@@ -16,7 +16,7 @@ from redislite._core.keyspace.entry cimport (
 from redislite._core.keyspace.eviction cimport eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_of
 from redislite._core.keyspace.key_sizes cimport key_sizes_by_type
 from redislite._core.keyspace.keyspace cimport access_frequency, idle_seconds, keyspace_find
-from redislite._core.rdb.rdb_output cimport RdbOutput, output_close, output_open, output_position
+from redislite._core.text.rdb_output cimport RdbOutput, output_close, output_open, output_position
 from redislite._core.rdb.rdb_write cimport rdb_write_value
 from redislite._core.scripting.functions cimport Functions, Library, functions_of
 from redislite._core.scripting.scripting cimport Scripting, scripting_of

@@ -19,11 +19,11 @@ from redislite._core.keyspace.propagate cimport (
     propagate_text,
 )
 from redislite._core.protocol.reply cimport reply_bulk, reply_error, reply_null, reply_ok
-from redislite._core.rdb.rdb_format cimport RDB_DUMP_TAIL
-from redislite._core.rdb.rdb_input cimport (
+from redislite._core.text.rdb_format cimport RDB_DUMP_TAIL
+from redislite._core.text.rdb_input cimport (
     RDB_REASON, RdbInput, RdbText, input_byte, input_close, input_left, input_offset, input_open_memory,
 )
-from redislite._core.rdb.rdb_output cimport RdbOutput, output_close, output_open
+from redislite._core.text.rdb_output cimport RdbOutput, output_close, output_open
 from redislite._core.rdb.rdb_read cimport rdb_payload_version
 from redislite._core.rdb.rdb_values cimport RDB_VALUE_READ, RdbValueOptions, rdb_read_entry
 from redislite._core.rdb.rdb_write cimport rdb_write_payload

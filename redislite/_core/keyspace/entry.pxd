@@ -47,6 +47,8 @@ cdef size_t entry_value_size(const Entry* entry) noexcept nogil
 cdef size_t entry_block_size(const Entry* entry) noexcept nogil
 # Bytes that the entry and its value take in all. samples: how many fields of a hash stand for all of them; 0: each does.
 cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil
+# Bytes of a string, elements of a collection.
+cdef size_t entry_elements(const Entry* entry) noexcept nogil
 # Releases what the value holds outside the entry, bit by bit: 1 while more is to do (release.pxd). What is one block goes at
 # once, whatever the budget.
 cdef bint entry_release_value_step(Release* step, Entry* entry) noexcept nogil

@@ -3,36 +3,32 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 from redislite._core.base.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixed_write
-from redislite._core.base.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
-from redislite._core.structures.release cimport Release, release_begin, release_charge
+from redislite._core.base.sds cimport sds, sds_length
+from redislite._core.structures.release cimport Release, release_begin
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
-from redislite._core.values.hash_value cimport HashValue, hash_copy, hash_memory, hash_release_step
-from redislite._core.values.list_value cimport ListValue, list_copy, list_memory, list_release_step
 from redislite._core.values.module_value cimport module_id, module_name
-from redislite._core.values.set_value cimport SetValue, set_copy, set_memory, set_release_step
-from redislite._core.values.sorted_set_value cimport (
-    SortedSetValue, sorted_set_copy, sorted_set_memory, sorted_set_release_step,
-)
-from redislite._core.values.stream cimport Stream, stream_copy, stream_memory, stream_release_step
+from redislite._core.values.value_type cimport VALUE_TYPES, ValueType, extension_type
+from redislite._core.values.value_types cimport value_type_of
+from redislite._core.text.encodings cimport ENCODING_EXTENSION
 
 cdef extern from *:
     """
-    static const char *const object_types[] = {"string", "list", "set", "zset", "hash", "stream", "none", "none"};
     static const char *const object_encodings[] = {
         "int", "embstr", "raw", "raw", "listpack", "intset", "quicklist", "hashtable", "skiplist", "stream",
-        "unknown", "unknown", "unknown", "unknown", "unknown", "unknown"};
+        "raw", "unknown", "unknown", "unknown", "unknown", "unknown"};
     """
-    const char* const* object_types
     const char* const* object_encodings
 
 
 cdef const char* type_name(int type) noexcept nogil:
-    return object_types[type & 7]
+    return VALUE_TYPES[type].name
 
 
 cdef const char* entry_type_name(const Entry* entry, char* buffer) noexcept nogil:
     if entry_type(entry) != TYPE_MODULE:
         return type_name(entry_type(entry))
+    if entry_encoding(entry) == ENCODING_EXTENSION:
+        return extension_type(entry_pointer(entry)).name
     module_name(module_id(entry_pointer(entry)), buffer)
     return buffer
 
@@ -78,77 +74,39 @@ cdef size_t entry_block_size(const Entry* entry) noexcept nogil:
     return entry_size(key_length, entry_expires(entry), entry_value_size(entry))
 
 
-cdef inline SetValue entry_set(const Entry* entry) noexcept nogil:
-    cdef SetValue value
-    value.encoding = entry_encoding(entry)
-    value.block = entry_pointer(entry)
-    return value
+cdef inline bint stands_outside(int encoding) noexcept nogil:
+    """Whether a value of this encoding is behind a pointer."""
+    return encoding >= ENCODING_RAW
 
 
-cdef inline ListValue entry_list(const Entry* entry) noexcept nogil:
-    cdef ListValue value
-    value.encoding = entry_encoding(entry)
-    value.block = entry_pointer(entry)
-    return value
-
-
-cdef inline HashValue entry_hash(const Entry* entry) noexcept nogil:
-    cdef HashValue value
-    value.encoding = entry_encoding(entry)
-    value.pointer = entry_pointer(entry)
-    return value
+cdef inline const ValueType* entry_value_type(const Entry* entry) noexcept nogil:
+    """The type of a value that stands outside."""
+    return value_type_of(entry_type(entry), entry_encoding(entry), entry_pointer(entry))
 
 
 cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil:
-    cdef HashValue fields
+    cdef int encoding = entry_encoding(entry)
     cdef size_t total = heap_footprint(entry_block_size(entry))
-    cdef int type = entry_type(entry)
-    cdef SetValue members
-    cdef ListValue elements
-    cdef SortedSetValue ranked
-    if entry_encoding(entry) == ENCODING_RAW:
-        total += heap_footprint(sds_block_size(<sds> entry_pointer(entry)))
-    elif type == TYPE_SET:
-        members = entry_set(entry)
-        total += set_memory(&members)
-    elif type == TYPE_HASH:
-        fields = entry_hash(entry)
-        total += hash_memory(&fields, samples)
-    elif type == TYPE_LIST:
-        elements = entry_list(entry)
-        total += list_memory(&elements)
-    elif type == TYPE_SORTED_SET:
-        ranked = sorted_set_load(entry)
-        total += sorted_set_memory(&ranked)
-    elif type == TYPE_STREAM:
-        total += stream_memory(<Stream*> entry_pointer(entry))
+    if stands_outside(encoding):
+        total += entry_value_type(entry).memory(entry_pointer(entry), encoding, samples)
     return total
 
 
+cdef size_t entry_elements(const Entry* entry) noexcept nogil:
+    cdef int encoding = entry_encoding(entry)
+    cdef char text[INTEGER_TEXT_MAX]
+    cdef size_t length
+    if stands_outside(encoding):
+        return entry_value_type(entry).length(entry_pointer(entry), encoding)
+    entry_string(entry, text, &length)
+    return length
+
+
 cdef bint entry_release_value_step(Release* step, Entry* entry) noexcept nogil:
-    cdef int type = entry_type(entry)
-    cdef HashValue fields
-    cdef SetValue members
-    cdef ListValue elements
-    cdef SortedSetValue ranked
-    if entry_encoding(entry) == ENCODING_RAW:
-        release_charge(step, sds_block_size(<sds> entry_pointer(entry)))
-        sds_free(step.heap, <sds> entry_pointer(entry))
-    elif type == TYPE_SET:
-        members = entry_set(entry)
-        return set_release_step(step, &members)
-    elif type == TYPE_HASH:
-        fields = entry_hash(entry)
-        return hash_release_step(step, &fields)
-    elif type == TYPE_LIST:
-        elements = entry_list(entry)
-        return list_release_step(step, &elements)
-    elif type == TYPE_SORTED_SET:
-        ranked = sorted_set_load(entry)
-        return sorted_set_release_step(step, &ranked)
-    elif type == TYPE_STREAM:
-        return stream_release_step(step, <Stream*> entry_pointer(entry))
-    return 0
+    cdef int encoding = entry_encoding(entry)
+    if not stands_outside(encoding):
+        return 0
+    return entry_value_type(entry).release_step(step, entry_pointer(entry), encoding)
 
 
 cdef bint entry_release_step(Release* step, Entry* entry) noexcept nogil:
@@ -166,47 +124,14 @@ cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil:
 
 cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogil:
     """Gives fresh, which has everything but the value, a copy of it. 0 where memory is out."""
-    cdef int type = entry_type(entry)
-    cdef HashValue fields, fields_copy
-    cdef SetValue members, members_copy
-    cdef ListValue elements, elements_copy
-    cdef SortedSetValue ranked, ranked_copy
-    cdef Stream* stream
-    cdef sds text
-    if type == TYPE_SET:
-        members = entry_set(entry)
-        if set_copy(heap, &members, &members_copy) != 0:
-            return 0
-        entry_set_pointer(fresh, members_copy.block)
-    elif type == TYPE_HASH:
-        fields = entry_hash(entry)
-        if hash_copy(heap, &fields, &fields_copy) != 0:
-            return 0
-        entry_set_pointer(fresh, fields_copy.pointer)
-    elif type == TYPE_LIST:
-        elements = entry_list(entry)
-        if list_copy(heap, &elements, &elements_copy) != 0:
-            return 0
-        entry_set_pointer(fresh, elements_copy.block)
-    elif type == TYPE_SORTED_SET:
-        ranked = sorted_set_load(entry)
-        if sorted_set_copy(heap, &ranked, &ranked_copy) != 0:
-            return 0
-        sorted_set_save(fresh, &ranked_copy)
-    elif type == TYPE_STREAM:
-        stream = stream_copy(heap, <Stream*> entry_pointer(entry))
-        if stream == NULL:
-            return 0
-        entry_set_pointer(fresh, stream)
-    elif entry_encoding(entry) == ENCODING_RAW:
-        text = <sds> entry_pointer(entry)
-        text = sds_new(heap, text, sds_length(text), sds_length(text))
-        if text == NULL:
-            return 0
-        entry_set_pointer(fresh, text)
-    else:
+    cdef int encoding = entry_encoding(entry)
+    cdef void* value
+    if not stands_outside(encoding):
         memcpy(entry_value(fresh), entry_value(entry), entry_value_size(entry))
-    return 1
+        return 1
+    value = entry_value_type(entry).copy(heap, entry_pointer(entry), encoding)
+    entry_set_pointer(fresh, value)
+    return value != NULL
 
 
 cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil:

@@ -2,49 +2,12 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 from redislite._core.base.clock cimport clock_monotonic_ns
-from redislite._core.keyspace.entry cimport (
-    Entry, entry_encoding, entry_pointer, entry_string, entry_type, sorted_set_load, type_name,
-)
+from redislite._core.keyspace.entry cimport Entry, entry_elements, entry_type, type_name
 from redislite._core.state.core cimport Core, Database
 from redislite._core.structures.dict cimport dict_scan, dict_size
-from redislite._core.text.encodings cimport TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM
-from redislite._core.text.numbers cimport INTEGER_TEXT_MAX
-from redislite._core.values.hash_value cimport HashValue, hash_length
-from redislite._core.values.list_value cimport ListValue, list_length
-from redislite._core.values.set_value cimport SetValue, set_length
-from redislite._core.values.sorted_set_value cimport SortedSetValue, sorted_set_length
-from redislite._core.values.stream cimport Stream
 
 cdef enum:
     HOMES_BETWEEN_LOOKS = 64        # steps of the walk between looks at the clock
-
-
-cdef size_t entry_elements(const Entry* entry) noexcept nogil:
-    """Bytes of a string, elements of a collection."""
-    cdef int type = entry_type(entry)
-    cdef char text[INTEGER_TEXT_MAX]
-    cdef size_t length
-    cdef ListValue elements
-    cdef SetValue members
-    cdef HashValue fields
-    cdef SortedSetValue ranked
-    if type == TYPE_LIST:
-        elements = ListValue(entry_encoding(entry), entry_pointer(entry))
-        return list_length(&elements)
-    if type == TYPE_SET:
-        members = SetValue(entry_encoding(entry), entry_pointer(entry))
-        return set_length(&members)
-    if type == TYPE_HASH:
-        fields.encoding = entry_encoding(entry)
-        fields.pointer = entry_pointer(entry)
-        return hash_length(&fields)
-    if type == TYPE_SORTED_SET:
-        ranked = sorted_set_load(entry)
-        return sorted_set_length(&ranked)
-    if type == TYPE_STREAM:
-        return (<Stream*> entry_pointer(entry)).length
-    entry_string(entry, text, &length)
-    return length
 
 
 cdef void count_entry(void* argument, void* entry) noexcept nogil:

@@ -5,7 +5,7 @@ Runs without the interpreter and changes nothing that a parent process would see
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.persistence.fork cimport ChildPage, ChildReport
-from redislite._core.rdb.rdb_output cimport RdbOutput
+from redislite._core.text.rdb_output cimport RdbOutput
 from redislite._core.state.core cimport Core
 
 cdef struct RewriteTask:

@@ -9,12 +9,12 @@ from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.base.sds cimport sds, sds_free
 from redislite._core.persistence.fork cimport CHILD_PROGRAM_WORDS, ChildPage, ChildReport, child_fork, child_program
-from redislite._core.rdb.rdb_format cimport RDB_FUNCTION, RDB_MODULE_AUX
-from redislite._core.rdb.rdb_input cimport (
+from redislite._core.text.rdb_format cimport RDB_FUNCTION, RDB_MODULE_AUX
+from redislite._core.text.rdb_input cimport (
     RdbInput, input_close, input_fail, input_left, input_offset, input_open, input_open_memory,
 )
 from redislite._core.rdb.rdb_module cimport RDB_AUX_AFTER, RDB_AUX_BEFORE, module_aux_when, rdb_read_module_aux
-from redislite._core.rdb.rdb_output cimport (
+from redislite._core.text.rdb_output cimport (
     RdbOutput, output_byte, output_bytes, output_close, output_length, output_open, output_text,
 )
 from redislite._core.rdb.rdb_read cimport (

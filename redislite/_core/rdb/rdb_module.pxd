@@ -8,19 +8,21 @@ What auxiliary data begin with, 2 and when they are written, is a field, too: bo
 The fields are walked to find the end, and each is checked as far as it can be without knowing what it means: it is
 whole, and what is compressed decompresses to the length it claims.
 """
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 from redislite._core.base.sds cimport sds
-from redislite._core.rdb.rdb_input cimport RdbInput
-from redislite._core.rdb.rdb_output cimport RdbOutput
+from redislite._core.text.rdb_input cimport RdbInput
+from redislite._core.text.rdb_output cimport RdbOutput
 
 cdef enum:
     RDB_AUX_BEFORE = 1              # when auxiliary data are written: before all keys, or behind them
     RDB_AUX_AFTER = 2
 
 
-# What comes next, as a value of module_value.pxd, the caller's; NULL after an error. Nothing is spare in its block.
-cdef sds rdb_read_module(RdbInput* input) noexcept nogil
-# The same of auxiliary data.
+# The identifier that comes first.
+cdef bint rdb_module_begin(RdbInput* input, uint64_t* id) noexcept nogil
+# What comes behind it, as a value of module_value.pxd, the caller's; NULL after an error. Nothing is spare in its block.
+cdef sds rdb_read_module(RdbInput* input, uint64_t id) noexcept nogil
+# The same of auxiliary data, identifier and all.
 cdef sds rdb_read_module_aux(RdbInput* input) noexcept nogil
 # Writes such a value, or auxiliary data behind their opcode.
 cdef void rdb_write_module(RdbOutput* output, const char* value, size_t length) noexcept nogil

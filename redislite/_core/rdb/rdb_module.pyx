@@ -4,15 +4,15 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 from redislite._core.base.alloc cimport heap_alloc, heap_free
 from redislite._core.base.sds cimport sds_append, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length
-from redislite._core.rdb.rdb_format cimport (
+from redislite._core.text.rdb_format cimport (
     RDB_FIELD_DOUBLE, RDB_FIELD_END, RDB_FIELD_FLOAT, RDB_FIELD_SIGNED, RDB_FIELD_STRING, RDB_FIELD_UNSIGNED, RDB_INT32,
     RDB_LZF,
 )
-from redislite._core.rdb.rdb_input cimport (
+from redislite._core.text.rdb_input cimport (
     RDB_LZF_RATIO, RDB_REASON, input_bytes, input_fail, input_fail_number, input_left, input_length, input_offset,
     input_out_of_memory,
 )
-from redislite._core.rdb.rdb_output cimport output_bytes, output_length
+from redislite._core.text.rdb_output cimport output_bytes, output_length
 from redislite._core.text.lzf cimport lzf_decompress
 from redislite._core.values.module_value cimport MODULE_ID, MODULE_NAME_ROOM, module_id, module_name
 
@@ -126,15 +126,15 @@ cdef bint keep_fields(Keeper* keeper) noexcept nogil:
     return 0
 
 
-cdef sds rdb_read_module(RdbInput* input) noexcept nogil:
+cdef bint rdb_module_begin(RdbInput* input, uint64_t* id) noexcept nogil:
+    if not input_length(input, id, NULL):
+        return 0
+    return id[0] != 0 or input_fail(input, b"data of a module without an identifier")
+
+
+cdef sds rdb_read_module(RdbInput* input, uint64_t id) noexcept nogil:
     cdef Keeper keeper
-    cdef uint64_t id
     cdef sds whole = NULL
-    if not input_length(input, &id, NULL):
-        return NULL
-    if id == 0:
-        input_fail(input, b"data of a module without an identifier")
-        return NULL
     keeper.input = input
     keeper.text = sds_new(input.heap, <const char*> &id, MODULE_ID, ROOM)
     if keeper.text == NULL:
@@ -151,8 +151,12 @@ cdef sds rdb_read_module(RdbInput* input) noexcept nogil:
 
 
 cdef sds rdb_read_module_aux(RdbInput* input) noexcept nogil:
-    cdef sds value = rdb_read_module(input)
+    cdef sds value
     cdef const char* fields
+    cdef uint64_t id
+    if not rdb_module_begin(input, &id):
+        return NULL
+    value = rdb_read_module(input, id)
     if value == NULL:
         return NULL
     fields = value + MODULE_ID

@@ -4,7 +4,7 @@ Every version up to 12 and Valkey's 80 is read, others only with `rdb_relaxed` (
 are an error, or are replaced. What is not a key goes to the caller through RdbSink.
 """
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.rdb.rdb_input cimport RdbInput
+from redislite._core.text.rdb_input cimport RdbInput
 from redislite._core.state.core cimport Core
 
 cdef enum:

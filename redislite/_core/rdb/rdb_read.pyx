@@ -5,20 +5,19 @@ comes (Waiting). That is worth more than anything else here.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
-from redislite._core.base.alloc cimport Heap
 from redislite._core.base.sds cimport sds, sds_free, sds_length
-from redislite._core.keyspace.entry cimport NO_EXPIRE, Entry, entry_deadline, entry_expires, entry_free, entry_key
+from redislite._core.keyspace.entry cimport NO_EXPIRE, Entry, entry_expires, entry_free, entry_key
 from redislite._core.keyspace.keyspace cimport (
     access_for_idle, access_for_frequency, access_for_new, delete_key, is_expired, load_entry,
 )
-from redislite._core.rdb.rdb_format cimport (
+from redislite._core.text.rdb_format cimport (
     RDB_DUMP_TAIL, RDB_AUX, RDB_END, RDB_EXPIRE, RDB_EXPIRE_MS, RDB_FREQ, RDB_FUNCTION, RDB_FUNCTION_EARLY, RDB_HEADER,
     RDB_IDLE, RDB_MODULE_AUX, RDB_RESIZE, RDB_SELECT, RDB_SLOT_IMPORT, RDB_SLOT_INFO, RDB_VERSION_REDIS,
     RDB_VERSION_VALKEY,
 )
-from redislite._core.rdb.rdb_input cimport (
+from redislite._core.text.rdb_input cimport (
     RdbText, input_byte, input_bytes, input_checksum, input_fail, input_fail_number, input_left, input_length,
-    input_need, input_out_of_memory, input_skip_text, input_text, input_word,
+    input_out_of_memory, input_skip_text, input_text, input_word,
 )
 from redislite._core.rdb.rdb_module cimport rdb_read_module_aux
 from redislite._core.rdb.rdb_values cimport RDB_VALUE_EMPTY, RDB_VALUE_READ, RdbValueOptions, rdb_read_entry

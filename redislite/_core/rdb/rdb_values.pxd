@@ -7,7 +7,7 @@ checked for that too; `deep` adds what is merely wrong: sets and hashes with dup
 """
 from libc.stdint cimport int64_t, uint32_t
 from redislite._core.keyspace.entry cimport Entry
-from redislite._core.rdb.rdb_input cimport RdbInput, RdbText
+from redislite._core.text.rdb_input cimport RdbInput, RdbText
 from redislite._core.state.core cimport Core
 
 cdef enum:

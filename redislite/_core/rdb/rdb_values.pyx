@@ -2,7 +2,7 @@
 from libc.math cimport INFINITY, NAN, isnan
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from redislite._core.base.alloc cimport Heap, heap_alloc, heap_free, heap_zalloc
+from redislite._core.base.alloc cimport Heap, heap_free, heap_zalloc
 from redislite._core.base.growth cimport growth_size
 from redislite._core.base.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.base.sds cimport sds, sds_free, sds_new
@@ -11,18 +11,18 @@ from redislite._core.keyspace.entry cimport (
     ENCODING_STREAM, INLINE_MAX, TYPE_HASH, TYPE_LIST, TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING,
     entry_new, entry_set_integer, entry_set_pointer, entry_value, string_encoding,
 )
-from redislite._core.rdb.rdb_format cimport (
+from redislite._core.text.rdb_format cimport (
     RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_LISTPACK_TIMED, RDB_HASH_LISTPACK_TIMED_EARLY, RDB_HASH_TIMED,
     RDB_HASH_TIMED_EARLY, RDB_HASH_ZIPLIST, RDB_HASH_ZIPMAP, RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2,
     RDB_LIST_ZIPLIST, RDB_MODULE, RDB_MODULE_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_SET, RDB_SET_INTSET,
     RDB_SET_LISTPACK, RDB_SORTED_SET, RDB_SORTED_SET_2, RDB_SORTED_SET_LISTPACK, RDB_SORTED_SET_ZIPLIST, RDB_STREAM,
     RDB_STREAM_2, RDB_STREAM_3, RDB_STRING, RDB_VERSION, RDB_VERSION_VALKEY,
 )
-from redislite._core.rdb.rdb_input cimport (
-    input_block, input_byte, input_bytes, input_count, input_fail, input_fail_number, input_length, input_need,
-    input_out_of_memory, input_text, input_text_body, input_text_head, input_word,
+from redislite._core.text.rdb_input cimport (
+    input_block, input_byte, input_count, input_fail, input_fail_number, input_length, input_need, input_out_of_memory,
+    input_text, input_text_body, input_text_head, input_word,
 )
-from redislite._core.rdb.rdb_module cimport rdb_read_module
+from redislite._core.rdb.rdb_module cimport rdb_module_begin, rdb_read_module
 from redislite._core.structures.dict cimport dict_hash, dict_reserve
 from redislite._core.structures.intset cimport intset_length, intset_validate
 from redislite._core.structures.listpack cimport (
@@ -44,6 +44,11 @@ from redislite._core.values.sorted_set_value cimport (
     ADD_ADDED, ADD_NEW, ADD_NO_MEMORY, SortedSet, SortedSetValue, sorted_set_add, sorted_set_expect, sorted_set_new,
     sorted_set_release,
 )
+from redislite._core.structures.release cimport Release, release_begin
+from redislite._core.text.encodings cimport ENCODING_EXTENSION
+from redislite._core.text.rdb_fields cimport read_fields_end
+from redislite._core.values.value_type cimport EXTENSION_VERSION_MAX, ValueType, extension_find
+from redislite._core.values.value_types cimport value_type_of
 from redislite._core.values.stream cimport (
     STREAM_KEY, STREAM_UNKNOWN, Consumer, Group, Stream, StreamId, group_consumer, group_consumer_create,
     group_pending_load, group_pending_own, id_decode, stream_add_pack, stream_check_pack, stream_entries_up_to,
@@ -771,6 +776,36 @@ cdef int read_stream(Core* core, RdbInput* input, int type, Collection* made) no
     return RDB_VALUE_FAILED
 
 
+cdef void free_collection(Heap* heap, Collection* made) noexcept nogil:
+    cdef Release step
+    release_begin(&step, heap, ~<size_t> 0)
+    value_type_of(made.type, made.encoding, made.pointer).release_step(&step, made.pointer, made.encoding)
+
+
+# Types from outside
+
+cdef int read_module(Core* core, RdbInput* input, Collection* made) noexcept nogil:
+    """By its type where that is known, else as bytes."""
+    cdef const ValueType* type
+    cdef uint64_t id
+    if not rdb_module_begin(input, &id):
+        return RDB_VALUE_FAILED
+    type = extension_find(core, id)
+    if type == NULL:
+        made.encoding = ENCODING_RAW
+        made.pointer = rdb_read_module(input, id)
+        return RDB_VALUE_READ if made.pointer != NULL else RDB_VALUE_FAILED
+    made.encoding = ENCODING_EXTENSION
+    made.pointer = type.read(input, <int> (id & EXTENSION_VERSION_MAX))
+    if made.pointer == NULL:
+        input_fail_number(input, b"a value of a type that cannot read it (version %llu)", id & EXTENSION_VERSION_MAX)
+        return RDB_VALUE_FAILED
+    if read_fields_end(input):
+        return RDB_VALUE_READ
+    free_collection(core.heap, made)
+    return RDB_VALUE_FAILED
+
+
 # Any value
 
 cdef int read_collection(Core* core, RdbInput* input, int type, const RdbValueOptions* options,
@@ -802,9 +837,7 @@ cdef int read_collection(Core* core, RdbInput* input, int type, const RdbValueOp
         return read_stream(core, input, type, made)
     made.type = TYPE_MODULE
     if type == RDB_MODULE_2:
-        made.encoding = ENCODING_RAW
-        made.pointer = rdb_read_module(input)
-        return RDB_VALUE_READ if made.pointer != NULL else RDB_VALUE_FAILED
+        return read_module(core, input, made)
     if type == RDB_MODULE:
         input_fail(input, b"Pre-release module format not supported")
     else:
@@ -864,33 +897,6 @@ cdef Entry* read_string(Core* core, RdbInput* input, const RdbText* key, int64_t
     else:
         entry_set_pointer(entry, text)
     return entry
-
-
-cdef void free_collection(Heap* heap, Collection* made) noexcept nogil:
-    cdef HashValue hash
-    cdef ListValue elements
-    cdef SetValue members
-    cdef SortedSetValue ranked
-    if made.type == TYPE_HASH:
-        hash.encoding = made.encoding
-        hash.pointer = made.pointer
-        hash_release(heap, &hash)
-    elif made.type == TYPE_LIST:
-        elements.encoding = made.encoding
-        elements.block = made.pointer
-        list_free(heap, &elements)
-    elif made.type == TYPE_SET:
-        members.encoding = made.encoding
-        members.block = made.pointer
-        set_free(heap, &members)
-    elif made.type == TYPE_SORTED_SET:
-        ranked.encoding = made.encoding
-        ranked.data = made.pointer
-        sorted_set_release(heap, &ranked)
-    elif made.type == TYPE_STREAM:
-        stream_free(<Stream*> made.pointer)
-    elif made.type == TYPE_MODULE:
-        sds_free(heap, <sds> made.pointer)
 
 
 cdef int rdb_read_entry(Core* core, RdbInput* input, int type, const RdbValueOptions* options, const RdbText* key,

@@ -8,7 +8,7 @@ told as Redis 7.4 and 8 do, or as Valkey 9 does, whichever `rdb_valkey_fields` (
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.keyspace.entry cimport Entry
-from redislite._core.rdb.rdb_output cimport RdbOutput
+from redislite._core.text.rdb_output cimport RdbOutput
 from redislite._core.state.core cimport Core
 
 

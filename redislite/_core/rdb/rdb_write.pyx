@@ -3,21 +3,21 @@ from libc.errno cimport EINTR, ENOMEM
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from redislite._core.base.prefixed cimport prefixed_read
-from redislite._core.base.sds cimport sds_length
+from redislite._core.base.sds cimport sds, sds_length
 from redislite._core.keyspace.entry cimport (
-    ENCODING_HASHTABLE, ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_RAW, NO_EXPIRE, TYPE_HASH, TYPE_LIST,
-    TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, entry_deadline, entry_encoding, entry_integer,
-    entry_key, entry_pointer, entry_string, entry_type,
+    ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_RAW, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_MODULE,
+    TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, entry_deadline, entry_encoding, entry_integer, entry_key,
+    entry_pointer, entry_string, entry_type,
 )
 from redislite._core.keyspace.keyspace cimport access_frequency, has_timed_fields, idle_seconds
-from redislite._core.rdb.rdb_format cimport (
+from redislite._core.text.rdb_format cimport (
     RDB_AUX, RDB_END, RDB_EXPIRE_MS, RDB_FREQ, RDB_HASH, RDB_HASH_LISTPACK, RDB_HASH_TIMED, RDB_HASH_TIMED_VALKEY,
     RDB_HEADER, RDB_IDLE, RDB_LIST_QUICKLIST_2, RDB_MODULE_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_RESIZE, RDB_SELECT,
     RDB_SET, RDB_SET_INTSET, RDB_SET_LISTPACK, RDB_SORTED_SET_2, RDB_SORTED_SET_LISTPACK, RDB_STREAM_3, RDB_STRING,
     RDB_VERSION, RDB_VERSION_REDIS, RDB_VERSION_VALKEY,
 )
 from redislite._core.rdb.rdb_module cimport rdb_write_module
-from redislite._core.rdb.rdb_output cimport (
+from redislite._core.text.rdb_output cimport (
     output_blob, output_byte, output_bytes, output_checksum, output_compressed, output_double, output_fail,
     output_flush, output_integer_text, output_length, output_position, output_text, output_word,
 )
@@ -26,7 +26,7 @@ from redislite._core.structures.dict cimport (
     Dict, DictIterator, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
 )
 from redislite._core.structures.intset cimport intset_bytes
-from redislite._core.structures.listpack cimport listpack, listpack_bytes
+from redislite._core.structures.listpack cimport listpack_bytes
 from redislite._core.structures.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, node_pack
 from redislite._core.structures.rax cimport Rax, RaxIterator, RaxReader, rax_size, rax_walk
 from redislite._core.structures.score_tree cimport Leaf, leaf_slots, member_text
@@ -35,6 +35,10 @@ from redislite._core.values.hash_value cimport (
 )
 from redislite._core.values.set_value cimport SetTable
 from redislite._core.values.sorted_set_value cimport SortedSet
+from redislite._core.text.encodings cimport ENCODING_EXTENSION
+from redislite._core.text.rdb_format cimport RDB_FIELD_END
+from redislite._core.values.value_type cimport ValueType, extension_identifier
+from redislite._core.values.value_types cimport value_type_of, value_type_row
 from redislite._core.values.stream cimport (
     STREAM_KEY, Consumer, Group, Pending, Stream, StreamId, consumer_name, group_name,
 )
@@ -122,7 +126,7 @@ cdef void write_members(RdbOutput* output, const SetTable* table) noexcept nogil
     dict_iterate_end(&it)
 
 
-cdef void write_sorted_set(RdbOutput* output, const SortedSet* table) noexcept nogil:
+cdef void write_ranked(RdbOutput* output, const SortedSet* table) noexcept nogil:
     """From the highest score down: so the original loads it fastest."""
     cdef Leaf* leaf = table.tree.last
     cdef size_t length
@@ -141,7 +145,7 @@ cdef void write_sorted_set(RdbOutput* output, const SortedSet* table) noexcept n
         leaf = leaf.previous
 
 
-cdef void write_hash(RdbOutput* output, const Core* core, const HashValue* hash) noexcept nogil:
+cdef void write_fields(RdbOutput* output, const Core* core, const HashValue* hash) noexcept nogil:
     """A table: its fields, with their deadlines where there are any."""
     cdef HashTable* table = <HashTable*> hash.pointer
     cdef void* ahead[AHEAD]
@@ -229,7 +233,43 @@ cdef void write_node(RaxIterator* it, void* argument) noexcept nogil:
     write_pack(output, it.value)
 
 
-cdef void write_stream(RdbOutput* output, Stream* stream) noexcept nogil:
+cdef void write_list(RdbOutput* output, const Core* core, const void* value, int encoding) noexcept nogil:
+    if encoding == ENCODING_LISTPACK:
+        output_length(output, 1)
+        output_length(output, RDB_NODE_PACKED)
+        write_pack(output, value)
+    else:
+        write_quicklist(output, <const Quicklist*> value)
+
+
+cdef void write_set(RdbOutput* output, const Core* core, const void* value, int encoding) noexcept nogil:
+    if encoding == ENCODING_LISTPACK:
+        write_pack(output, value)
+    elif encoding == ENCODING_INTSET:
+        output_blob(output, value, intset_bytes(<uint8_t*> value))
+    else:
+        write_members(output, <const SetTable*> value)
+
+
+cdef void write_sorted_set(RdbOutput* output, const Core* core, const void* value, int encoding) noexcept nogil:
+    if encoding == ENCODING_LISTPACK:
+        write_pack(output, value)
+    else:
+        write_ranked(output, <const SortedSet*> value)
+
+
+cdef void write_hash(RdbOutput* output, const Core* core, const void* value, int encoding) noexcept nogil:
+    cdef HashValue hash
+    if encoding == ENCODING_LISTPACK:
+        write_pack(output, value)
+        return
+    hash.pointer = <void*> value
+    hash.encoding = encoding
+    write_fields(output, core, &hash)
+
+
+cdef void write_stream(RdbOutput* output, const Core* core, const void* value, int encoding) noexcept nogil:
+    cdef Stream* stream = <Stream*> value
     write_tree(output, &stream.entries, write_node)
     output_length(output, stream.length)
     write_id(output, &stream.last_id)
@@ -239,40 +279,39 @@ cdef void write_stream(RdbOutput* output, Stream* stream) noexcept nogil:
     write_tree(output, &stream.groups, write_group)
 
 
+cdef void write_unknown(RdbOutput* output, const Core* core, const void* value, int encoding) noexcept nogil:
+    rdb_write_module(output, <const char*> value, sds_length(<sds> value))
+
+
+value_type_row(TYPE_LIST).write = write_list
+value_type_row(TYPE_SET).write = write_set
+value_type_row(TYPE_SORTED_SET).write = write_sorted_set
+value_type_row(TYPE_HASH).write = write_hash
+value_type_row(TYPE_STREAM).write = write_stream
+value_type_row(TYPE_MODULE).write = write_unknown
+
+
 cdef void rdb_write_value(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil:
-    cdef int type = entry_type(entry)
     cdef int encoding = entry_encoding(entry)
-    cdef HashValue hash
+    cdef const void* value
+    cdef const ValueType* type
     cdef size_t length
     cdef char* data
-    if type == TYPE_STRING:
+    if entry_type(entry) == TYPE_STRING:
         if encoding == ENCODING_INT:
             output_integer_text(output, entry_integer(entry))
         else:
             data = entry_string(entry, NULL, &length)
             output_text(output, data, length)
-    elif encoding == ENCODING_LISTPACK:
-        if type == TYPE_LIST:
-            output_length(output, 1)
-            output_length(output, RDB_NODE_PACKED)
-        write_pack(output, entry_pointer(entry))
-    elif type == TYPE_LIST:
-        write_quicklist(output, <Quicklist*> entry_pointer(entry))
-    elif encoding == ENCODING_INTSET:
-        output_blob(output, entry_pointer(entry), intset_bytes(<uint8_t*> entry_pointer(entry)))
-    elif type == TYPE_SET:
-        write_members(output, <SetTable*> entry_pointer(entry))
-    elif type == TYPE_SORTED_SET:
-        write_sorted_set(output, <SortedSet*> entry_pointer(entry))
-    elif type == TYPE_HASH:
-        hash.pointer = entry_pointer(entry)
-        hash.encoding = encoding
-        write_hash(output, core, &hash)
-    elif type == TYPE_STREAM:
-        write_stream(output, <Stream*> entry_pointer(entry))
-    elif type == TYPE_MODULE:
-        data = <char*> entry_pointer(entry)
-        rdb_write_module(output, data, sds_length(data))
+        return
+    value = entry_pointer(entry)
+    type = value_type_of(entry_type(entry), encoding, value)
+    if encoding != ENCODING_EXTENSION:
+        type.write(output, core, value, encoding)
+        return
+    output_length(output, extension_identifier(type.name, type.version))
+    type.write(output, core, value, encoding)
+    output_length(output, RDB_FIELD_END)
 
 
 cdef void rdb_write_payload(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil:

@@ -9,9 +9,9 @@ from redislite._core.protocol.reply cimport (
     reply_array, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_error, reply_integer, reply_map,
     reply_null, reply_ok, reply_set, reply_simple,
 )
-from redislite._core.rdb.rdb_format cimport RDB_DUMP_TAIL, RDB_FUNCTION, RDB_FUNCTION_EARLY, RDB_VERSION_FUNCTIONS
-from redislite._core.rdb.rdb_input cimport RdbInput, input_byte, input_close, input_left, input_open_memory, input_text
-from redislite._core.rdb.rdb_output cimport (
+from redislite._core.text.rdb_format cimport RDB_DUMP_TAIL, RDB_FUNCTION, RDB_FUNCTION_EARLY, RDB_VERSION_FUNCTIONS
+from redislite._core.text.rdb_input cimport RdbInput, input_byte, input_close, input_left, input_open_memory, input_text
+from redislite._core.text.rdb_output cimport (
     RdbOutput, output_byte, output_checksum, output_close, output_open, output_text, output_word,
 )
 from redislite._core.rdb.rdb_read cimport rdb_payload_version

@@ -447,6 +447,8 @@ cdef struct Core:
     void* persistence
     void* scripting
     void* functions
+    void** extension_types      # ValueTypes from outside (value_type.pxd), the engine's
+    int extension_types_count
     # checked builds: the index of the key that was used last, and whether keys used are recorded (Engine.record_keys)
     int key_hint
     bint records_keys

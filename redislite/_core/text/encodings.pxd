@@ -10,7 +10,7 @@ cdef enum:
     TYPE_SORTED_SET = 3
     TYPE_HASH = 4
     TYPE_STREAM = 5
-    TYPE_MODULE = 6             # of whatever module: the value begins with its identifier (module_value.pxd)
+    TYPE_MODULE = 6             # from outside: known as a ValueType, or kept as bytes (module_value.pxd)
 
 cdef enum:
     ENCODING_INT = 0
@@ -23,3 +23,4 @@ cdef enum:
     ENCODING_HASHTABLE = 7
     ENCODING_SKIPLIST = 8
     ENCODING_STREAM = 9
+    ENCODING_EXTENSION = 10     # of TYPE_MODULE: the value begins with its type (value_type.pxd)

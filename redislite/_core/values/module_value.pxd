@@ -4,8 +4,7 @@
     value:               | identifier: 8 | fields, as RDB data has them, up to and with the end |
 
 Such a value is an sds, and its entry's encoding is ENCODING_RAW: it is copied, released and counted as a string of that
-encoding is. Whatever else a value of TYPE_MODULE may come to be, under another encoding, begins with the identifier, too:
-the type's name is told by it alone.
+encoding is. One whose type is known (value_type.pxd) has the encoding ENCODING_EXTENSION.
 """
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
@@ -18,6 +17,8 @@ cdef enum:
 
 # Writes the name that an identifier tells, and a NUL: MODULE_NAME_ROOM bytes.
 cdef void module_name(uint64_t id, char* name) noexcept nogil
+# The identifier of a type of this name, without a version; 0 where no type can be named so.
+cdef uint64_t module_id_of(const char* name) noexcept nogil
 # Whether a type of a module may have this name.
 cdef bint module_name_is_possible(const char* name, size_t length) noexcept nogil
 

@@ -1,12 +1,11 @@
 """The value of a set, whatever its encoding; the contract is in set_value.pxd."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 from redislite._core.base.alloc cimport Heap, heap_alloc, heap_footprint, heap_free
 from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.state.core cimport Core, random_below
 from redislite._core.structures.dict cimport (
-    Dict, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
-    dict_random, dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
+    dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random,
+    dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
 )
 from redislite._core.structures.intset cimport (
     intset, intset_add, intset_copy, intset_find, intset_free, intset_get, intset_length, intset_memory, intset_new,

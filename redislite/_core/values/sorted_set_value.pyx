@@ -9,8 +9,7 @@ from libc.string cimport memcmp
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free
 from redislite._core.base.prefixed cimport prefixed_write
 from redislite._core.structures.dict cimport (
-    DictIterator, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
-    dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
+    dict_find, dict_hash, dict_init, dict_insert, dict_release_step, dict_remove, dict_reserve, dict_table_bytes,
 )
 from redislite._core.structures.listpack cimport (
     LISTPACK_MAX_BYTES, ListpackValue, listpack_append, listpack_bytes, listpack_copy, listpack_delete_range,
@@ -21,8 +20,8 @@ from redislite._core.structures.listpack cimport (
 from redislite._core.structures.release cimport Release, release_begin, release_block
 from redislite._core.structures.score_tree cimport (
     BOUND_MEMBER, BOUND_SCORE, BOUND_SCORE_BEHIND, BOUND_TEXT, BOUND_TEXT_BEHIND, MEMBER_KEY_OFFSET, Slot, TreeBound,
-    leaf_slots, member_size, member_text, position_next, position_previous, position_slot, tree_bytes, tree_init,
-    tree_insert, tree_rank, tree_release_step, tree_remove, tree_remove_range, tree_select, tree_update,
+    leaf_slots, member_size, member_text, position_next, position_previous, tree_bytes, tree_init, tree_insert,
+    tree_rank, tree_release_step, tree_remove, tree_remove_range, tree_select, tree_update,
 )
 from redislite._core.text.encodings cimport ENCODING_LISTPACK, ENCODING_SKIPLIST
 from redislite._core.text.numbers cimport DOUBLE_TEXT_MAX, format_double, parse_double

@@ -11,10 +11,10 @@ from redislite._core.structures.listpack cimport (
     listpack_put_integer,
 )
 from redislite._core.structures.rax cimport (
-    RAX_AT_MOST, RAX_FIRST, RAX_LAST, Rax, RaxIterator, rax_find, rax_init, rax_insert, rax_last, rax_next,
-    rax_previous, rax_release_step, rax_remove, rax_seek, rax_set_value, rax_size, rax_start, rax_stop,
+    RAX_AT_MOST, RAX_FIRST, RAX_LAST, RaxIterator, rax_find, rax_init, rax_insert, rax_last, rax_next, rax_previous,
+    rax_release_step, rax_remove, rax_seek, rax_set_value, rax_size, rax_start, rax_stop,
 )
-from redislite._core.structures.release cimport Release, release_begin, release_block, release_charge
+from redislite._core.structures.release cimport Release, release_begin, release_charge
 from redislite._core.text.numbers cimport format_uint64
 
 cdef enum:

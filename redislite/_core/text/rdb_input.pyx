@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset
 from redislite._core.base.alloc cimport heap_alloc, heap_free
 from redislite._core.base.growth cimport growth_size
-from redislite._core.rdb.rdb_format cimport (
+from redislite._core.text.rdb_format cimport (
     RDB_ENCODED, RDB_INT8, RDB_INT16, RDB_INT32, RDB_LENGTH_32, RDB_LENGTH_64, RDB_LZF,
 )
 from redislite._core.text.crc64 cimport crc64_update

@@ -3,7 +3,7 @@ from libc.errno cimport EINTR, ENOMEM, ENOSPC, errno
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
-from redislite._core.rdb.rdb_format cimport (
+from redislite._core.text.rdb_format cimport (
     RDB_ENCODED, RDB_INT8, RDB_INT16, RDB_INT32, RDB_LENGTH_14, RDB_LENGTH_32, RDB_LENGTH_64, RDB_LZF,
 )
 from redislite._core.text.crc64 cimport crc64_update
