@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from redislite._core.commands.row import command
     from redislite._core.engine import Engine
     from redislite._core.protocol.reply_types import CommandError
-    from redislite.config import Config
+    from redislite.config.config import Config
     from redislite.server import Server
 
 __all__ = ["CommandError", "Config", "Engine", "Server", "command"]
 
 _HOMES = {
     "CommandError": "redislite._core.protocol.reply_types",
-    "Config": "redislite.config",
+    "Config": "redislite.config.config",
     "Engine": "redislite._core.engine",
     "Server": "redislite.server",
     "command": "redislite._core.commands.row",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from redislite.compatibility import DEFAULT_PROFILE
-from redislite.config import Config, ConfigFileError, ConfigOpenError
+from redislite.config.compatibility import DEFAULT_PROFILE
+from redislite.config.config import Config, ConfigFileError, ConfigOpenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _overcommit_problem() -> str | None:
 
 
 def _huge_page_problem() -> str | None:
-    from redislite.process import huge_pages_are_on
+    from redislite.process.supervision import huge_pages_are_on
 
     if not huge_pages_are_on():
         return None
@@ -135,7 +135,7 @@ def _read_standard_input() -> bytes:
 
 
 def _log_line(message: str) -> None:
-    from redislite.log import Log
+    from redislite.observability.log import Log
 
     Log(role="C").warning(message)
 

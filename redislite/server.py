@@ -22,7 +22,6 @@ from redislite._core.persistence.file_worker import FileWorker
 from redislite._core.persistence.fork import disable_huge_pages
 from redislite.acl.files import AclFileError, configured_rules, load_configured
 from redislite.acl.users import Users
-from redislite.command_log import CommandLog
 from redislite.commands import (
     acl,
     cluster,
@@ -38,33 +37,23 @@ from redislite.commands import (
     tracking,
 )
 from redislite.commands import server as server_commands
-from redislite.config import Config, ConfigError
-from redislite.config_directives import LONG_MAX
-from redislite.connection import (
-    CLIENT_BLOCKED,
-    CLIENT_MONITOR,
-    CLIENT_POSTPONED,
-    CLIENT_PUBSUB,
-    CLIENT_UNIX,
-    HIDDEN,
-    describe,
-)
-from redislite.crash_reports import CrashReports
-from redislite.info import Metrics
-from redislite.keyspace_events import event_classes
-from redislite.latency_monitor import LatencyMonitor
-from redislite.listeners import ListenError, Listeners
-from redislite.log import VERBOSE, Log
-from redislite.loop import READABLE, WRITABLE, Loop
-from redislite.pause import PauseState
+from redislite.commands.info import Metrics
+from redislite.config.config import Config, ConfigError
+from redislite.config.directives import LONG_MAX
+from redislite.config.keyspace_events import event_classes
+from redislite.files import explain
+from redislite.observability.command_log import CommandLog
+from redislite.observability.latency_monitor import LatencyMonitor
+from redislite.observability.log import VERBOSE, Log
+from redislite.observability.redaction import printable_sample
 from redislite.persistence.append_only import AppendOnlyFile
 from redislite.persistence.child import ChildRunner
-from redislite.persistence.files import explain
 from redislite.persistence.leftovers import remove_left
 from redislite.persistence.loading import Loading, LoadingStopped
 from redislite.persistence.refusal import WriteRefusal
 from redislite.persistence.snapshots import LoadError, Snapshots
-from redislite.process import (
+from redislite.process.crash_reports import CrashReports
+from redislite.process.supervision import (
     Collector,
     OomScore,
     Supervisor,
@@ -76,13 +65,24 @@ from redislite.process import (
     title_text,
     write_pid_file,
 )
-from redislite.redaction import printable_sample
-from redislite.shutdown import Ending
-from redislite.slow_scripts import SlowScripts
+from redislite.serving.clients import (
+    CLIENT_BLOCKED,
+    CLIENT_MONITOR,
+    CLIENT_POSTPONED,
+    CLIENT_PUBSUB,
+    CLIENT_UNIX,
+    HIDDEN,
+    describe,
+)
+from redislite.serving.listeners import ListenError, Listeners
+from redislite.serving.loop import READABLE, WRITABLE, Loop
+from redislite.serving.pause import PauseState
+from redislite.serving.shutdown import Ending
+from redislite.serving.slow_scripts import SlowScripts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite.loop import Timer
+    from redislite.serving.loop import Timer
 
 # Modules whose decorated functions are commands of the Python tier.
 COMMAND_MODULES = (

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 
 from redislite._core.commands.row import CommandRow
-from redislite.command_syntax import Argument, parse_syntax
+from redislite.commands.command_syntax import Argument, parse_syntax
 
 # Values by the name of their argument, else by its type; what makes a command succeed where chance would not.
 _BY_NAME: dict[str, list[bytes]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redislite.command_log import cut
+from redislite.observability.command_log import cut
 
 TOPLEVEL, TRANSACTION, SCRIPT = "toplevel", "multi", "lua"
 

@@ -10,10 +10,10 @@ import os
 
 from redislite.acl.rules import UNKNOWN_COMMAND, RuleError, UnclosedSelectorError, decoded, encoded
 from redislite.acl.users import User, Users, is_valid_name
-from redislite.config import Config, split_arguments
-from redislite.config_directives import quoted
-from redislite.connection import DEFAULT_USER
-from redislite.persistence.files import replace
+from redislite.config.config import Config, split_arguments
+from redislite.config.directives import quoted
+from redislite.files import replace
+from redislite.serving.clients import DEFAULT_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

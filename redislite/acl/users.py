@@ -10,7 +10,7 @@ from __future__ import annotations
 from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.access_log import SCRIPT, TOPLEVEL, TRANSACTION, AccessLog
 from redislite.acl.rules import Commands, RuleError, Selector, decoded, encoded, merged_selectors
-from redislite.connection import CLIENT_IN_EXEC, DEFAULT_USER, describe
+from redislite.serving.clients import CLIENT_IN_EXEC, DEFAULT_USER, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

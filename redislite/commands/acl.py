@@ -10,7 +10,7 @@ from redislite.acl.files import AclFileError, load_file, save_file
 from redislite.acl.rules import RuleError, Selector, UnclosedSelectorError, decoded, encoded, rows_of_category
 from redislite.acl.users import describe_denial, is_valid_name
 from redislite.commands.server import parse_integer_argument
-from redislite.connection import DEFAULT_USER
+from redislite.serving.clients import DEFAULT_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

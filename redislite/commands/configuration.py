@@ -5,7 +5,7 @@ from __future__ import annotations
 from redislite._core.commands.row import command, container
 from redislite._core.protocol.reply_types import OK, SYNTAX_ERROR, CommandError, help_reply
 from redislite.commands.permission import is_local
-from redislite.config import ConfigError, ConfigLoadingError
+from redislite.config.config import ConfigError, ConfigLoadingError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from redislite._core.protocol.reply_types import (
     help_reply,
     subcommand_error,
 )
-from redislite.config_directives import parse_integer
-from redislite.connection import (
+from redislite.config.directives import parse_integer
+from redislite.serving.clients import (
     CLIENT_CLOSE_NOW,
     CLIENT_IMPORT_SOURCE,
     CLIENT_INTERNAL,
@@ -43,7 +43,7 @@ from redislite.connection import (
     state_of,
     type_of,
 )
-from redislite.pause import ALL, WRITE
+from redislite.serving.pause import ALL, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,12 +25,12 @@ from redislite._core.protocol.reply_types import (
     help_reply,
     subcommand_error,
 )
+from redislite.commands.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
 from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
 from redislite.commands.structures import describe_listpack, describe_quicklist, describe_table
-from redislite.config import ConfigError
-from redislite.config_directives import parse_integer, parse_memory
-from redislite.info import ACCESS_CLOCK_MASK, REPLY_PEAK_RESET_MS
+from redislite.config.config import ConfigError
+from redislite.config.directives import parse_integer, parse_memory
 from redislite.persistence.rdb_file import DataFileError, empty
 from redislite.persistence.snapshots import LoadError, SnapshotError
 
@@ -310,14 +310,14 @@ def _sleep_before_flush(server: Server, connection: Connection, args: list[bytes
 
 @subcommand("DIGEST", "Tell the digest of the whole data set.")
 def _digest(server: Server, connection: Connection, args: list[bytes]) -> object:
-    from redislite.digest import dataset_digest  # hashlib: milliseconds that a start need not pay
+    from redislite.commands.digest import dataset_digest  # hashlib: milliseconds that a start need not pay
 
     return SimpleString(dataset_digest(server.engine).hex())
 
 
 @subcommand("DIGEST-VALUE <key> [<key> ...]", "Tell the digest of each key's value.", 0, sys.maxsize)
 def _digest_value(server: Server, connection: Connection, args: list[bytes]) -> object:
-    from redislite.digest import value_digest
+    from redislite.commands.digest import value_digest
 
     return [SimpleString(value_digest(server.engine, connection.database, key).hex()) for key in args]
 

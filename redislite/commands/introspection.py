@@ -22,7 +22,7 @@ from redislite._core.commands.row import (
 )
 from redislite._core.protocol.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
 from redislite._core.text.glob import matching
-from redislite.command_syntax import describe_arguments, parse_syntax
+from redislite.commands.command_syntax import describe_arguments, parse_syntax
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from redislite._core.protocol.reply_types import (
     help_reply,
     subcommand_error,
 )
-from redislite.command_log import KIND_NAMES, SLOW
+from redislite.commands.info import MemoryFigures, human_bytes
 from redislite.commands.server import parse_integer_argument
-from redislite.config_directives import parse_integer
-from redislite.connection import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_UNIX
-from redislite.info import MemoryFigures, human_bytes
-from redislite.redaction import redact
+from redislite.config.directives import parse_integer
+from redislite.observability.command_log import KIND_NAMES, SLOW
+from redislite.observability.redaction import redact
+from redislite.serving.clients import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_UNIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from redislite._core.protocol.reply_types import CommandError
-from redislite.connection import CLIENT_INTERNAL, CLIENT_UNIX
-from redislite.listeners import is_loopback
+from redislite.serving.clients import CLIENT_INTERNAL, CLIENT_UNIX
+from redislite.serving.listeners import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

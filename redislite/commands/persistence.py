@@ -9,8 +9,8 @@ import os
 
 from redislite._core.commands.row import command
 from redislite._core.protocol.reply_types import OK, SYNTAX_ERROR, CommandError, SimpleString
-from redislite.connection import CLIENT_IN_EXEC
 from redislite.persistence.snapshots import Busy, SnapshotError
+from redislite.serving.clients import CLIENT_IN_EXEC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

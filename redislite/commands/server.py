@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from redislite._core.commands.row import command
 from redislite._core.protocol.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim
-from redislite.config_directives import parse_integer
-from redislite.info import info_text
-from redislite.shutdown import Wish
+from redislite.commands.info import info_text
+from redislite.config.directives import parse_integer
+from redislite.serving.shutdown import Wish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def lolwut(server: Server, connection: Connection, args: list[bytes]) -> object:
     """LOLWUT [VERSION version] [columns [rows]]: versions 5 and 6 have drawings of their own."""
     from random import Random  # milliseconds that a start need not pay
 
-    from redislite import lolwut as art
+    from redislite.commands import lolwut as art
 
     told = server.config.presented
     version = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redislite._core.commands.row import command
 from redislite._core.protocol.reply_types import OK, SYNTAX_ERROR, CommandError, Set
 from redislite.commands.server import parse_integer_argument
-from redislite.connection import (
+from redislite.serving.clients import (
     CLIENT_INTERNAL,
     TRACKING_BCAST,
     TRACKING_BROKEN,

@@ -21,8 +21,8 @@ import fcntl
 import os
 import time
 
-from redislite.config_directives import ConfigError
-from redislite.persistence.files import create, explain, lock_owner, publish, remove, replace, sync_folder
+from redislite.config.directives import ConfigError
+from redislite.files import create, explain, lock_owner, publish, remove, replace, sync_folder
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
 from redislite.persistence.rdb_file import (
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redislite.config import Config
+    from redislite.config.config import Config
     from redislite.persistence.child import Child, Outcome
     from redislite.server import Server
-    from redislite.shutdown import Wish
+    from redislite.serving.shutdown import Wish
 
 KIND = "aof"  # of the child
 OFF, ON = "off", "on"
@@ -759,7 +759,7 @@ class AppendOnlyFile:
 
     def shut_down(self, wish: Wish) -> None:
         """Before the end: what was acknowledged is brought to the disk. ShutdownRefused."""
-        from redislite.shutdown import ShutdownRefused
+        from redislite.serving.shutdown import ShutdownRefused
 
         server = self._server
         if self.state == WAITING:

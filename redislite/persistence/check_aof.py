@@ -13,9 +13,9 @@ import os
 import sys
 from dataclasses import dataclass
 
+from redislite import console
 from redislite.persistence.manifest import ManifestError, parse
 from redislite.persistence.rdb_file import DATABASES_MAX, MAGIC_BYTES, RdbFileError, begins_as_snapshot, read_file
-from redislite.tools import console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

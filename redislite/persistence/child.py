@@ -16,7 +16,7 @@ import signal
 import time
 
 from redislite._core.persistence.fork import ChildReport
-from redislite.process import CHILD
+from redislite.process.supervision import CHILD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ from typing import IO, Any
 
 from redislite._core.persistence.rdb_snapshot import RdbError
 from redislite._core.protocol.reply_types import CommandError
-from redislite.compatibility import REDIS_VERSION
-from redislite.persistence.files import is_packed
+from redislite.config.compatibility import REDIS_VERSION
+from redislite.files import is_packed
 from redislite.persistence.long_lines import LongLineError, read_lines
 from redislite.persistence.rdb_file import module_identifier, module_type
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 from redislite._core.engine import Engine
-from redislite.persistence.files import create
+from redislite.files import create
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.rdb_file import DataFileError, auxiliary_fields, read_descriptor
 

@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from redislite.persistence.files import remove
+from redislite.files import remove
 
 # A process writes these, and names them after itself or its child.
 _TEMPORARY = re.compile(r"temp-(?:rewriteaof-(?:bg-)?)?([1-9][0-9]*)(?:-[0-9]+)?\.(?:rdb|json|json\.gz|aof)")

@@ -9,8 +9,8 @@ Names and format are the original's. A name with other bytes than letters, digit
 
 from __future__ import annotations
 
-from redislite.config import as_bytes, as_text, split_arguments
-from redislite.config_directives import quoted
+from redislite.config.config import as_bytes, as_text, split_arguments
+from redislite.config.directives import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import time
 
 from redislite._core.persistence.rdb_snapshot import RdbError
-from redislite.compatibility import DEFAULT_PROFILE, Profile
+from redislite.config.compatibility import DEFAULT_PROFILE, Profile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

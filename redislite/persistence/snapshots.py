@@ -16,18 +16,18 @@ import contextlib
 import os
 import time
 
-from redislite.config_directives import parse_integer
-from redislite.connection import HIDDEN
-from redislite.persistence.files import create, explain, is_json, is_packed, open_folder, publish, remove, sync_folder
+from redislite.config.directives import parse_integer
+from redislite.files import create, explain, is_json, is_packed, open_folder, publish, remove, sync_folder
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
+from redislite.serving.clients import HIDDEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from redislite.config import Config
+    from redislite.config.config import Config
     from redislite.persistence.child import Child, Outcome
     from redislite.server import Server
 

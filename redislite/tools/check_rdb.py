@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from redislite import console
 from redislite._core.engine import Engine
 from redislite.persistence.rdb_file import DATABASES_MAX, RdbFileError, module_type, read_file
-from redislite.tools import console
 
 PROGRAM = "redislite-check-rdb"
 

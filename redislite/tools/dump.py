@@ -21,13 +21,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from redislite import console, files
 from redislite._core.engine import Engine
 from redislite._core.persistence.fork import ChildReport
-from redislite.persistence import files, manifest
+from redislite.persistence import manifest
 from redislite.persistence.json_lines import JsonDumpError, load_file, write_file
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.rdb_file import RdbFileError, auxiliary_fields, library_commands, needs_snapshot, read_file
-from redislite.tools import console
 
 PROGRAM = "redislite-dump"
 KINDS = ("rdb", "aof", "json")

@@ -9,7 +9,7 @@ import pytest
 from harness import Failure, ServerProcess, real_server_program
 
 from redislite._core.engine import Engine
-from redislite.digest import dataset_digest
+from redislite.commands.digest import dataset_digest
 
 pytestmark = pytest.mark.skipif(real_server_program() is None, reason="redis-server is not installed")
 

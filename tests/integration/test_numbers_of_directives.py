@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from harness import OK, PONG, Connection, ServerPool, ServerProcess
 
-from redislite.config import Config, ConfigError
-from redislite.config_directives import DIRECTIVES, IMMUTABLE, BufferLimits, Directive, Integer, Memory, SavePoints
-from redislite.log import Log
+from redislite.config.config import Config, ConfigError
+from redislite.config.directives import DIRECTIVES, IMMUTABLE, BufferLimits, Directive, Integer, Memory, SavePoints
+from redislite.observability.log import Log
 from redislite.server import Server
 
 EDGES = (

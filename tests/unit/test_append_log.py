@@ -219,7 +219,7 @@ def test_a_rewrite_makes_an_equal_data_set(tmp_path: Path) -> None:
 
     from redislite._core.persistence.fork import ChildReport
     from redislite._core.protocol.reply_types import CommandError
-    from redislite.digest import dataset_digest
+    from redislite.commands.digest import dataset_digest
 
     chance = random.Random(3)
     rows = [row for row in available(None) if row.group not in ("connection", "server", "generic")]

@@ -15,8 +15,8 @@ from harness import wait_until
 
 from redislite._core.persistence.fork import ChildReport
 from redislite._core.probes.child import fork_child
-from redislite.config import Config
-from redislite.log import WARNING, Log
+from redislite.config.config import Config
+from redislite.observability.log import WARNING, Log
 from redislite.persistence.child import Child, ChildRunner, Outcome, parse_cpus
 from redislite.server import Server
 

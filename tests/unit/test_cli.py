@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 import redislite
-from redislite import cli, log, process
-from redislite.config import Config, ConfigError, ConfigFileError
+from redislite import cli
+from redislite.config.config import Config, ConfigError, ConfigFileError
+from redislite.observability import log
+from redislite.process import supervision as process
 
 DEADLINE = 20.0
 
@@ -251,7 +253,7 @@ def test_title_text(text: str, title: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/self/cmdline"), reason="the title is written through /proc")
 def test_title_is_shown() -> None:
     code = (
-        "from redislite import process; assert process.set_title('redislite-server *:7000');"
+        "from redislite.process import supervision as process; assert process.set_title('redislite-server *:7000');"
         "print(open('/proc/self/cmdline').read().rstrip('\\0'), open('/proc/self/comm').read().strip())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True)
@@ -262,7 +264,7 @@ def test_title_is_shown() -> None:
 def test_long_titles_take_the_room_of_the_environment() -> None:
     code = """
 import os
-from redislite.process import set_title
+from redislite.process.supervision import set_title
 shown = lambda: open('/proc/self/cmdline').read().rstrip('\\0')
 for title in ('x' * 1000, 'short', 'y' * 1500, 'z' * 10000):
     assert set_title(title)
@@ -279,9 +281,9 @@ assert os.system('test "$LONG" = ' + 'v' * 2000) == 0
 @pytest.mark.skipif(not os.path.exists(process.OomScore.PATH), reason="there is no score to set on this system")
 def test_out_of_memory_score() -> None:
     code = """
-from redislite.config import Config
-from redislite.log import Log
-from redislite.process import CHILD, OomScore
+from redislite.config.config import Config
+from redislite.observability.log import Log
+from redislite.process.supervision import CHILD, OomScore
 read = lambda: int(open(OomScore.PATH).read())
 first, config = read(), Config()
 score = OomScore(config, Log())
@@ -314,7 +316,7 @@ def test_a_score_that_is_refused_is_set_back(tmp_path: Path, entries: Entries, m
 def test_daemon_leaves_its_session(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     code = (
-        "import os; from redislite import process; parent = os.getpid(); process.daemonize();"
+        "import os; from redislite.process import supervision as process; parent = os.getpid(); process.daemonize();"
         f"os.write({writing}, f'{{os.getpid() != parent}} {{os.getsid(0) == os.getpid()}}'.encode())"
     )
     result = subprocess.run([sys.executable, "-c", code], pass_fds=[writing], timeout=DEADLINE, check=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redislite._core.protocol.reply_types import Set
-from redislite.command_syntax import Argument, SyntaxNotationError, describe_arguments, parse_syntax
+from redislite.commands.command_syntax import Argument, SyntaxNotationError, describe_arguments, parse_syntax
 
 
 def tree(arguments: list[Argument]) -> list[dict[str, object]]:

@@ -23,8 +23,8 @@ from redislite._core.commands import row as rows
 from redislite._core.commands.row import CommandRow, CommandTable, command, container, native, rows_of
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError, Set, SimpleString
-from redislite.command_syntax import Argument, parse_syntax
 from redislite.commands import introspection
+from redislite.commands.command_syntax import Argument, parse_syntax
 
 FACTS = Path(
     os.environ.get("REDISLITE_COMMAND_FACTS")

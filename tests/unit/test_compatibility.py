@@ -13,9 +13,9 @@ import redislite
 from redislite._core.engine import Engine
 from redislite._core.probes.protocol import ParserProbe
 from redislite._core.protocol.reply_types import CommandError
-from redislite.compatibility import DEFAULTS, FACTS, PROFILES, SETTINGS
-from redislite.config import Config, ConfigFileError
-from redislite.config_directives import DIRECTIVES
+from redislite.config.compatibility import DEFAULTS, FACTS, PROFILES, SETTINGS
+from redislite.config.config import Config, ConfigFileError
+from redislite.config.directives import DIRECTIVES
 from redislite.server import Server
 
 # Every name that CONFIG GET of the real servers knows (Redis 8.0.6, Valkey 9.1.2), hidden ones included, with its value

@@ -15,8 +15,8 @@ from harness import real_server_program
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redislite import config_directives as directives
-from redislite.config import (
+from redislite.config import directives as directives
+from redislite.config.config import (
     Config,
     ConfigError,
     ConfigFileError,
@@ -26,7 +26,7 @@ from redislite.config import (
     directive_lines,
     split_arguments,
 )
-from redislite.config_directives import quoted
+from redislite.config.directives import quoted
 
 REAL_SERVER = real_server_program() or []
 needs_real_server = pytest.mark.skipif(not REAL_SERVER, reason="no redis-server here to compare with")

@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 import redislite
-from redislite import connection as connection_module
-from redislite import pause as pause_module
 from redislite._core.commands.row import rows_of
 from redislite._core.decoding import decode
 from redislite._core.engine import Engine
@@ -22,17 +20,19 @@ from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.users import Users
 from redislite.commands import connection as commands
 from redislite.commands import tracking as tracking_commands
-from redislite.compatibility import PROFILES
-from redislite.config import Config
-from redislite.connection import (
+from redislite.commands.info import Metrics
+from redislite.config.compatibility import PROFILES
+from redislite.config.config import Config
+from redislite.serving import clients as connection_module
+from redislite.serving import pause as pause_module
+from redislite.serving.clients import (
     CLIENT_MONITOR,
     CLIENT_POSTPONED,
     CLIENT_UNIX,
     capabilities_of,
     describe,
 )
-from redislite.info import Metrics
-from redislite.pause import PauseState
+from redislite.serving.pause import PauseState
 
 LINE = (
     "id addr laddr fd name age idle flags capa db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp "

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.compatibility import PROFILES
+from redislite.config.compatibility import PROFILES
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 NUMFIELDS = "ERR numfields should be greater than 0 and match the provided number of fields"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from redislite._core.protocol.reply_types import CommandError
-from redislite.config import Config
-from redislite.log import NOTHING, Log
+from redislite.config.config import Config
+from redislite.observability.log import NOTHING, Log
 from redislite.server import Server
 
 DIGITS = ("9" * 5000, "0" * 5000 + "1")

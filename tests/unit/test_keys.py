@@ -11,7 +11,7 @@ import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.compatibility import PROFILES
+from redislite.config.compatibility import PROFILES
 
 Argument = bytes | str | int | float
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from harness import PONG, Connection, free_port, wait_until
 
-from redislite import process
-from redislite.config import Config
-from redislite.log import Log
-from redislite.loop import TIMERS_SWEPT, Loop, ignore
-from redislite.process import Collector
+from redislite.config.config import Config
+from redislite.observability.log import Log
+from redislite.process import supervision as process
+from redislite.process.supervision import Collector
 from redislite.server import Server, ServerLost
+from redislite.serving.loop import TIMERS_SWEPT, Loop, ignore
 
 
 class Lines(Log):

@@ -13,7 +13,7 @@ import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.digest import dataset_digest
+from redislite.commands.digest import dataset_digest
 
 pytestmark = pytest.mark.skipif(not Engine().heap_is_checked, reason="needs a build with a checked heap")
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from redislite._core.engine import Engine
-from redislite.config import Config
-from redislite.connection import CLIENT_BLOCKED
-from redislite.digest import dataset_digest
-from redislite.log import NOTHING, Log
+from redislite.commands.digest import dataset_digest
+from redislite.config.config import Config
+from redislite.observability.log import NOTHING, Log
 from redislite.server import Server
+from redislite.serving.clients import CLIENT_BLOCKED
 
 pytestmark = pytest.mark.skipif(not Engine().heap_is_checked, reason="needs a build with a checked heap")
 

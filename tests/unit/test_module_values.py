@@ -29,7 +29,7 @@ from redislite._core.engine import Engine
 from redislite._core.persistence.fork import ChildReport
 from redislite._core.persistence.rdb_snapshot import RdbError
 from redislite._core.protocol.reply_types import CommandError
-from redislite.digest import dataset_digest, value_digest
+from redislite.commands.digest import dataset_digest, value_digest
 from redislite.persistence import json_lines
 from redislite.persistence.json_lines import JsonDumpError, load_dump, write_dump
 from redislite.persistence.rdb_file import module_identifier, module_type

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from redislite._core.protocol.reply_types import CommandError
-from redislite.config import Config
-from redislite.log import NOTHING, Log
+from redislite.config.config import Config
+from redislite.observability.log import NOTHING, Log
 from redislite.server import Server
 
 REQUESTS = (("load", "/x.so"), ("loadex", "/x.so", "CONFIG", "a", "b", "ARGS", "c"), ("unload", "x"))

@@ -15,7 +15,7 @@ from propagation_forms import FORMS, split
 
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.digest import dataset_digest
+from redislite.commands.digest import dataset_digest
 
 AOF = 1
 UNPROPAGATED_GROUPS = ("connection", "server")

@@ -15,18 +15,19 @@ from typing import Any
 import pytest
 from harness import wait_until
 
-from redislite import lolwut, version
+from redislite import version
 from redislite._core.protocol.reply_types import CommandError
-from redislite.command_log import LARGE_REPLY, LARGE_REQUEST, SLOW, CommandLog
+from redislite.commands import lolwut
+from redislite.commands.info import Metrics, at_percentile, human_bytes
 from redislite.commands.observability import cumulative_microseconds, quote
-from redislite.compatibility import REDIS_VERSION
-from redislite.config import Config
-from redislite.info import Metrics, at_percentile, human_bytes
-from redislite.latency_monitor import LatencyMonitor, age_label
-from redislite.log import NOTHING, Log
-from redislite.redaction import REDACTED, redact
+from redislite.config.compatibility import REDIS_VERSION
+from redislite.config.config import Config
+from redislite.observability.command_log import LARGE_REPLY, LARGE_REQUEST, SLOW, CommandLog
+from redislite.observability.latency_monitor import LatencyMonitor, age_label
+from redislite.observability.log import NOTHING, Log
+from redislite.observability.redaction import REDACTED, redact
 from redislite.server import Server
-from redislite.shutdown import Wish
+from redislite.serving.shutdown import Wish
 
 FAR = 4102444800000  # a deadline that no test lives to see, Unix time in milliseconds
 
@@ -866,7 +867,7 @@ def test_debug_error_is_one_line(client: Client) -> None:
 @pytest.mark.parametrize("word", ["assert", "panic", "oom", "segfault"])
 def test_debug_crashes_for_certain(word: str) -> None:
     program = (
-        "import sys; from redislite.config import Config; from redislite.server import Server\n"
+        "import sys; from redislite.config.config import Config; from redislite.server import Server\n"
         "config = Config(); config.load('enable-debug-command yes'); server = Server(config)\n"
         f"server.engine.execute('debug', '{word}'); print('alive')"
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from harness import wait_until
 
-from redislite.config import Config
-from redislite.persistence.files import explain, publish, replace
+from redislite.config.config import Config
+from redislite.files import explain, publish, replace
 from redislite.persistence.refusal import APPEND_ONLY, SNAPSHOT, WriteRefusal
 from redislite.persistence.snapshots import RETRY_SECONDS, Busy, LoadError, SnapshotError, Snapshots
 from redislite.server import Server

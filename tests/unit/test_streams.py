@@ -10,7 +10,7 @@ import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.compatibility import PROFILES
+from redislite.config.compatibility import PROFILES
 
 Execute = Callable[..., Any]
 

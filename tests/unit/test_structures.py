@@ -12,7 +12,7 @@ from redislite import Config, Server
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
 from redislite.commands.structures import describe_listpack, entries
-from redislite.log import NOTHING, Log
+from redislite.observability.log import NOTHING, Log
 
 LENGTHS = [0, 1, 11, 12, 13, 63, 64, 65, 4095, 4096, 5000]
 INTEGERS = [0, 127, 128, -1, 4095, 4096, -4096, -4097, 2**15, -(2**15) - 1, 2**23, 2**31, -(2**63), 2**63 - 1]

@@ -19,7 +19,7 @@ from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
 from redislite.commands import connection as connection_commands
 from redislite.commands import tracking as tracking_commands
-from redislite.connection import TRACKING_BCAST, TRACKING_NOLOOP, describe
+from redislite.serving.clients import TRACKING_BCAST, TRACKING_NOLOOP, describe
 
 OFF = {"flags": ["off"], "redirect": -1, "prefixes": []}
 READ = 16384  # bytes that a connection reads at once

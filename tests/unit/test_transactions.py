@@ -10,7 +10,7 @@ import pytest
 from redislite._core.commands.row import command as python_command
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.compatibility import PROFILES
+from redislite.config.compatibility import PROFILES
 
 
 def requests(data: bytes) -> list[list[str]]:

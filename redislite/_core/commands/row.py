@@ -12,9 +12,9 @@ documented. It stands next to the handler it describes:
              summary="Returns the values of configuration parameters.", complexity="O(N)")
     def config_get(server, connection, args): ...
 
-`container` makes the row of a command that only has subcommands. The notation of `keys` is described in
-`key_specs`, that of `syntax` in `redislite.command_syntax`; both are parsed when somebody asks, so that a thousand
-rows cost a start-up about a millisecond.
+`container` makes the row of a command that only has subcommands. The notation of `keys` is described in `key_specs`,
+that of `syntax` in the control plane's `command_syntax`; both are parsed when somebody asks, so that a thousand rows
+cost a start-up about a millisecond.
 
 Rows are the same for every engine in a process and never change; what differs per engine (the id) belongs to the
 copy that a CommandTable makes when a row is registered. Statistics are kept by id, elsewhere.

@@ -2,7 +2,7 @@
 
 Guarantees: `config[name]` is always a complete value of the directive's type; a load that fails raises before anything
 is started; `set_runtime` changes everything that it was given or nothing; `rewrite` leaves either the old file or the
-whole new one. What the directives are stands in `config_directives`.
+whole new one. What the directives are stands in `directives`.
 
 An object of this class holds all of its state, with one exception that the directive `dir` asks for: it changes the
 working directory of the process, unless `change_directory` is false, when the path is only kept.
@@ -14,8 +14,8 @@ import os
 import sys
 
 from redislite._core.text.glob import matching
-from redislite.compatibility import DEFAULT_PROFILE, PROFILES, VALKEY_AS_REDIS, Profile
-from redislite.config_directives import (
+from redislite.config.compatibility import DEFAULT_PROFILE, PROFILES, VALKEY_AS_REDIS, Profile
+from redislite.config.directives import (
     DENY_LOADING,
     DIRECTIVES,
     HIDDEN,
@@ -27,7 +27,7 @@ from redislite.config_directives import (
     Directive,
     quoted,
 )
-from redislite.persistence.files import replace
+from redislite.files import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

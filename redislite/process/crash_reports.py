@@ -12,12 +12,12 @@ import os
 import signal
 
 from redislite._core.process import crash
-from redislite.info import info_text
-from redislite.process import pid_file_path
+from redislite.commands.info import info_text
+from redislite.process.supervision import pid_file_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite.config import Config
+    from redislite.config.config import Config
     from redislite.server import Server
 
 # Directives whose values help to understand a crash: reports show them.

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redislite.config import Config
+    from redislite.config.config import Config
 
 DEBUG, VERBOSE, NOTICE, WARNING, NOTHING = range(5)
 

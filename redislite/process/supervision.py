@@ -11,14 +11,14 @@ import os
 import signal
 import time
 
-from redislite.config import ConfigError
+from redislite.config.config import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redislite.config import Config
-    from redislite.log import Log
+    from redislite.config.config import Config
+    from redislite.observability.log import Log
 
 DEFAULT_PID_FILE = "/var/run/redis.pid"
 PROGRAM = "redislite-server"

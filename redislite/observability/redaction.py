@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redislite.config import Config
-from redislite.config_directives import SENSITIVE
+from redislite.config.config import Config
+from redislite.config.directives import SENSITIVE
 
 REDACTED = b"(redacted)"
 # Subcommands of ACL whose arguments are all secret.

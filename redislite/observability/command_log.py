@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from redislite.redaction import redact
+from redislite.observability.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from redislite._core.connection import Connection
-    from redislite.config import Config
+    from redislite.config.config import Config
 
 # Kinds as the data plane gives them: bits.
 SLOW = 1

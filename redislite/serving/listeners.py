@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .server import Server
+    from redislite.server import Server
 
 ACCEPTS_PER_TURN = 1000
 FAILURE_PAUSE = 0.1  # seconds until accepting is tried again that has failed (descriptors or memory have run out)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import time
 
-from redislite.connection import CLIENT_POSTPONED
+from redislite.serving.clients import CLIENT_POSTPONED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite.loop import Timer
     from redislite.server import Server
+    from redislite.serving.loop import Timer
 
 WRITE = "write"
 ALL = "all"

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from redislite.config import Config
+    from redislite.config.config import Config
 
 SAMPLES = 160  # per event
 GRAPH_COLUMNS = 80

@@ -10,7 +10,7 @@ import os
 import signal
 
 from redislite._core.protocol.reply_types import CommandError
-from redislite.persistence.files import remove
+from redislite.files import remove
 from redislite.persistence.snapshots import SnapshotError
 
 TYPE_CHECKING = False

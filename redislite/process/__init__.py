@@ -1,0 +1,1 @@
+"""What the server does to its own process: background, pid file, title, limits, garbage, reports of crashes."""
