@@ -37,7 +37,7 @@ from redislite.commands import (
     tracking,
 )
 from redislite.commands import server as server_commands
-from redislite.commands.info import Metrics
+from redislite.commands.info import info_text
 from redislite.config.config import Config, ConfigError
 from redislite.config.directives import LONG_MAX
 from redislite.config.keyspace_events import event_classes
@@ -45,6 +45,7 @@ from redislite.files import explain
 from redislite.observability.command_log import CommandLog
 from redislite.observability.latency_monitor import LatencyMonitor
 from redislite.observability.log import VERBOSE, Log
+from redislite.observability.metrics import Metrics
 from redislite.observability.redaction import printable_sample
 from redislite.persistence.append_only import AppendOnlyFile
 from redislite.persistence.child import ChildRunner
@@ -174,19 +175,20 @@ class Server:
         self.command_log = CommandLog(config)
         self.latency = LatencyMonitor(config)
         self.metrics = Metrics(self.engine)
-        self.users = Users(self)
+        self.users = Users(self.engine, config, self.metrics.denied)
         load_configured(self.users, config)
         config.user_rules = partial(configured_rules, self.users)
         config.note_users()
-        self.pause = PauseState(self)
+        self.pause = PauseState(self.engine, self.loop)
         self.files = FileWorker()
         self.children = ChildRunner(self)
         self.loading = Loading(self)
         self.refusal = WriteRefusal(self.engine)
         self.snapshots = Snapshots(self)
         self.append_only = AppendOnlyFile(self)
-        self.ending = Ending(self)
-        self.ending.steps.append(self.append_only.shut_down)
+        self.ending = Ending(config, self.engine, self.log, self.loop)
+        self.ending.steps += [self.append_only.shut_down, self.children.shut_down, self.snapshots.shut_down]
+        self.ending.before_exit = self.snapshots.remove_unfinished
         self.monitors: set[Connection] = set()
         self.run_id = os.urandom(20).hex()
         self.config_path = config.path
@@ -358,6 +360,10 @@ class Server:
             self.log.verbose(f"Accepted {address}")
         if self.loop.is_sync:
             self.listeners.pause(True)
+
+    def is_open_to_all(self) -> bool:
+        """Whether who connects is somebody without a password."""
+        return self.users.default.any_password
 
     def _closed(self, client: Connection) -> None:
         self.loop.remove(client.fileno)
@@ -620,7 +626,7 @@ def run(config: Config) -> int:
         server = Server(config, log)
         server.supervisor = supervisor
         server.catch_signals()
-        server.crash_reports = CrashReports(server)
+        server.crash_reports = CrashReports(server, partial(info_text, server, ("server",)))
     except AclFileError as error:
         log.warning(str(error))
         return 1

@@ -14,12 +14,14 @@ from redislite.serving.clients import CLIENT_IN_EXEC, DEFAULT_USER, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
     from redislite._core.commands.row import CommandRow
     from redislite._core.connection import Connection
     from redislite._core.dispatch.permissions import Permissions
-    from redislite.server import Server
+    from redislite._core.engine import Engine
+    from redislite.config.config import Config
 
 WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 # Why a command is denied, by its number in permissions.pxd: the log's word, and what a refusal within EXEC says of it.
@@ -163,17 +165,21 @@ class User:
 
 
 class Users:
-    """The users of one server, and the log of what was denied to them."""
+    """The users of one server, and the log of what was denied to them.
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._engine = server.engine
+    denied: counted there by the log's words.
+    """
+
+    def __init__(self, engine: Engine, config: Config, denied: Counter[str]) -> None:
+        self._engine = engine
+        self._config = config
+        self._denied = denied
         self._by_name: dict[str, User] = {}
-        self.commands = Commands(server.table)
+        self.commands = Commands(engine.table)
         self.log = AccessLog()
         self._put(self._everything(DEFAULT_USER))
-        if server.config["requirepass"]:
-            self.set_default_password(server.config["requirepass"])
+        if config["requirepass"]:
+            self.set_default_password(config["requirepass"])
 
     # Looking
 
@@ -197,7 +203,7 @@ class Users:
     @property
     def all_channels(self) -> bool:
         """Whether new users and selectors allow all channels."""
-        return bool(self._server.config["acl-pubsub-default"] == "allchannels")
+        return bool(self._config["acl-pubsub-default"] == "allchannels")
 
     # Changing
 
@@ -349,7 +355,7 @@ class Users:
         return encoded(f"{kind} No permissions to access {what}")
 
     def _note(self, connection: Connection, reason: str, object: bytes, name: str, context: str) -> None:
-        self._server.metrics.denied[reason] += 1
+        self._denied[reason] += 1
         self.log.add(
             reason,
             context,
@@ -357,7 +363,7 @@ class Users:
             name,
             describe(connection),
             self._engine.now_ms,
-            limit=self._server.config["acllog-max-len"],
+            limit=self._config["acllog-max-len"],
         )
 
 

@@ -14,8 +14,14 @@ from redislite.serving.clients import DEFAULT_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Accounts, needs.Configuration, needs.Data, needs.Logging, needs.Table, Protocol):
+        """What ACL needs of the server."""
+
 
 COMMANDS = [
     container(

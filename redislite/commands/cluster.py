@@ -9,8 +9,14 @@ from redislite._core.protocol.reply_types import OK, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Configuration, Protocol):
+        """What these commands need of the server."""
+
 
 SLOTS = 16384
 DISABLED = "ERR This instance has cluster support disabled"

@@ -9,8 +9,14 @@ from redislite.config.config import ConfigError, ConfigLoadingError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Configuration, needs.Logging, needs.Measurement, needs.Persistence, Protocol):
+        """What CONFIG needs of the server."""
+
 
 COMMANDS = [
     container("config", group="server", since="2.0.0", summary="A container for commands about the configuration."),

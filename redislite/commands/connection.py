@@ -48,9 +48,13 @@ from redislite.serving.pause import ALL, WRITE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Accounts, needs.Configuration, needs.Data, needs.Monitoring, needs.Pausing, Protocol):
+        """What these commands need of the server."""
 
     Test = Callable[[Connection], bool]
     MakeTest = Callable[[Server, str, bytes], Test]

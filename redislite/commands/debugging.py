@@ -37,10 +37,13 @@ from redislite.persistence.snapshots import LoadError, SnapshotError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Configuration, needs.Logging, needs.Measurement, needs.Persistence, needs.Serving, Protocol):
+        """What DEBUG needs of the server."""
 
     Subcommand = Callable[[Server, Connection, list[bytes]], object]
 
@@ -382,10 +385,7 @@ def _table_statistics(server: Server, connection: Connection, args: list[bytes])
     tables = server.engine.database_statistics(number)
     return Verbatim(
         "txt",
-        "[Dictionary HT]\n"
-        + describe_table(tables, "keys_")
-        + "[Expires HT]\n"
-        + describe_table(tables, "expires_"),
+        "[Dictionary HT]\n" + describe_table(tables, "keys_") + "[Expires HT]\n" + describe_table(tables, "expires_"),
     )
 
 

@@ -8,8 +8,14 @@ from redislite.commands.permission import require_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Configuration, needs.Logging, Protocol):
+        """What MODULE needs of the server."""
+
 
 COMMANDS = [container("module", group="server", since="4.0.0", summary="A container for commands about modules.")]
 

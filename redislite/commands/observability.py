@@ -23,8 +23,22 @@ from redislite.serving.clients import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(
+        needs.Configuration,
+        needs.Measurement,
+        needs.Monitoring,
+        needs.Persistence,
+        needs.Records,
+        needs.Table,
+        Protocol,
+    ):
+        """What these commands need of the server."""
+
 
 COMMANDS = [
     container("slowlog", group="server", since="2.2.12", summary="A container for commands about the slow log."),

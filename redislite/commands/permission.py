@@ -8,8 +8,13 @@ from redislite.serving.listeners import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Configuration, Protocol):
+        """What this needs of the server."""
 
 
 def is_local(connection: Connection) -> bool:

@@ -14,8 +14,14 @@ from redislite.serving.clients import CLIENT_IN_EXEC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Persistence, Protocol):
+        """What these commands need of the server."""
+
 
 IN_PROGRESS = "ERR Background save already in progress"
 

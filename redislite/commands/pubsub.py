@@ -8,7 +8,6 @@ from redislite._core.protocol.reply_types import help_reply
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redislite._core.connection import Connection
-    from redislite.server import Server
 
 
 @command(
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     summary="Explains the subcommands.",
     complexity="O(1)",
 )
-def pubsub_help(server: Server, connection: Connection, args: list[bytes]) -> object:
+def pubsub_help(server: object, connection: Connection, args: list[bytes]) -> object:
     """PUBSUB HELP."""
     return help_reply("pubsub", _HELP)
 

@@ -8,7 +8,6 @@ from redislite._core.protocol.reply_types import OK, CommandError, help_reply, s
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from redislite._core.connection import Connection
-    from redislite.server import Server
 
 _SCRIPT_HELP = (
     ("DEBUG (YES|SYNC|NO)", "NO: scripts run as ever. The other modes fail: there is no debugger."),
@@ -35,7 +34,7 @@ _FUNCTION_HELP = (
 
 
 @command("script|help", 2, "loading stale", group="scripting", since="5.0.0", summary="Explains the subcommands.")
-def script_help(server: Server, connection: Connection, args: list[bytes]) -> object:
+def script_help(server: object, connection: Connection, args: list[bytes]) -> object:
     """SCRIPT HELP."""
     return help_reply("script", _SCRIPT_HELP)
 
@@ -50,7 +49,7 @@ def script_help(server: Server, connection: Connection, args: list[bytes]) -> ob
     summary="Sets how the next scripts of the connection are debugged.",
     complexity="O(1)",
 )
-def script_debug(server: Server, connection: Connection, args: list[bytes]) -> object:
+def script_debug(server: object, connection: Connection, args: list[bytes]) -> object:
     """SCRIPT DEBUG NO; there is no debugger that the other modes could start."""
     if len(args) > 4:
         raise subcommand_error(args)
@@ -65,6 +64,6 @@ def script_debug(server: Server, connection: Connection, args: list[bytes]) -> o
 
 
 @command("function|help", 2, "loading stale", group="scripting", since="7.0.0", summary="Explains the subcommands.")
-def function_help(server: Server, connection: Connection, args: list[bytes]) -> object:
+def function_help(server: object, connection: Connection, args: list[bytes]) -> object:
     """FUNCTION HELP."""
     return help_reply("function", _FUNCTION_HELP)

@@ -10,8 +10,15 @@ from redislite.serving.shutdown import Wish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+    from redislite.commands.info import Server as InfoServer
+
+    class Server(InfoServer, needs.Configuration, needs.Logging, needs.Serving, Protocol):
+        """What these commands need of the server."""
+
 
 NOT_INTEGER = "ERR value is not an integer or out of range"
 

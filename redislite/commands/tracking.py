@@ -17,8 +17,14 @@ from redislite.serving.clients import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from redislite._core.connection import Connection
-    from redislite.server import Server
+    from redislite.commands import needs
+
+    class Server(needs.Data, Protocol):
+        """What CLIENT TRACKING needs of the server."""
+
 
 _OPTIONS = {b"bcast": TRACKING_BCAST, b"optin": TRACKING_OPTIN, b"optout": TRACKING_OPTOUT, b"noloop": TRACKING_NOLOOP}
 _SWITCHED = (

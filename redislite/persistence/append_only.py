@@ -35,16 +35,24 @@ from redislite.persistence.rdb_file import (
 )
 from redislite.persistence.refusal import APPEND_ONLY
 from redislite.persistence.snapshots import LoadError
+from redislite.serving.shutdown import ShutdownRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from redislite.config.config import Config
     from redislite.persistence.child import Child, Outcome
-    from redislite.server import Server
+    from redislite.persistence.snapshots import Server as SnapshotServer
     from redislite.serving.shutdown import Wish
+
+    class Server(SnapshotServer, Protocol):
+        """What is used of the server: what snapshots use, and a way to end it."""
+
+        def give_up(self, reason: str) -> None:
+            """Ends the server at once: no reply leaves any more."""
+
 
 KIND = "aof"  # of the child
 OFF, ON = "off", "on"
@@ -759,8 +767,6 @@ class AppendOnlyFile:
 
     def shut_down(self, wish: Wish) -> None:
         """Before the end: what was acknowledged is brought to the disk. ShutdownRefused."""
-        from redislite.serving.shutdown import ShutdownRefused
-
         server = self._server
         if self.state == WAITING:
             if not wish.force:

@@ -21,8 +21,24 @@ from redislite.process.supervision import CHILD
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from redislite.server import Server
+    from redislite._core.engine import Engine
+    from redislite.observability.latency_monitor import LatencyMonitor
+    from redislite.observability.log import Log
+    from redislite.process.supervision import OomScore
+    from redislite.serving.loop import Loop
+    from redislite.serving.shutdown import Wish
+
+    class Server(Protocol):
+        """What is used of the server."""
+
+        engine: Engine
+        latency: LatencyMonitor
+        log: Log
+        loop: Loop
+        oom_score: OomScore | None
+
 
 _NS = 1_000_000_000
 LONGEST_WAIT = 10.0  # seconds, for a child that was told to end
@@ -170,6 +186,13 @@ class ChildRunner:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         return True
+
+    def shut_down(self, _wish: Wish) -> None:
+        """Before the end: the child ends."""
+        if self.active is not None:
+            self._server.log.warning(f"There is a child {self.active.work}. Killing it!")
+            self.kill()
+            self.wait()
 
     def allow_resizing(self, allowed: bool) -> None:
         """Lets the tables of keys grow and shrink at will (while no child runs), or never."""

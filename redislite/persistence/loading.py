@@ -16,8 +16,21 @@ from redislite.config.directives import parse_integer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Protocol
 
-    from redislite.server import Server
+    from redislite._core.engine import Engine
+    from redislite.observability.log import Log
+    from redislite.serving.loop import Loop
+    from redislite.serving.shutdown import Ending
+
+    class Server(Protocol):
+        """What is used of the server."""
+
+        ending: Ending
+        engine: Engine
+        log: Log
+        loop: Loop
+
 
 LOG_SECONDS = 5.0  # how often the log tells how far it is
 

@@ -21,15 +21,35 @@ from redislite.files import create, explain, is_json, is_packed, open_folder, pu
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
 from redislite.serving.clients import HIDDEN
+from redislite.serving.shutdown import ShutdownRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
+    from redislite._core.engine import Engine
+    from redislite._core.persistence.file_worker import FileWorker
     from redislite.config.config import Config
-    from redislite.persistence.child import Child, Outcome
-    from redislite.server import Server
+    from redislite.observability.latency_monitor import LatencyMonitor
+    from redislite.observability.log import Log
+    from redislite.persistence.child import Child, ChildRunner, Outcome
+    from redislite.persistence.loading import Loading
+    from redislite.persistence.refusal import WriteRefusal
+    from redislite.serving.shutdown import Wish
+
+    class Server(Protocol):
+        """What is used of the server."""
+
+        children: ChildRunner
+        config: Config
+        engine: Engine
+        files: FileWorker
+        latency: LatencyMonitor
+        loading: Loading
+        log: Log
+        refusal: WriteRefusal
+
 
 REMEDY = (
     "The file is as it was: look at it with redislite-check-rdb, put an older snapshot in its place, or move it away "
@@ -305,6 +325,26 @@ class Snapshots:
         if self._server.config["save"] and not self._server.loading.active:
             with contextlib.suppress(SnapshotError):
                 self._save(self.path)
+
+    # End
+
+    def shut_down(self, wish: Wish) -> None:
+        """Before the end: the data set is saved, where that is wanted and it is whole. ShutdownRefused."""
+        server = self._server
+        if wish.save is False or server.loading.active or (wish.save is None and not server.config["save"]):
+            return
+        server.log.notice("Saving the final RDB snapshot before exiting.")
+        try:
+            self.save()
+        except SnapshotError:
+            if not wish.force:
+                raise ShutdownRefused("Error trying to save the DB") from None
+            server.log.warning("Error trying to save the DB. Exit anyway.")
+
+    def remove_unfinished(self) -> None:
+        """Take away the file that SAVE is writing, if it is: nobody will write on."""
+        if self.temporary:
+            remove(self.temporary)
 
     # Reading
 

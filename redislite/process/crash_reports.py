@@ -12,13 +12,26 @@ import os
 import signal
 
 from redislite._core.process import crash
-from redislite.commands.info import info_text
 from redislite.process.supervision import pid_file_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from redislite._core.engine import Engine
     from redislite.config.config import Config
-    from redislite.server import Server
+    from redislite.observability.log import Log
+    from redislite.process.supervision import Supervisor
+
+    class Server(Protocol):
+        """What is used of the server."""
+
+        config: Config
+        engine: Engine
+        log: Log
+        supervisor: Supervisor | None
+
 
 # Directives whose values help to understand a crash: reports show them.
 TELLING_DIRECTIVES = (
@@ -56,10 +69,14 @@ MOMENTARY = ("uptime_", "server_time_", "lru_clock:")
 
 
 class CrashReports:
-    """Has faults and SIGALRM reported in a server's log, as configured. One per process, on its main thread."""
+    """Has faults and SIGALRM reported in a server's log, as configured. One per process, on its main thread.
 
-    def __init__(self, server: Server) -> None:
+    facts: gives what INFO says of the server as such.
+    """
+
+    def __init__(self, server: Server, facts: Callable[[], str]) -> None:
         self._server = server
+        self._facts = facts
         config = server.config
         crash.prepare(*_python_traces())
         server.engine.report_crashes()
@@ -82,7 +99,7 @@ class CrashReports:
             title=f"{config.profile['title']} {config.profile['version']}".encode(),
             log_path=_text(server.log.file),
             pid_file=_text(pid_file_path(config)) if config["daemonize"] and not supervised else b"",
-            info=_text(_lasting_info(server)),
+            info=_text(self._lasting_facts()),
             configuration=_text("".join(f"{line}\n" for name in TELLING_DIRECTIVES for line in _lines(config, name))),
             report=config["crash-log-enabled"],
             hide_user_data=config["hide-user-data-from-log"],
@@ -90,6 +107,10 @@ class CrashReports:
             exit_on_panic=config["use-exit-on-panic"],
         )
         crash.catch_faults(config["crash-log-enabled"])
+
+    def _lasting_facts(self) -> str:
+        lines = self._facts().split("\r\n")
+        return "\n".join(line for line in lines if not line.startswith(MOMENTARY))
 
     def _apply_watchdog(self, config: Config, _name: str) -> None:
         period: int = config["watchdog-period"]
@@ -114,11 +135,6 @@ def _python_traces() -> tuple[int, int]:
     descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     faulthandler.register(number, file=descriptor, all_threads=True)
     return number, descriptor
-
-
-def _lasting_info(server: Server) -> str:
-    lines = info_text(server, ("server",)).split("\r\n")
-    return "\n".join(line for line in lines if not line.startswith(MOMENTARY))
 
 
 def _lines(config: Config, name: str) -> list[str]:

@@ -17,8 +17,27 @@ from functools import partial
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from redislite.server import Server
+    from redislite._core.engine import Engine
+    from redislite.config.config import Config
+    from redislite.observability.log import Log
+    from redislite.serving.loop import Loop
+
+    class Server(Protocol):
+        """Whom the door belongs to."""
+
+        config: Config
+        engine: Engine
+        log: Log
+        loop: Loop
+
+        def welcome(self, fd: int, address: str, local_address: str, is_unix: bool) -> None:
+            """Takes up an accepted socket. OSError, MemoryError: it is closed."""
+
+        def is_open_to_all(self) -> bool:
+            """Whether the default user needs no password."""
+
 
 ACCEPTS_PER_TURN = 1000
 FAILURE_PAUSE = 0.1  # seconds until accepting is tried again that has failed (descriptors or memory have run out)
@@ -343,7 +362,7 @@ class Listeners:
             return MAXIMUM_CLIENTS_ERROR
         if listener.is_unix:
             return b""
-        if server.config["protected-mode"] and server.users.default.any_password and not is_loopback(host):
+        if server.config["protected-mode"] and server.is_open_to_all() and not is_loopback(host):
             return PROTECTED_MODE_ERROR
         limit = server.config["connection-rate-limit"]
         if limit:

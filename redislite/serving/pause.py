@@ -15,8 +15,8 @@ from redislite.serving.clients import CLIENT_POSTPONED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite.server import Server
-    from redislite.serving.loop import Timer
+    from redislite._core.engine import Engine
+    from redislite.serving.loop import Loop, Timer
 
 WRITE = "write"
 ALL = "all"
@@ -28,8 +28,9 @@ _TIMER_MAX = 3600.0  # seconds: a pause may last for ages, a system call's timeo
 class PauseState:
     """The pause of one server. Milliseconds throughout, on the monotonic clock."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, engine: Engine, loop: Loop) -> None:
+        self._engine = engine
+        self._loop = loop
         self._mode = NONE
         self._end = 0.0
         self._timer: Timer | None = None
@@ -54,7 +55,7 @@ class PauseState:
         """How many clients a pause holds; INFO counts them among the blocked ones."""
         if self._mode == NONE:
             return 0
-        return sum(1 for connection in self._server.engine.all_connections() if connection.flags & CLIENT_POSTPONED)
+        return sum(1 for connection in self._engine.all_connections() if connection.flags & CLIENT_POSTPONED)
 
     def pause(self, duration_ms: int, mode: str) -> None:
         """Suspends clients (ALL) or their writes (WRITE) from the next command on.
@@ -78,17 +79,16 @@ class PauseState:
         self._mode = NONE
         self._set_gates()
         self._cancel()
-        self._server.loop.call_later(0.0, self._resume)
+        self._loop.call_later(0.0, self._resume)
 
     def _set_gates(self) -> None:
-        engine = self._server.engine
-        engine.set_gate("pause_all", self._mode == ALL)
-        engine.set_gate("pause_write", self._mode == WRITE)
+        self._engine.set_gate("pause_all", self._mode == ALL)
+        self._engine.set_gate("pause_write", self._mode == WRITE)
 
     def _arm(self) -> None:
         self._cancel()
         seconds = min(max(0.0, (self._end - _now_ms()) / 1000), _TIMER_MAX)
-        self._timer = self._server.loop.call_later(seconds, self._time_is_up)
+        self._timer = self._loop.call_later(seconds, self._time_is_up)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -104,7 +104,7 @@ class PauseState:
 
     def _resume(self) -> None:
         # One of these may pause again: the others, resumed after it, meet the gate once more and stay postponed.
-        for connection in self._server.engine.all_connections():
+        for connection in self._engine.all_connections():
             if connection.flags & CLIENT_POSTPONED:
                 connection.resume()
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite.server import Server
+    from typing import Protocol
+
+    from redislite._core.engine import Engine
+    from redislite.config.config import Config
+    from redislite.observability.log import Log
+    from redislite.serving.loop import Loop
+    from redislite.serving.shutdown import Ending
+
+    class Server(Protocol):
+        """What is used of the server."""
+
+        config: Config
+        engine: Engine
+        ending: Ending
+        log: Log
+        loop: Loop
 
 
 class SlowScripts:

@@ -20,9 +20,9 @@ from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.users import Users
 from redislite.commands import connection as commands
 from redislite.commands import tracking as tracking_commands
-from redislite.commands.info import Metrics
 from redislite.config.compatibility import PROFILES
 from redislite.config.config import Config
+from redislite.observability.metrics import Metrics
 from redislite.serving import clients as connection_module
 from redislite.serving import pause as pause_module
 from redislite.serving.clients import (
@@ -86,9 +86,9 @@ class Server:
         for setting, value in PROFILES[compatibility].settings.items():
             self.engine.set(setting, value)
         self.monitors: set[Any] = set()
-        self.pause = PauseState(self)  # type: ignore[arg-type]
+        self.pause = PauseState(self.engine, self.loop)  # type: ignore[arg-type]
         self.metrics = Metrics(self.engine)
-        self.users = Users(self)  # type: ignore[arg-type]
+        self.users = Users(self.engine, self.config, self.metrics.denied)
         self.engine.on_denied = self.users.deny
         self.clients: list[Client] = []
 

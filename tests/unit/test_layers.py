@@ -1,8 +1,9 @@
-"""The layering of the data plane, read from its imports: rooms import downward only, no room has a cycle within, and
-none of them imports the control plane."""
+"""The layering, read from imports: rooms of the data plane import downward only, no room has a cycle within, and none
+of them imports the control plane. The same of the control plane's folders, imports for type checkers included."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -83,10 +84,15 @@ def test_imports_point_down() -> None:
 @pytest.mark.parametrize("name", ROOMS)
 def test_no_room_has_a_cycle(name: str) -> None:
     own = {module for module in MODULES if room(module) == name}
-    waiting = {module: GRAPH[module] & own for module in own}
+    assert not in_cycles({module: GRAPH[module] & own for module in own})
+
+
+def in_cycles(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What of a graph is in a cycle, or leads to one."""
+    waiting = graph
     while free := {module for module, others in waiting.items() if not others & waiting.keys()}:
         waiting = {module: others for module, others in waiting.items() if module not in free}
-    assert not waiting
+    return waiting
 
 
 def test_the_control_plane_is_not_imported() -> None:
@@ -132,6 +138,82 @@ def test_every_function_states_its_contract(path: Path) -> None:
     )
     for match in declaration.finditer(path.read_text()):
         assert "noexcept" in match[1] or "except" in match[1], match[0]
+
+
+# The control plane, bottom to top: folders, and modules that stand in none.
+SUBSYSTEMS = (
+    "version",
+    "console",
+    "files",
+    "config",
+    "observability",
+    "process",
+    "serving",
+    "persistence",
+    "acl",
+    "commands",
+    "tools",
+    "server",
+    "cli",
+    "__main__",
+    "",
+)
+PACKAGE = CORE.parent
+
+
+def control_modules() -> dict[str, Path]:
+    """The control plane's files by the name of their module below `redislite`; a folder's own file by the folder's."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not path.is_relative_to(CORE):
+            parts = path.relative_to(PACKAGE).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+CONTROL = control_modules()
+
+
+def control_imports(module: str) -> set[str]:
+    """The modules of the control plane that one of them imports: at its top, in functions, and for type checkers."""
+    named = set()
+    for node in ast.walk(ast.parse(CONTROL[module].read_text())):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports relatively"
+            named |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    below = {name.removeprefix("redislite").lstrip(".") for name in named if name.split(".")[0] == "redislite"}
+    # Of a folder the modules are meant, not the folder itself; `redislite` is meant by whoever imports its names.
+    modules = {name for name in below if name in CONTROL and name not in (module, "")}
+    return modules - {name for name in modules if any(other.startswith(f"{name}.") for other in modules)}
+
+
+CONTROL_GRAPH = {module: control_imports(module) for module in CONTROL}
+
+
+def subsystem(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_subsystem_is_known() -> None:
+    assert {subsystem(module) for module in CONTROL} == set(SUBSYSTEMS)
+
+
+def test_the_control_planes_imports_point_down() -> None:
+    upward = [
+        f"{module} imports {other}"
+        for module, others in CONTROL_GRAPH.items()
+        for other in others
+        if SUBSYSTEMS.index(subsystem(other)) > SUBSYSTEMS.index(subsystem(module))
+    ]
+    assert not upward
+
+
+def test_the_control_plane_has_no_cycle() -> None:
+    assert not in_cycles(CONTROL_GRAPH)
+    assert CONTROL_GRAPH["server"] >= {"config.config", "commands.acl", "persistence.snapshots"}
+    assert in_cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}).keys() == {"a", "b", "c"}
 
 
 # What holds for all commands: a handler that changes it for a while changes it for whatever is called meanwhile.

@@ -18,13 +18,14 @@ from harness import wait_until
 from redislite import version
 from redislite._core.protocol.reply_types import CommandError
 from redislite.commands import lolwut
-from redislite.commands.info import Metrics, at_percentile, human_bytes
+from redislite.commands.info import at_percentile, human_bytes
 from redislite.commands.observability import cumulative_microseconds, quote
 from redislite.config.compatibility import REDIS_VERSION
 from redislite.config.config import Config
 from redislite.observability.command_log import LARGE_REPLY, LARGE_REQUEST, SLOW, CommandLog
 from redislite.observability.latency_monitor import LatencyMonitor, age_label
 from redislite.observability.log import NOTHING, Log
+from redislite.observability.metrics import Metrics
 from redislite.observability.redaction import REDACTED, redact
 from redislite.server import Server
 from redislite.serving.shutdown import Wish
