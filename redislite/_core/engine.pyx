@@ -4,11 +4,14 @@ Any number of engines live in one process. An engine belongs to one thread. The 
 attributes, which the data plane calls, and asks for everything else through methods.
 """
 from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort
 from libc.string cimport memcpy, memset
-from redislite._core.base.alloc cimport heap_alloc, heap_destroy, heap_free, heap_new, heap_tick, heap_trim, heap_zalloc
+from redislite._core.base.alloc cimport (
+    heap_alloc, heap_destroy, heap_free, heap_new, heap_realloc, heap_tick, heap_trim, heap_zalloc,
+)
 from redislite._core.base.clock cimport clock_counter, clock_monotonic_ns
 from redislite._core.clients.client_memory cimport client_limit_changed, client_recount, evict_clients
 from redislite._core.clients.ending cimport client_doom, client_is_doomed
@@ -22,6 +25,8 @@ from redislite._core.commands.table cimport command_resolve, statistics_reset, t
 from redislite._core.connection cimport Connection
 from redislite._core.dispatch.execute cimport call_command, resume_clients, wake_for_disk, wake_waiters
 from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
+from redislite._core.values.module_value cimport MODULE_NAME_ROOM
+from redislite._core.values.value_type cimport EXTENSION_VERSION_MAX, ValueType, extension_find, extension_identifier
 from redislite._core.transport cimport trim_client
 from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
@@ -240,6 +245,7 @@ cdef class Engine(Inspected):
     cdef list leaving                   # connections of Core.leaving
     cdef public dict module_aux
     cdef dict connections
+    cdef list type_capsules             # of Core.extension_types
 
     def __cinit__(self, int databases=DEFAULT_DATABASES, object control=None) -> None:
         cdef Core* core = &self.core
@@ -275,6 +281,7 @@ cdef class Engine(Inspected):
         self.leaving = []
         self.module_aux = {}
         self.connections = {}
+        self.type_capsules = []
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
         self.on_latency = self.on_log = self.on_client_log = self.on_waiting = self.on_flushed = _nothing
         self.on_log_lost = self.on_log_error = self.on_script_slow = _nothing
@@ -316,6 +323,7 @@ cdef class Engine(Inspected):
         propagate_release(core)
         parser_free(core.heap, core.parser)
         reply_empty_pool(core)
+        heap_free(core.heap, core.extension_types, core.extension_types_count * sizeof(void*))
         heap_free(core.heap, core.error_kinds, ERROR_KINDS_MAX * sizeof(ErrorKind))
         heap_free(core.heap, core.read_buffer, QUERY_BUFFER)
         heap_destroy(core.heap)
@@ -330,6 +338,35 @@ cdef class Engine(Inspected):
         """Adds command rows (row.py) of either tier. ValueError for a name that is taken."""
         for row in self.table.register(rows):
             table_add(&self.core, row)
+
+    def register_type(self, object capsule) -> None:
+        """Adds a type of values from outside: a capsule named redislite.ValueType with the address of a ValueType
+        (values/value_type.pxd), which the engine keeps. To be called before anything that may hold such values is loaded.
+        ValueError for a name or version that no type can have, a name that is taken, or a row without the functions that it
+        needs: nothing is registered then."""
+        cdef Core* core = &self.core
+        cdef const ValueType* type
+        cdef void** grown
+        if not PyCapsule_IsValid(capsule, "redislite.ValueType"):
+            raise ValueError("a type of values is a capsule named redislite.ValueType")
+        type = <const ValueType*> PyCapsule_GetPointer(capsule, "redislite.ValueType")
+        name = type.name[:MODULE_NAME_ROOM].split(b"\0")[0].decode("utf-8", "replace")
+        if type.name[MODULE_NAME_ROOM - 1] != 0 or extension_identifier(type.name, type.version) == 0:
+            raise ValueError(f"the type {name!r}, version {type.version}, cannot be: a name is nine of the characters A-Z a-z "
+                             f"0-9 - _, a version 0 to {EXTENSION_VERSION_MAX}")
+        if type.memory == NULL or type.length == NULL or type.release_step == NULL or type.copy == NULL or \
+                type.write == NULL or type.read == NULL:
+            raise ValueError(f"the type {name!r} lacks functions: all but rewrite are needed")
+        if extension_find(core, extension_identifier(type.name, 0)) != NULL:
+            raise ValueError(f"the type {name!r} is registered twice")
+        grown = <void**> heap_realloc(core.heap, core.extension_types, core.extension_types_count * sizeof(void*),
+                                      (core.extension_types_count + 1) * sizeof(void*))
+        if grown == NULL:
+            raise MemoryError
+        grown[core.extension_types_count] = <void*> type
+        core.extension_types = grown
+        core.extension_types_count += 1
+        self.type_capsules.append(capsule)
 
     def find_keys(self, list arguments, bint routed=False) -> list[tuple[int, int]] | None:
         """Position of each key among the arguments of a command (its name included), and the KEY_* flags of its use
