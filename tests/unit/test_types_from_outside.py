@@ -15,7 +15,7 @@ import redislite
 from redislite._core.engine import Engine
 from redislite._core.persistence.fork import ChildReport
 from redislite._core.protocol.reply_types import CommandError
-from redislite.digest import dataset_digest, value_digest
+from redislite.commands.digest import dataset_digest, value_digest
 
 SOURCE = Path(__file__).resolve().parents[1] / "tally" / "tally.pyx"
 ROOT = Path(redislite.__file__).resolve().parents[1]
