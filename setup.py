@@ -2,7 +2,7 @@
 
 ``REDISLITE_BUILD`` chooses the kind:
 
-- ``release`` (default): optimized, no checks.
+- ``release`` (default): optimized, no checks, no symbols (``REDISLITE_SYMBOLS=1`` keeps them, for profilers).
 - ``debug``: bounds checks, asserts, checked heap (every block remembers its size), no optimization.
 - ``sanitize``: debug plus AddressSanitizer and UndefinedBehaviorSanitizer; run Python with the two libraries preloaded.
 - ``fuzz``: sanitize, and what reads files says which of its code is run; ``tests/coverage_map.c`` is preloaded, too.
@@ -47,6 +47,8 @@ MACROS: list[tuple[str, str | None]] = [("_GNU_SOURCE", None)]
 if KIND == "release":
     COMPILE += ["-O3", "-fvisibility=hidden"]
     MACROS.append(("CYTHON_WITHOUT_ASSERTIONS", None))
+    if os.environ.get("REDISLITE_SYMBOLS") != "1":
+        LINK.append("-Wl,-s" if sys.platform.startswith("linux") else "-Wl,-x")
 else:
     COMPILE += ["-O1", "-g", "-fno-omit-frame-pointer"]
     MACROS.append(("REDISLITE_CHECKED_HEAP", None))

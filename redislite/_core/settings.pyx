@@ -51,8 +51,9 @@ cdef dict DEFAULTS = {
 cdef Settings EMPTY
 memset(&EMPTY, 0, sizeof(Settings))
 
-# In the order of the struct, whose fields are all of one size.
+# In the order of the struct, whose fields are all of one size: their number times eight is its own.
 cdef dict PLACES = {name: place for place, name in enumerate(EMPTY)}
+assert len(PLACES) * sizeof(int64_t) == sizeof(Settings)
 
 
 cdef int64_t* setting_place(Settings* settings, str name) except NULL:

@@ -5,6 +5,7 @@ Formats: https://redis.io/docs/latest/develop/reference/protocol-spec/
 from libc.math cimport isinf, isnan
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy, strlen
+from redislite._core.base.layout cimport size_is
 from redislite._core.base.alloc cimport (
     PASSING_MAX, heap_alloc, heap_alloc_passing, heap_footprint, heap_free, heap_free_passing, heap_passing_footprint,
 )
@@ -19,6 +20,11 @@ cdef enum:
     LEAN_CHUNK = 512 - sizeof(Chunk)            # bytes of the smallest chunk
     DEFERRED_CAPACITY = 32
     DEPTH_MAX = 128                 # of Python objects within each other
+
+
+cdef void assert_layout() noexcept nogil:
+    cdef Chunk* chunk = NULL
+    size_is(chunk, 32)              # REPLY_CHUNK counts on it: with its header a chunk is a whole block of the heap
 
 
 cdef void reply_init(Reply* reply, Core* core) noexcept nogil:

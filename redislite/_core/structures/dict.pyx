@@ -24,6 +24,7 @@ from libc.string cimport memcpy, memset
 from redislite._core.base.alloc cimport (
     Heap, heap_discard_lines, heap_free_lines, heap_lines_footprint, heap_zalloc_lines,
 )
+from redislite._core.base.layout cimport size_is
 from redislite._core.base.prefixed cimport prefixed_read
 
 cdef extern from *:
@@ -69,6 +70,11 @@ cdef enum:
     RANDOM_TRIES = 1024
     SCAN_MOST = 128             # entries of a home that a scan emits in one step
     SAMPLE_HOMES_PER_ENTRY = 10
+
+
+cdef void assert_layout() noexcept nogil:
+    cdef Bucket* bucket = NULL
+    size_is(bucket, 64)             # one cache line: tables are aligned to it
 
 
 cdef struct SipState:
