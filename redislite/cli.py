@@ -26,7 +26,9 @@ Usage: {PROGRAM} [redis.conf] [--directive value ...] [-]
 
   -v, --version         print the version and exit
   -h, --help            print this text and exit
+  --load FILE.py        load commands and hooks written in Python; may be given several times
   --check-system        look for settings of this system that harm a server
+  --check-scripts FILE ...  compile scripts and libraries of functions, and say what the server would say
 
 Examples:
   {PROGRAM}
@@ -115,6 +117,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if first == "--check-system":
         return check_system()
+    if first == "--check-scripts":
+        from redislite.tools.check_scripts import check_files
+
+        return check_files(arguments[1:])
+    arguments = ["--loadmodule" if argument == "--load" else argument for argument in arguments]
     config = Config()
     try:
         config.load_arguments(arguments, _read_standard_input)

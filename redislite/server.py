@@ -75,6 +75,7 @@ from redislite.serving.clients import (
     HIDDEN,
     describe,
 )
+from redislite.serving.extensions import ExtensionError, Extensions
 from redislite.serving.listeners import ListenError, Listeners
 from redislite.serving.loop import READABLE, WRITABLE, Loop
 from redislite.serving.pause import PauseState
@@ -116,6 +117,7 @@ POLICY_ALL_KEYS = 16
 ENGINE_SETTINGS = {
     "proto-max-bulk-len": "max_bulk_length",
     "busy-reply-threshold": "script_slow_ms",
+    "enable-python-functions": "python_functions",
     "client-query-buffer-limit": "query_buffer_limit",
     "slowlog-log-slower-than": "slow_us",
     "commandlog-request-larger-than": "large_request_bytes",
@@ -170,6 +172,8 @@ class Server:
         for module in COMMAND_MODULES:
             self.engine.register(rows_of(module))
         self._rename_commands()
+        self.extensions = Extensions(self.engine)
+        self._load_extensions()
         self.loop = Loop(config["io-multiplexing"])
         self.listeners = Listeners(self)
         self.command_log = CommandLog(config)
@@ -177,6 +181,7 @@ class Server:
         self.metrics = Metrics(self.engine)
         self.users = Users(self.engine, config, self.metrics.denied)
         load_configured(self.users, config)
+        self.extensions.changed = self.users.recompile
         config.user_rules = partial(configured_rules, self.users)
         config.note_users()
         self.pause = PauseState(self.engine, self.loop)
@@ -221,6 +226,15 @@ class Server:
                 raise statement.refuse("No such command in rename-command") from None
             except ValueError:
                 raise statement.refuse("Target command name already exists") from None
+
+    def _load_extensions(self) -> None:
+        for statement in self.config.modules:
+            path, *arguments = statement.arguments
+            try:
+                extension = self.extensions.load(path, arguments)
+            except ExtensionError as error:
+                raise ExtensionError(f"Module {path} failed to load: {error}") from error
+            self.log.notice(f"Module '{extension.name}' loaded from {path}")
 
     def _follow_configuration(self) -> None:
         config = self.config
@@ -627,7 +641,7 @@ def run(config: Config) -> int:
         server.supervisor = supervisor
         server.catch_signals()
         server.crash_reports = CrashReports(server, partial(info_text, server, ("server",)))
-    except AclFileError as error:
+    except (AclFileError, ExtensionError) as error:
         log.warning(str(error))
         return 1
     except (OSError, MemoryError) as error:

@@ -5,7 +5,7 @@ attributes, which the data plane calls, and asks for everything else through met
 """
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t, uintptr_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort
 from libc.string cimport memcpy, memset
@@ -13,6 +13,7 @@ from redislite._core.base.alloc cimport (
     heap_alloc, heap_destroy, heap_free, heap_new, heap_realloc, heap_tick, heap_trim, heap_zalloc,
 )
 from redislite._core.base.clock cimport clock_counter, clock_monotonic_ns
+from redislite._core.clients.channels cimport publish_key_event, pubsub_init, pubsub_release
 from redislite._core.clients.client_memory cimport client_limit_changed, client_recount, evict_clients
 from redislite._core.clients.ending cimport client_doom, client_is_doomed
 from redislite._core.clients.output cimport client_check_output, client_write
@@ -21,16 +22,18 @@ from redislite._core.clients.tracking cimport (
     tracking_release, tracking_set_caching,
 )
 from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
-from redislite._core.commands.table cimport command_resolve, statistics_reset, table_add, table_release, table_rename
+from redislite._core.commands.table cimport (
+    command_named, command_resolve, statistics_reset, table_add, table_release, table_rename, table_retire,
+    table_revive,
+)
 from redislite._core.connection cimport Connection
 from redislite._core.dispatch.execute cimport call_command, resume_clients, wake_for_disk, wake_waiters
-from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
 from redislite._core.values.module_value cimport MODULE_NAME_ROOM
 from redislite._core.values.value_type cimport EXTENSION_VERSION_MAX, ValueType, extension_find, extension_identifier
-from redislite._core.transport cimport trim_client
 from redislite._core.dispatch.permissions cimport Permissions
+from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
-from redislite._core.clients.channels cimport publish_key_event, pubsub_init, pubsub_release
+from redislite._core.inspection cimport Inspected
 from redislite._core.keyspace.blocking cimport overdue_client
 from redislite._core.keyspace.discard cimport discard_all, discard_is_due, discard_turn
 from redislite._core.keyspace.entry cimport NO_EXPIRE
@@ -42,35 +45,41 @@ from redislite._core.keyspace.keyspace cimport (
     flush_databases, keyspace_find, keyspace_init, keyspace_release, store_string,
 )
 from redislite._core.keyspace.propagate cimport propagate_release, propagate_taken
-from redislite._core.decoding cimport decode, encode_argument, output_of
-from redislite._core.inspection cimport Inspected
-from redislite._core.settings cimport DEFAULTS, setting_place
 from redislite._core.persistence.append_log cimport (
     append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log,
 )
 from redislite._core.persistence.append_rewrite cimport RewriteTask, rewrite_fork
 from redislite._core.persistence.fork cimport ChildReport
 from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
-from redislite._core.replay cimport replay_of
 from redislite._core.process.crash cimport crash_forget, crash_watch
+from redislite._core.protocol.decoding cimport encode_argument, take_reply
 from redislite._core.protocol.reply cimport (
-    reply_error, reply_init, reply_object, reply_pending, reply_release, reply_empty_pool,
+    reply_empty_pool, reply_error, reply_init, reply_object, reply_pending, reply_release,
 )
 from redislite._core.protocol.resp cimport parser_free, parser_new
+from redislite._core.replay cimport replay_of
+from redislite._core.scripting.calling cimport Run, callers_release, running
 from redislite._core.scripting.functions cimport (
     JOIN_APPEND, JOIN_REPLACE, LIBRARY_BROKEN, LIBRARY_ERROR, Functions, Library, functions_get, functions_of,
     functions_release, libraries_flush, libraries_join, library_find, library_free, library_name, library_new,
 )
+from redislite._core.scripting.hooks cimport Hooks, key_hooked, run_hooks
 from redislite._core.scripting.lua_api cimport lua_resolve
-from redislite._core.scripting.scripting cimport Scripting, scripting_of, scripting_release, scripting_start
+from redislite._core.scripting.lua_functions cimport lua_functions
+from redislite._core.scripting.python_calls cimport python_command
+from redislite._core.scripting.python_functions cimport python_functions
+from redislite._core.scripting.scripting cimport scripting_release, scripting_start
 from redislite._core.scripting.scripts cimport scripts_release
+from redislite._core.scripting.watchdog cimport watchdog_start, watchdog_stop
+from redislite._core.settings cimport DEFAULTS, setting_place
 from redislite._core.state.core cimport CHECKED_BUILD, QUERY_BUFFER, Argument, Client, Command, Core, Database, Reply
 from redislite._core.state.flags cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_MEMORY, GATE_LOADING, GATE_MISCONF,
-    GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, REPLAY_RUNS, CLIENT_IN_EXEC,
+    AFTER_HOOKS, CLIENT_CLOSE_AFTER_REPLY, CLIENT_IN_EXEC, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_LOADING,
+    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, REPLAY_RUNS,
 )
 from redislite._core.state.statistics cimport ERROR_KINDS_MAX, HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind
 from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
+from redislite._core.transport cimport trim_client
 
 import os
 import sys
@@ -82,7 +91,7 @@ from redislite._core.handlers import (
 from redislite._core.persistence import acknowledgement
 from redislite._core.scripting import function_commands, scripts
 from redislite._core.protocol.reply_types import CommandError
-from redislite._core.commands.row import CommandTable
+from redislite._core.commands.row import CommandRow, CommandTable
 
 cdef extern from *:
     int __GNUC__
@@ -92,6 +101,7 @@ cdef extern from *:
 cdef enum:
     REHASH_TURN_US = 1000           # active rehashing per cron tick
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
+    COMMAND_NAME_MAX = 63           # bytes, a container's included
     LEAVE_TURN = 3000               # subscriptions of closed clients that end per turn
     DEFAULT_DATABASES = 16
 
@@ -161,14 +171,9 @@ cdef void record_key(Core* core, const Database* database, const char* key, size
 
 
 cdef bint start_scripting(Core* core, Client* client) noexcept with gil:
-    cdef Engine engine = <Engine> core.engine
-    cdef Connection caller
     try:
         lua_resolve()
-        caller = Connection()
-        caller.attach(core, engine, -1, True)
-        if scripting_start(core, &caller.client) != 0:
-            caller.leave(INT64_MAX)
+        if scripting_start(core) != 0:
             raise MemoryError
     except ImportError as error:
         reply_object(&client.reply, CommandError(f"ERR {error}"))
@@ -176,8 +181,19 @@ cdef bint start_scripting(Core* core, Client* client) noexcept with gil:
     except MemoryError:
         reply_error(&client.reply, "OOM out of memory while scripts are made ready")
         return 0
-    engine.script_caller = caller
     return 1
+
+
+cdef Client* new_caller(Core* core) noexcept with gil:
+    cdef Engine engine = <Engine> core.engine
+    cdef Connection caller
+    try:
+        caller = Connection()
+        engine.callers.append(caller)
+    except MemoryError:
+        return NULL
+    caller.attach(core, engine, -1, True)
+    return &caller.client
 
 
 cdef bint script_slow(Core* core, bint first) noexcept with gil:
@@ -231,7 +247,10 @@ cdef class Engine(Inspected):
         when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
     """
     cdef Connection own
-    cdef readonly Connection script_caller  # what scripts call commands as; None before the first script
+    cdef list callers           # Connections that scripts and Python code of others execute commands as
+    cdef readonly Hooks hooks           # None before the first
+    cdef Connection hooks_client        # for whom they act
+    cdef dict retired           # addresses of commands that were taken away, by name
     cdef public object control
     cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
@@ -273,6 +292,11 @@ cdef class Engine(Inspected):
         core.upcalls.script_slow = script_slow
         core.upcalls.call = call_command
         core.upcalls.key_event = publish_key_event
+        core.upcalls.key_hooked = key_hooked
+        core.upcalls.run_hooks = run_hooks
+        core.upcalls.new_caller = new_caller
+        core.function_engines[0] = <void*> lua_functions()
+        core.function_engines[1] = <void*> python_functions()
         reply_init(&core.late, core)
         core.feed.database = -1
         self.redis_version = "0.0.0"
@@ -282,6 +306,8 @@ cdef class Engine(Inspected):
         self.module_aux = {}
         self.connections = {}
         self.type_capsules = []
+        self.callers = []
+        self.retired = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
         self.on_latency = self.on_log = self.on_client_log = self.on_waiting = self.on_flushed = _nothing
         self.on_log_lost = self.on_log_error = self.on_script_slow = _nothing
@@ -308,11 +334,15 @@ cdef class Engine(Inspected):
             (<Connection> core.clients.connection).leave(INT64_MAX)
         if self.own is not None:
             self.own.leave(INT64_MAX)
+        watchdog_stop(core)
         functions_release(core)
         scripts_release(core)
         scripting_release(core)
-        if self.script_caller is not None:
-            self.script_caller.leave(INT64_MAX)
+        for caller in self.callers or ():
+            (<Connection> caller).leave(INT64_MAX)
+        if self.hooks_client is not None:
+            self.hooks_client.leave(INT64_MAX)
+        callers_release(core)
         crash_forget(core)
         tracking_release(core)
         append_log_release(core)
@@ -367,6 +397,86 @@ cdef class Engine(Inspected):
         core.extension_types = grown
         core.extension_types_count += 1
         self.type_capsules.append(capsule)
+
+    def extend(self, object source) -> object:
+        """Adds the commands and hooks of a module, a namespace (dict), a decorated function, or an iterable of
+        definitions (extension.py). Answers what `retire` takes.
+
+        ValueError, nothing changed, where a name is taken or said twice, or a subcommand has another's container; OSError,
+        MemoryError likewise."""
+        cdef bytes name
+        from redislite._core.scripting.extension import Hook, definitions_in, with_containers
+
+        definitions = definitions_in(source)
+        rows = [definition for definition in definitions if isinstance(definition, CommandRow)]
+        hooks = [definition for definition in definitions if isinstance(definition, Hook)]
+        rows = with_containers(rows)
+        for number, row in enumerate(rows):
+            name = row.name.encode()
+            if len(name) > COMMAND_NAME_MAX:
+                raise ValueError(f"a command's name has 1 to {COMMAND_NAME_MAX} bytes, not {len(name)}")
+            if command_named(&self.core, name) or self.table.find(name) is not None:
+                raise ValueError(f"there is a command {row.name!r} already")
+            if any(row.name == other.name for other in rows[:number]):
+                raise ValueError(f"the command {row.name!r} is defined twice")
+        watchdog_start(&self.core)
+        if hooks and self.hooks is None:
+            self._start_hooks()
+        added = []
+        for row in self.table.register(rows):
+            added.append(row)
+            if row.handler is not None:
+                row.address = <size_t> <void*> python_command
+        done = []
+        try:
+            for row in added:
+                name = row.name.encode()
+                if row.name in self.retired:
+                    table_revive(&self.core, <Command*> <uintptr_t> self.retired[row.name], row)
+                    del self.retired[row.name]
+                else:
+                    table_add(&self.core, row)
+                done.append(row)
+            for hook in hooks:
+                self.hooks.add(hook)
+        except BaseException:
+            for hook in hooks:
+                self.hooks.remove(hook)
+            self._retire_rows(added, done)
+            raise
+        return tuple(added), tuple(hooks)
+
+    def retire(self, object extension not None) -> None:
+        """Takes away what `extend` has added."""
+        rows, hooks = extension
+        for hook in hooks:
+            self.hooks.remove(hook)
+        self._retire_rows(rows, rows)
+
+    def _retire_rows(self, object rows, object known) -> None:
+        """known: those that the data plane knows."""
+        for row in reversed(rows):
+            if row in known:
+                self.retired[row.name] = <uintptr_t> table_retire(&self.core, row.name.encode())
+                self.table.retire(row)
+            else:
+                self.table.withdraw(row)
+
+    def _start_hooks(self) -> None:
+        cdef Connection client = Connection()
+        client.attach(&self.core, self, -1, True)
+        self.hooks_client = client
+        self.hooks = Hooks()
+        self.hooks.core = &self.core
+        self.hooks.client = &client.client
+
+    cdef void _finish_unit(self):
+        """After work that is no command's: calls the hooks that wait for its end."""
+        cdef Core* core = &self.core
+        if core.after_unit & AFTER_HOOKS:
+            run_hooks(core)
+            if core.ready != NULL:
+                wake_waiters(core)
 
     def find_keys(self, list arguments, bint routed=False) -> list[tuple[int, int]] | None:
         """Position of each key among the arguments of a command (its name included), and the KEY_* flags of its use
@@ -425,7 +535,6 @@ cdef class Engine(Inspected):
         cdef Reply outer_reply = client.reply
         cdef bint is_nested = outer_argv != NULL
         cdef size_t size = 0
-        cdef bytes output
         cdef bint starved
         cdef bint nested = self.core.executing != NULL
         cdef int i
@@ -456,8 +565,8 @@ cdef class Engine(Inspected):
             call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
             if self.core.ready != NULL and self.core.executing == NULL:
                 wake_waiters(&self.core)
-            output = output_of(client)
             starved = client.reply.starved
+            value = None if starved else take_reply(client, str)
         finally:
             self.core.nested -= nested
             heap_free(self.core.heap, arguments, len(encoded) * sizeof(Argument))
@@ -473,7 +582,9 @@ cdef class Engine(Inspected):
         self.raise_failure()
         if starved:
             raise MemoryError
-        return decode(output) if output else None
+        if isinstance(value, CommandError):
+            raise value
+        return value
 
     def raise_failure(self) -> None:
         """Raises what is kept in failure, if anything, which it forgets."""
@@ -536,11 +647,9 @@ cdef class Engine(Inspected):
 
     @property
     def script_client(self) -> Connection | None:
-        """The connection that has called the script which runs now, or None."""
-        cdef Scripting* scripting = scripting_of(&self.core)
-        if scripting == NULL or scripting.run.client == NULL:
-            return None
-        return <object> scripting.run.client.connection
+        """The connection that has called the script, function or command in Python which runs now, or None."""
+        cdef Run* run = running(&self.core)
+        return None if run == NULL else <object> run.client.connection
 
     @property
     def blocked_clients(self) -> int:
@@ -610,6 +719,8 @@ cdef class Engine(Inspected):
         cdef bint more
         self._check_idle()
         more = eviction_turn(core)
+        if core.after_unit:
+            self._finish_unit()
         resume_clients(core)
         if core.tracking != NULL:
             tracking_before_sleep(core)
@@ -650,12 +761,16 @@ cdef class Engine(Inspected):
     def expire(self, int64_t budget_us) -> bool:
         """Active expiry, for so many microseconds at the most; whether it has not come to an end by then."""
         cdef Core* core = &self.core
+        cdef bint more
         if not core.settings.active_expire:
             return False
         if core.turn_begun == 0:
             begin_turn(core)
         renew_clock(core)
-        return expire_cycle(core, budget_us)
+        more = expire_cycle(core, budget_us)
+        if core.after_unit:
+            self._finish_unit()
+        return more
 
     def cron(self, int64_t budget_us) -> bool:
         """Periodic work: clock calibration, active expiry (budget in microseconds), rehashing, memory peak, client buffers. True
@@ -675,6 +790,8 @@ cdef class Engine(Inspected):
         heap_tick(core.heap, clock_monotonic_ns() // 1_000_000)
         if core.settings.active_expire:
             more = expire_cycle(core, budget_us)
+        if core.after_unit:
+            self._finish_unit()
         for i in range(core.databases_count):
             database = core.databases[i]
             resize_if_due(&database.keys)
@@ -834,11 +951,12 @@ cdef class Engine(Inspected):
     @property
     def notify_classes(self) -> int:
         """Classes of keyspace events that are published: NOTIFY_* bits of flags.pxd."""
-        return self.core.notify_classes
+        return self.core.published_classes
 
     @notify_classes.setter
     def notify_classes(self, int bits) -> None:
-        self.core.notify_classes = bits
+        self.core.published_classes = bits
+        self.core.notify_classes = bits | self.core.hooked_classes
 
     @property
     def propagation(self) -> int:

@@ -20,6 +20,7 @@ from redislite._core.text.rdb_output cimport RdbOutput, output_close, output_ope
 from redislite._core.rdb.rdb_write cimport rdb_write_value
 from redislite._core.scripting.functions cimport Functions, Library, functions_of
 from redislite._core.scripting.scripting cimport Scripting, scripting_of
+from redislite._core.scripting.calling cimport RUN_FUNCTION, Run, running
 from redislite._core.scripting.scripts cimport Scripts
 from redislite._core.state.core cimport Client, Core, Database, WaitList, Waiter
 from redislite._core.state.flags cimport GATE_BUSY
@@ -328,8 +329,8 @@ cdef class Inspected:
     @property
     def kill_command(self) -> str:
         """What ends the script that runs."""
-        cdef Scripting* scripting = scripting_of(&self.core)
-        return "FUNCTION KILL" if scripting != NULL and scripting.run.is_function else "SCRIPT KILL"
+        cdef Run* run = running(&self.core)
+        return "FUNCTION KILL" if run != NULL and run.kind == RUN_FUNCTION else "SCRIPT KILL"
 
     def scripting_statistics(self) -> dict[str, int]:
         """Bytes that Lua takes (vm_memory); how many scripts are kept, and their bytes (scripts_memory)."""

@@ -65,7 +65,7 @@ class Commands:
 
     def __init__(self, table: CommandTable) -> None:
         self._table = table
-        self._by_name: dict[str, CommandRow] = {}
+        self._ids: dict[str, int] = {}
 
     @property
     def rows(self) -> list[CommandRow]:
@@ -75,9 +75,10 @@ class Commands:
     def find(self, name: str) -> CommandRow | None:
         """The row with this full name, in any letter case."""
         rows = self._table.rows
-        for row in rows[len(self._by_name) :]:
-            self._by_name[row.name] = row
-        return self._by_name.get(name.lower())
+        for row in rows[len(self._ids) :]:
+            self._ids[row.name] = row.id
+        id = self._ids.get(name.lower(), -1)
+        return None if id < 0 or rows[id].is_retired else rows[id]
 
 
 def _whole_number(text: str) -> int:
@@ -305,7 +306,7 @@ _KEY_PREFIXES = {READ_WRITE: "~", ACCESS_READ: "%R~", ACCESS_WRITE: "%W~"}
 def rows_of_category(rows: Iterable[CommandRow], category: str) -> list[CommandRow]:
     """The commands and subcommands that belong to a category, which exists."""
     bit = ACL_CATEGORY_BITS[category]
-    return [row for row in rows if row.acl_categories & bit]
+    return [row for row in rows if row.acl_categories & bit and not row.is_retired]
 
 
 def with_subcommands(rows: Iterable[CommandRow]) -> list[CommandRow]:

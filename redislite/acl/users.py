@@ -10,7 +10,7 @@ from __future__ import annotations
 from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.access_log import SCRIPT, TOPLEVEL, TRANSACTION, AccessLog
 from redislite.acl.rules import Commands, RuleError, Selector, decoded, encoded, merged_selectors
-from redislite.serving.clients import CLIENT_IN_EXEC, DEFAULT_USER, describe
+from redislite.serving.clients import CLIENT_IN_EXEC, CLIENT_SCRIPT, DEFAULT_USER, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -228,6 +228,13 @@ class Users:
             draft.apply(rule, self.commands, self.all_channels)
         self._put(draft)
 
+    def recompile(self) -> None:
+        """To be called when commands have come or gone: has everybody's rules be about those that there are."""
+        for user in self.all():
+            assert user.permissions is not None
+            user.permissions.replace([selector.compiled(self.commands) for selector in user.selectors])
+            self._refresh(user)
+
     def set_default_password(self, password: bytes) -> None:
         """What `requirepass` does: the default user gets this one password, or needs none where it is empty."""
         draft = self.default.draft()
@@ -337,7 +344,7 @@ class Users:
         """Notes that a command was denied, and answers the text of the error."""
         word, explanation = _REASONS[reason]
         # A script's commands are its caller's.
-        is_script = connection is self._engine.script_caller
+        is_script = bool(connection.flags & CLIENT_SCRIPT)
         caller = self._engine.script_client if is_script else None
         caller = connection if caller is None else caller
         name = caller.user

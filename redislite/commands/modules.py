@@ -1,10 +1,13 @@
-"""MODULE: extensions for the original's C interface. None can be loaded; what asks which there are is answered."""
+"""MODULE: files in Python that add commands and hooks. Those for the original's C interface cannot be loaded."""
 
 from __future__ import annotations
 
+import os
+
 from redislite._core.commands.row import command, container
-from redislite._core.protocol.reply_types import CommandError, help_reply
+from redislite._core.protocol.reply_types import OK, CommandError, help_reply
 from redislite.commands.permission import require_enabled
+from redislite.serving.extensions import ExtensionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from redislite._core.connection import Connection
     from redislite.commands import needs
 
-    class Server(needs.Configuration, needs.Logging, Protocol):
+    class Server(needs.Configuration, needs.Extending, needs.Logging, Protocol):
         """What MODULE needs of the server."""
 
 
@@ -31,8 +34,16 @@ COMMANDS = [container("module", group="server", since="4.0.0", summary="A contai
     complexity="O(N) for N modules",
 )
 def module_list(server: Server, connection: Connection, args: list[bytes]) -> object:
-    """MODULE LIST: none."""
-    return []
+    """MODULE LIST."""
+    return [
+        {
+            "name": extension.name,
+            "ver": extension.version,
+            "path": extension.path,
+            "args": list(extension.arguments),
+        }
+        for extension in server.extensions
+    ]
 
 
 @command(
@@ -47,7 +58,7 @@ def module_list(server: Server, connection: Connection, args: list[bytes]) -> ob
 )
 def module_load(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MODULE LOAD path [arg ...]."""
-    return _refuse_load(server, connection, args[2])
+    return _load(server, connection, args[2], args[3:])
 
 
 @command(
@@ -62,7 +73,13 @@ def module_load(server: Server, connection: Connection, args: list[bytes]) -> ob
 )
 def module_loadex(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MODULE LOADEX path [CONFIG name value ...] [ARGS arg ...]."""
-    return _refuse_load(server, connection, args[2])
+    require_enabled(server, connection, "module")
+    words = args[3:]
+    if words and words[0].lower() == b"config" and args[2].endswith(b".py"):
+        raise CommandError("ERR Error loading the extension: a file in Python has no directives of its own")
+    if words and words[0].lower() not in (b"args", b"config"):
+        raise CommandError("ERR syntax error")
+    return _load(server, connection, args[2], words[1:])
 
 
 @command(
@@ -78,7 +95,11 @@ def module_loadex(server: Server, connection: Connection, args: list[bytes]) -> 
 def module_unload(server: Server, connection: Connection, args: list[bytes]) -> object:
     """MODULE UNLOAD name."""
     require_enabled(server, connection, "module")
-    raise CommandError("ERR Error unloading module: no such module with that name")
+    try:
+        server.extensions.unload(args[2].decode("utf-8", "surrogateescape"))
+    except ExtensionError as error:
+        raise CommandError(f"ERR Error unloading module: {error}") from None
+    return OK
 
 
 @command(
@@ -95,16 +116,24 @@ def module_help(server: Server, connection: Connection, args: list[bytes]) -> ob
     return help_reply(
         "module",
         (
-            ("LIST", "List the modules that are loaded: there are none."),
-            ("LOAD <path> [<arg> ...]", "Fails: modules need the original's C interface."),
-            ("LOADEX <path> [CONFIG <name> <value> ...] [ARGS <arg> ...]", "Fails likewise."),
-            ("UNLOAD <name>", "Fails, as there is none."),
+            ("LIST", "List the modules that are loaded."),
+            ("LOAD <path> [<arg> ...]", "Load a file in Python, and pass it the arguments."),
+            ("LOADEX <path> [CONFIG <name> <value> ...] [ARGS <arg> ...]", "The same; there is nothing to CONFIG."),
+            ("UNLOAD <name>", "Take away what a file has added."),
         ),
     )
 
 
-def _refuse_load(server: Server, connection: Connection, path: bytes) -> object:
+def _load(server: Server, connection: Connection, path: bytes, arguments: list[bytes]) -> object:
     require_enabled(server, connection, "module")
     shown = path.decode("utf-8", "backslashreplace")
-    server.log.warning(f"Module {shown} failed to load: this server has no interface for modules.")
-    raise CommandError("ERR Error loading the extension. Please check the server logs.")
+    words = [argument.decode("utf-8", "surrogateescape") for argument in arguments]
+    try:
+        extension = server.extensions.load(os.fsdecode(path), words)
+    except ExtensionError as error:
+        server.log.warning(f"Module {shown} failed to load: {error}")
+        if not path.endswith(b".py"):
+            raise CommandError("ERR Error loading the extension. Please check the server logs.") from None
+        raise CommandError(f"ERR Error loading the extension: {error}") from None
+    server.log.notice(f"Module '{extension.name}' loaded from {shown}")
+    return OK

@@ -22,6 +22,7 @@ from redislite.persistence.child import ChildRunner
 from redislite.persistence.loading import Loading
 from redislite.persistence.snapshots import Snapshots
 from redislite.process.supervision import Supervisor
+from redislite.serving.extensions import Extensions
 from redislite.serving.loop import Loop
 from redislite.serving.pause import PauseState
 from redislite.serving.shutdown import Ending
@@ -37,6 +38,12 @@ class Configuration(Protocol):
     """The directives and their values."""
 
     config: Config
+
+
+class Extending(Protocol):
+    """Files in Python that add commands and hooks."""
+
+    extensions: Extensions
 
 
 class Logging(Protocol):

@@ -713,6 +713,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("enable-debug-command", PERMISSION, "no", IMMUTABLE),
     Directive("enable-module-command", PERMISSION, "no", IMMUTABLE),
     Directive("enable-protected-configs", PERMISSION, "no", IMMUTABLE),
+    Directive("enable-python-functions", BOOLEAN, False, IMMUTABLE),
     Directive("events-per-io-thread", COUNT, 2, HIDDEN),
     Directive("extended-redis-compatibility", BOOLEAN, False),
     Directive("hash-max-listpack-entries", LONG_COUNT, 512, aliases=("hash-max-ziplist-entries",)),

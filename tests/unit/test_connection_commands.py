@@ -14,8 +14,8 @@ import pytest
 
 import redislite
 from redislite._core.commands.row import rows_of
-from redislite._core.decoding import decode
 from redislite._core.engine import Engine
+from redislite._core.protocol.decoding import decode
 from redislite._core.protocol.reply_types import CommandError
 from redislite.acl.users import Users
 from redislite.commands import connection as commands

@@ -16,11 +16,11 @@ import pytest
 
 from redislite._core.commands.row import command
 from redislite._core.connection import Connection
-from redislite._core.decoding import decode
 from redislite._core.dispatch.permissions import Permissions
 from redislite._core.engine import Engine
 from redislite._core.persistence.append_log import AppendOnlyLog
 from redislite._core.persistence.fork import ChildReport
+from redislite._core.protocol.decoding import decode
 from redislite._core.protocol.reply_types import CommandError
 
 HUGE = 1 << 70

@@ -430,9 +430,12 @@ cdef void publish_event(Core* core, const char* space, int database, const char*
 cdef void publish_key_event(Core* core, Database* database, int event_class, const char* name, const char* key,
                             size_t length) noexcept nogil:
     cdef PubSub* pubsub = <PubSub*> core.pubsub
-    if dict_size(&pubsub.channels[KIND_CHANNEL]) == 0 and pubsub.first_pattern == NULL:
+    if core.hooked_classes & event_class:
+        core.upcalls.key_hooked(core, database, name, key, length)
+    if not core.published_classes & event_class or \
+            (dict_size(&pubsub.channels[KIND_CHANNEL]) == 0 and pubsub.first_pattern == NULL):
         return
-    if core.notify_classes & NOTIFY_KEYSPACE:
+    if core.published_classes & NOTIFY_KEYSPACE:
         publish_event(core, "__keyspace@", database.id, key, length, name, strlen(name))
-    if core.notify_classes & NOTIFY_KEYEVENT:
+    if core.published_classes & NOTIFY_KEYEVENT:
         publish_event(core, "__keyevent@", database.id, name, strlen(name), key, length)

@@ -7,7 +7,7 @@ A message to a client whose own command is running waits aside (push_place) unti
 with the reply's elements nor dropped with it where replies are off.
 """
 from redislite._core.state.core cimport Client, Core, Reply
-from redislite._core.state.flags cimport CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_REPLICA, GATE_UNAUTHENTICATED
+from redislite._core.state.flags cimport AFTER_LATE, CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_REPLICA, GATE_UNAUTHENTICATED
 
 
 # Classes of clients, as client-output-buffer-limit and INFO tell them apart.
@@ -39,7 +39,7 @@ cdef inline Reply* push_place(Core* core, Client* client) noexcept nogil:
     if client != core.outermost:
         return &client.reply
     core.late.protocol = client.reply.protocol
-    core.has_late = 1
+    core.after_unit |= AFTER_LATE
     return &core.late
 
 

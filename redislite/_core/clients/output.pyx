@@ -5,8 +5,8 @@ from redislite._core.clients.ending cimport client_doom, client_is_doomed
 from redislite._core.protocol.reply cimport chunk_data, reply_join, reply_pending, reply_written
 from redislite._core.state.core cimport Chunk, Client, Core
 from redislite._core.state.flags cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, CLIENT_WAS_AUTHENTICATED,
-    GATE_UNAUTHENTICATED,
+    AFTER_LATE, CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE,
+    CLIENT_WAS_AUTHENTICATED, GATE_UNAUTHENTICATED,
 )
 
 # The socket's calls rather than write: they pass by the file layer, which costs a request some percent.
@@ -128,7 +128,7 @@ cdef int client_write(Core* core, Client* client) noexcept nogil:
 
 
 cdef void push_late(Core* core, Client* client) noexcept nogil:
-    core.has_late = 0
+    core.after_unit &= ~AFTER_LATE
     reply_join(&client.reply, &core.late)
     client_queue_write(core, client)
 

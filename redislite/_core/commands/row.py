@@ -70,6 +70,7 @@ ALL_DBS = 1 << 25  # concerns every database
 EXPERIMENTAL = 1 << 26  # may still change
 UNQUEUED = 1 << 27  # runs at once within a transaction
 SUBSCRIBER = 1 << 28  # allowed to a client that has subscriptions, under RESP2
+VERBATIM = 1 << 29  # of a command in Python: propagated as it stands, and not what it does
 
 FLAG_NAMES = {
     "write": WRITE,
@@ -101,12 +102,13 @@ FLAG_NAMES = {
     "experimental": EXPERIMENTAL,
     "unqueued": UNQUEUED,
     "subscriber": SUBSCRIBER,
+    "verbatim": VERBATIM,
 }
 
 # The flags that COMMAND shows, in its order; the others are the server's own business.
 _HIDDEN_FLAGS = (
     MAY_REPLICATE | SENTINEL | ONLY_SENTINEL | PROTECTED | TOUCHES_ARBITRARY_KEYS | ALL_DBS | EXPERIMENTAL | UNQUEUED
-    | SUBSCRIBER
+    | SUBSCRIBER | VERBATIM
 )
 WIRE_FLAGS = tuple((bit, name) for name, bit in FLAG_NAMES.items() if not bit & _HIDDEN_FLAGS)
 
@@ -212,6 +214,7 @@ class CommandRow:
     address       of the native handler, else 0;  handler: the Python one, else None; a container has neither
     id            number within its table, from 0, without gaps; -1 outside of one
     parent        the container's row, else None;  subcommands by small-letter name, b"get"
+    is_retired    it was taken away; it keeps its id and its place
     """
 
     __slots__ = (
@@ -225,6 +228,7 @@ class CommandRow:
         "handler",
         "history",
         "id",
+        "is_retired",
         "keys",
         "name",
         "parent",
@@ -272,6 +276,7 @@ class CommandRow:
         self.address = address
         self.handler = handler
         self.id = -1
+        self.is_retired = False
         self.parent: CommandRow | None = None
         self.subcommands: dict[bytes, CommandRow] = {}
 
@@ -470,11 +475,12 @@ def rows_of(module: object) -> list[CommandRow]:
 class CommandTable:
     """The commands of one engine, by name and by id."""
 
-    __slots__ = ("_by_name", "rows")
+    __slots__ = ("_by_name", "_retired", "rows")
 
     def __init__(self) -> None:
         self.rows: list[CommandRow] = []  # by id
         self._by_name: dict[bytes, CommandRow] = {}  # only those that are no subcommands
+        self._retired: dict[str, CommandRow] = {}  # by name
 
     def register(self, rows: Iterable[CommandRow]) -> list[CommandRow]:
         """Add rows in any order, containers of the subcommands among them included or registered before.
@@ -498,10 +504,28 @@ class CommandTable:
             key = own_name.encode()
         if key in siblings:
             raise ValueError(f"command {row.name!r} is registered twice")
-        own = row._registered(len(self.rows), parent)
+        former = self._retired.pop(row.name, None)
+        own = row._registered(len(self.rows) if former is None else former.id, parent)
         siblings[key] = own
-        self.rows.append(own)
+        if former is None:
+            self.rows.append(own)
+        else:
+            self.rows[own.id] = own
         return own
+
+    def withdraw(self, row: CommandRow) -> None:
+        """Undo the registration of a command that nobody has learned of, and of none that came before it."""
+        self.retire(row)
+        if row is self.rows[-1]:
+            self.rows.pop()
+            del self._retired[row.name]
+
+    def retire(self, row: CommandRow) -> None:
+        """Take a command away that has not been renamed; another of its name, should one come, gets its id."""
+        siblings = self._by_name if row.parent is None else row.parent.subcommands
+        del siblings[row.name.rpartition("|")[2].encode()]
+        row.is_retired = True
+        self._retired[row.name] = row
 
     def rename(self, name: bytes, new_name: bytes) -> CommandRow:
         """Let a command (no subcommand) be called by another name only, or by none if that is empty.

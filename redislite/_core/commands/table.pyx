@@ -81,6 +81,10 @@ cdef Command* command_resolve(Core* core, const Argument* arguments, int count, 
     return command if subcommand == NULL else subcommand
 
 
+cdef bint command_named(Core* core, bytes name) noexcept:
+    return command_find(core, name, len(name)) != NULL
+
+
 cdef void insert(Core* core, Command* command) noexcept nogil:
     cdef uint64_t slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
     while core.commands[slot] != NULL:
@@ -130,7 +134,7 @@ cdef int fill(Core* core, Command* command, object row, bytes name) except -1:
     set_name(command, name)
     memcpy(command.own_name, command.name, sizeof(command.name))
     command.own_length = command.name_length
-    command.id = core.commands_count
+    command.id = row.id
     command.handler = <Handler> <uintptr_t> row.address
     command.flags = row.flags
     command.arity = row.arity
@@ -145,15 +149,9 @@ cdef int fill(Core* core, Command* command, object row, bytes name) except -1:
     return 0
 
 
-cdef int table_rename(Core* core, bytes name, bytes new_name) except -1:
-    cdef Command* command = command_find(core, name, len(name))
+cdef void take_out(Core* core, Command* command) noexcept nogil:
     cdef Command* moved
-    cdef uint64_t slot
-    if command == NULL:
-        raise KeyError(name)
-    if new_name and command_find(core, new_name, len(new_name)) != NULL:
-        raise ValueError(f"there is a command {new_name!r} already")
-    slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
+    cdef uint64_t slot = name_hash(command.name, command.name_length) & (COMMAND_TABLE_SLOTS - 1)
     while core.commands[slot] != command:
         slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
     core.commands[slot] = NULL
@@ -164,6 +162,36 @@ cdef int table_rename(Core* core, bytes name, bytes new_name) except -1:
         core.commands[slot] = NULL
         insert(core, moved)
         slot = (slot + 1) & (COMMAND_TABLE_SLOTS - 1)
+
+
+cdef Command* table_retire(Core* core, bytes name) except NULL:
+    cdef Command* command = command_find(core, name, len(name))
+    if command == NULL:
+        raise KeyError(name)
+    take_out(core, command)
+    command.is_retired = 1
+    return command
+
+
+cdef int table_revive(Core* core, Command* command, object row) except -1:
+    keys_release(core, command)
+    try:
+        fill(core, command, row, row.name.encode())
+    except BaseException:
+        command.key_specs_count = 0     # somebody may have queued it
+        raise
+    command.is_retired = 0
+    insert(core, command)
+    return 0
+
+
+cdef int table_rename(Core* core, bytes name, bytes new_name) except -1:
+    cdef Command* command = command_find(core, name, len(name))
+    if command == NULL:
+        raise KeyError(name)
+    if new_name and command_find(core, new_name, len(new_name)) != NULL:
+        raise ValueError(f"there is a command {new_name!r} already")
+    take_out(core, command)
     if new_name:
         set_name(command, new_name)
         insert(core, command)

@@ -12,6 +12,10 @@ from redislite._core.clients.output cimport (
 )
 from redislite._core.clients.tracking cimport tracking_command_done
 from redislite._core.commands.table cimport command_resolve, command_run, histogram_add
+from redislite._core.dispatch.admission cimport (
+    ADMITTED, POSTPONED, REFUSED, admit, refuse_arity, reply_unknown, reply_unknown_subcommand, speaks_http,
+)
+from redislite._core.dispatch.turns cimport renew_clock
 from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, WAIT_FOR_DISK, discard_if_empty, unblock
 from redislite._core.keyspace.entry cimport Entry, entry_type
 from redislite._core.keyspace.keyspace cimport keyspace_find
@@ -27,17 +31,14 @@ from redislite._core.state.core cimport (
     WaitList,
 )
 from redislite._core.state.flags cimport (
-    CLIENT_BLOCKED, CLIENT_DIRTY_QUEUE, CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_POSTPONED, CLIENT_PROTOCOL_ERROR,
-    CLIENT_QUEUED_RESUME, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, COMMANDLOG_LARGE_REPLY,
-    COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_FAST, COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG,
-    GATE_MONITORS, GATE_REPLY_OFF, GATE_TRACKING, GATE_TRANSACTION, GATE_UNAUTHENTICATED,
+    AFTER_HOOKS, AFTER_LATE, CLIENT_BLOCKED, CLIENT_DIRTY_QUEUE, CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_POSTPONED,
+    CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT,
+    COMMANDLOG_LARGE_REPLY, COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_FAST,
+    COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, GATE_MONITORS, GATE_REPLY_OFF, GATE_TRACKING, GATE_TRANSACTION,
+    GATE_UNAUTHENTICATED,
 )
 from redislite._core.state.statistics cimport CommandStatistics
 from redislite._core.structures.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
-from redislite._core.dispatch.turns cimport renew_clock
-from redislite._core.dispatch.admission cimport (
-    ADMITTED, POSTPONED, REFUSED, admit, refuse_arity, reply_unknown, reply_unknown_subcommand, speaks_http,
-)
 
 cdef enum:
     LONG_QUERY_BUFFER = 2 * LONG_ARGUMENT   # bytes of one read from a client that sends long arguments
@@ -124,10 +125,20 @@ cdef void muted_reply_end(Client* client, ReplyMark mark) noexcept nogil:
         client.gate &= ~<uint64_t> GATE_REPLY_OFF
 
 
+cdef void unit_ended(Core* core, Client* client) noexcept nogil:
+    if core.after_unit & AFTER_LATE:
+        push_late(core, client)
+    if core.after_unit & AFTER_HOOKS:
+        core.upcalls.run_hooks(core)
+
+
 cdef bint call_command(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
     cdef ReplyMark mark
     cdef bint muted = muted_reply_begin(client, &mark)
     cdef int admitted = REFUSED
+    if command == NULL:
+        # It may have come since the request was parsed.
+        command = command_resolve(core, client.argv, client.argc, NULL)
     if command == NULL and speaks_http(client) and not client.flags & CLIENT_INTERNAL:
         core.upcalls.log_line(core, 3, "Possible SECURITY ATTACK detected: a client sends POST or Host: commands, as a web "
                               "page does that attacks this server across protocols. Connection aborted.")
@@ -148,8 +159,8 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
             if admitted == REFUSED:
                 core.command_statistics[command.id].rejected += 1
         if admitted == ADMITTED and not execute(core, client, command, request_bytes):
-            if core.has_late and core.executing == NULL:
-                push_late(core, client)
+            if core.after_unit and core.executing == NULL:
+                unit_ended(core, client)
             return 0
     if admitted == REFUSED:
         core.errors_counted = core.statistics.error_replies
@@ -159,8 +170,8 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
         muted_reply_end(client, mark)
     if client.gate & GATE_TRACKING:
         tracking_command_done(core, client, command, admitted == ADMITTED)
-    if core.has_late and core.executing == NULL:
-        push_late(core, client)
+    if core.after_unit and core.executing == NULL:
+        unit_ended(core, client)
     return 1
 
 

@@ -3,7 +3,7 @@
     suspend ─▶ the loop serves who is ready ─▶ suspension_end
 
 What belongs to the unit of execution that runs is kept in a Suspension: who executes, the time that it sees, what it has
-propagated so far, messages that wait for its client's reply, and the buffers that are lent to its client. The others find the
+propagated so far, what is to be done when it ends, and the buffers that are lent to its client. The others find the
 engine as between two turns, with buffers of their own; whatever they do must change no data.
 """
 from libc.stdint cimport int64_t, uint64_t
@@ -22,7 +22,9 @@ cdef struct Suspension:
     Parser* parser
     Feed feed                   # what the unit has propagated
     Reply late
-    bint has_late
+    int after_unit
+    void* run
+    void* suspended
 
 
 # Puts the command that runs aside. 0, or -1 where memory is out: nothing is changed then.

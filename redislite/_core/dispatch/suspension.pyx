@@ -24,7 +24,9 @@ cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     suspension.read_buffer = core.read_buffer
     suspension.parser = core.parser
     suspension.late = core.late
-    suspension.has_late = core.has_late
+    suspension.after_unit = core.after_unit
+    suspension.run = core.run
+    suspension.suspended = core.suspended
     core.executing = NULL
     core.outermost = NULL
     core.served = NULL
@@ -32,7 +34,9 @@ cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     core.read_buffer = read_buffer
     core.parser = parser
     reply_init(&core.late, core)
-    core.has_late = 0
+    core.after_unit = 0
+    core.suspended = core.run
+    core.run = NULL
     return 0
 
 
@@ -52,4 +56,6 @@ cdef void suspension_end(Core* core, Suspension* suspension) noexcept nogil:
     core.read_buffer = suspension.read_buffer
     core.parser = suspension.parser
     core.late = suspension.late
-    core.has_late = suspension.has_late
+    core.after_unit = suspension.after_unit
+    core.run = suspension.run
+    core.suspended = suspension.suspended

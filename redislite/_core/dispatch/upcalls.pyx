@@ -5,7 +5,7 @@ from redislite._core.protocol.reply cimport (
 )
 from redislite._core.state.core cimport Client, Command, Core
 from redislite._core.state.flags cimport (
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_WAITS_WRITABLE,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_IN_EXEC, CLIENT_SCRIPT, CLIENT_WAITS_WRITABLE,
 )
 
 from redislite._core.protocol.reply_types import NO_REPLY, CommandError
@@ -51,7 +51,7 @@ cdef void run_python(Core* core, Client* client, Command* command) noexcept with
     except BaseException as error:
         reply_rollback(&client.reply, mark)
         reply_error(&client.reply, "ERR internal error, see the server's log")
-        if client.flags & CLIENT_INTERNAL and not core.replaying:
+        if client.flags & CLIENT_INTERNAL and not client.flags & CLIENT_SCRIPT and not core.replaying:
             keep(core, error)               # whoever has the engine execute it can be told
         else:
             upcall_failed(core, error)

@@ -3,17 +3,21 @@ from libc.stdint cimport int64_t, uint64_t
 from redislite._core.base.alloc cimport heap_free
 from redislite._core.commands.arguments cimport reply_out_of_memory
 from redislite._core.keyspace.entry cimport (
-    ENCODING_HASHTABLE, NO_EXPIRE, TYPE_HASH, Entry, entry_block_size, entry_deadline, entry_encoding, entry_new,
-    entry_set_encoding, entry_set_pointer, entry_type,
+    NO_EXPIRE, Entry, entry_block_size, entry_deadline, entry_encoding, entry_new, entry_set_encoding,
+    entry_set_pointer, entry_type,
 )
 from redislite._core.keyspace.expiry cimport expire_fields as remove_expired_fields
 from redislite._core.keyspace.keyspace cimport (
     access_for_new, add_entry, argument_hash, delete_key, is_expired, key_vanished, keyspace_find, note_timed_fields,
     notify_argument, notify_deleted,
 )
-from redislite._core.keyspace.propagate cimport propagate_arguments, propagate_begin, propagate_integer, propagate_text
+from redislite._core.keyspace.propagate cimport (
+    propagate_arguments, propagate_begin, propagate_integer, propagate_text, propagate_vanishing,
+    propagate_vanishing_end,
+)
 from redislite._core.state.core cimport Argument, Client, Core
 from redislite._core.state.flags cimport NOTIFY_HASH
+from redislite._core.text.encodings cimport ENCODING_HASHTABLE, TYPE_HASH
 from redislite._core.values.hash_value cimport (
     HashItem, HashValue, hash_find, hash_length, hash_next_deadline, hash_release, hash_remove, hash_timed,
 )
@@ -24,6 +28,7 @@ cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, i
     cdef HashItem item
     cdef Argument* key = &client.argv[1]
     cdef int64_t removed = 0
+    cdef int before
     cdef int i
     if entry == NULL or not core.settings.fields_expire_on_access or entry_type(entry) != TYPE_HASH or \
             entry_encoding(entry) != ENCODING_HASHTABLE:
@@ -38,11 +43,13 @@ cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, i
                 not hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 1):
             continue
         removed += 1
+        before = propagate_vanishing(core)
         if core.propagation:
             propagate_begin(core, client.database, 3)
             propagate_text(core, "HDEL")
             propagate_arguments(core, client, 1, 2)
             propagate_arguments(core, client, i, i + 1)
+        propagate_vanishing_end(core, before)
     if not removed:
         return entry
     core.statistics.expired_fields += removed

@@ -19,7 +19,7 @@ from redislite._core.keyspace.entry cimport (
     string_encoding,
 )
 from redislite._core.keyspace.latency cimport latency_begin, latency_end
-from redislite._core.keyspace.propagate cimport propagate_deletion
+from redislite._core.keyspace.propagate cimport propagate_vanished
 from redislite._core.keyspace.watching cimport watch_touch, watch_touch_all
 from redislite._core.state.core cimport Argument, Client, Core, Database, WaitList, WatchList, random_next
 from redislite._core.state.flags cimport (
@@ -142,8 +142,8 @@ cdef void expire_key(Core* core, Database* database, const char* key, size_t len
     cdef uint64_t begun = latency_begin(core)
     cdef Entry* entry = take_entry(core, database, key, length, hash)
     core.statistics.expired_keys += 1
-    if core.propagation:
-        propagate_deletion(core, database, key, length, core.settings.lazy_expire != 0)
+    if core.propagation | core.withheld:
+        propagate_vanished(core, database, key, length, core.settings.lazy_expire != 0)
     notify(core, database, NOTIFY_EXPIRED, "expired", key, length)
     key_vanished(core, database, key, length)
     release_entry(core, entry, core.settings.lazy_expire != 0)

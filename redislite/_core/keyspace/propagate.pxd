@@ -25,6 +25,16 @@ cdef inline void propagate_nothing(Core* core) noexcept nogil:
     core.feed.is_replaced = 1
 # The key was removed: DEL, or UNLINK where lazy.
 cdef void propagate_deletion(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil
+# From here on, until propagate_vanishing_end is given the answer, what is said is said also where what a command does is withheld:
+# for what vanishes by its time.
+cdef inline int propagate_vanishing(Core* core) noexcept nogil:
+    cdef int before = core.propagation
+    core.propagation |= core.withheld
+    return before
+cdef inline void propagate_vanishing_end(Core* core, int before) noexcept nogil:
+    core.propagation = before
+# The deletion of a key that vanishes by its time.
+cdef void propagate_vanished(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil
 # Called by call_command around each command: database is the one it began in, dirty the count of changes before it. failed: it
 # has answered an error. Where it has changed something all the same, memory having been out in the middle, and has not said
 # what, nobody can tell others: its unit is lost.

@@ -140,6 +140,12 @@ cdef void propagate_deletion(Core* core, const Database* database, const char* k
     propagate(core, database, words, 2)
 
 
+cdef void propagate_vanished(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil:
+    cdef int before = propagate_vanishing(core)
+    propagate_deletion(core, database, key, length, lazy)
+    propagate_vanishing_end(core, before)
+
+
 cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty,
                             bint failed) noexcept nogil:
     cdef bint is_replaced = core.feed.is_replaced

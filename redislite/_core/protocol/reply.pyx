@@ -485,6 +485,8 @@ cdef int append_object(Reply* reply, object value, int depth) except -1:
         append_verbatim(reply, value)
     elif isinstance(value, CommandError):
         append_error(reply, value)
+    elif isinstance(value, Exception):
+        append_error(reply, f"ERR {type(value).__name__}: {value}")
     else:
         raise TypeError(f"no reply for a {type(value).__name__}: answer int, bytes, str, None, list, dict, set, float or bool")
     return 0

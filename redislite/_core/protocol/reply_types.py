@@ -56,6 +56,11 @@ class CommandError(Exception):
     """An error reply; the message is the whole wire text, code first: ``ERR syntax error``."""
 
 
+class Interrupted(BaseException):
+    """What ends a command, a function or a hook in Python that has been running for too long, where somebody asked for
+    that."""
+
+
 OK = SimpleString("OK")
 SYNTAX_ERROR = "ERR syntax error"
 

@@ -15,21 +15,21 @@ from redislite._core.text.rdb_output cimport (
     RdbOutput, output_byte, output_checksum, output_close, output_open, output_text, output_word,
 )
 from redislite._core.rdb.rdb_read cimport rdb_payload_version
-from redislite._core.scripting.functions cimport (
-    JOIN_APPEND, JOIN_FLUSH, JOIN_REPLACE, LIBRARY_ERROR, LIBRARY_WAITING, Function, Functions, Library, function_find,
-    functions_get, functions_of, libraries_flush, libraries_join, libraries_run_waiting, library_delete, library_engine,
-    library_find, library_free, library_name, library_new, library_run,
+from redislite._core.scripting.calling cimport (
+    RUN_FUNCTION, SCRIPT_NO_WRITES, Run, busy_text, is_over_memory, run_kill, running, script_admit,
 )
-from redislite._core.text.glob cimport glob_match
-from redislite._core.text.numbers cimport parse_int64
-from redislite._core.commands.row import container, native
-from redislite._core.scripting.scripting cimport (
-    SCRIPT_NO_WRITES, Run, Scripting, busy_text, is_over_memory, script_admit, script_kill, script_run, scripting_of,
-    scripting_or_reply,
+from redislite._core.scripting.functions cimport (
+    FUNCTION_ENGINES, JOIN_APPEND, JOIN_FLUSH, JOIN_REPLACE, LIBRARY_ERROR, Function, FunctionEngine, Functions,
+    Library, function_engine, function_find, functions_get, functions_of, libraries_flush, libraries_join,
+    libraries_run_waiting, library_delete, library_engine, library_find, library_free, library_name, library_new,
+    library_run,
 )
 from redislite._core.scripting.scripts cimport keys_count_or_reply, script_flag_name
 from redislite._core.state.core cimport Argument, Chunk, Client, Core
 from redislite._core.state.flags cimport CLIENT_MASTER
+from redislite._core.text.glob cimport glob_match
+from redislite._core.text.numbers cimport parse_int64
+from redislite._core.commands.row import container, native
 
 cdef enum:
     LOAD_MILLISECONDS = 500     # that a client's library may take to register its functions
@@ -37,20 +37,20 @@ cdef enum:
 
 
 cdef Functions* functions_or_reply(Core* core, Client* client) noexcept nogil:
-    """With an interpreter, and everything run that waited; NULL where that cannot be had, and the client has been told."""
-    cdef Functions* functions
-    if scripting_or_reply(core, client) == NULL:
-        return NULL
-    functions = functions_get(core)
+    """Everything that waited has been run; NULL where that cannot be done, and the client has been told."""
+    cdef Functions* functions = functions_get(core)
     if functions == NULL:
         reply_out_of_memory(client)
         return NULL
-    libraries_run_waiting(functions)
-    return functions
+    return functions if libraries_run_waiting(functions, client) else NULL
 
 
-cdef inline bint is_running(Core* core) noexcept nogil:
-    return core.scripting != NULL and scripting_of(core).run.client != NULL
+cdef bint is_running(Core* core, Client* client) noexcept nogil:
+    """Whether something runs that calls commands, and so no library may change; then the client has been told."""
+    if running(core) == NULL:
+        return 0
+    reply_error(&client.reply, busy_text(core))
+    return 1
 
 
 cdef int64_t milliseconds_for(Core* core, Client* client) noexcept nogil:
@@ -62,7 +62,6 @@ cdef int64_t milliseconds_for(Core* core, Client* client) noexcept nogil:
 
 cdef void fcall(Core* core, Client* client, bint read_only) noexcept nogil:
     cdef Functions* functions = functions_of(core)
-    cdef Scripting* scripting
     cdef Function* function = NULL
     cdef Run run
     cdef int64_t keys_count
@@ -79,19 +78,15 @@ cdef void fcall(Core* core, Client* client, bint read_only) noexcept nogil:
     keys_count = keys_count_or_reply(client, 2)
     if keys_count < 0:
         return
-    scripting = scripting_of(core)
-    if scripting.run.client != NULL:
-        reply_error(&client.reply, "ERR a script that runs cannot have another one run")
-        return
     if not script_admit(core, client, function.flags, read_only):
         return
     memset(&run, 0, sizeof(run))
     run.name = function.name
     run.name_length = <int> function.name_length
     run.flags = function.flags | (SCRIPT_NO_WRITES if read_only else 0)
-    run.is_function = 1
+    run.kind = RUN_FUNCTION
     run.over_memory = is_over_memory(core)
-    script_run(scripting, client, function.reference, &run, 3, <int> keys_count)
+    function.library.engine.call(core, client, function, &run, 3, <int> keys_count)
 
 
 cdef void fcall_command(Core* core, Client* client) noexcept nogil:
@@ -145,14 +140,16 @@ cdef void load_command(Core* core, Client* client) noexcept nogil:
     functions = functions_or_reply(core, client)
     if functions == NULL:
         return
-    if is_running(core):
-        reply_error(&client.reply, busy_text(core))
+    if is_running(core, client):
         return
     library = library_new(functions, code.data, code.length, 0, error)
     if library == NULL:
         reply_error(&client.reply, error)
         return
     name = library_name(functions, library, &length)
+    if not library.engine.start(core, client):
+        library_free(functions, library)
+        return
     if policy == JOIN_APPEND and library_find(functions, name, length) != NULL:
         snprintf(error, LIBRARY_ERROR, "ERR Library '%.*s' already exists", <int> min(length, <size_t> 128), name)
     elif library_run(functions, library, milliseconds_for(core, client), error) \
@@ -167,6 +164,8 @@ cdef void load_command(Core* core, Client* client) noexcept nogil:
 cdef void delete_command(Core* core, Client* client) noexcept nogil:
     cdef Functions* functions = functions_of(core)
     cdef Library* library = NULL
+    if is_running(core, client):
+        return
     if functions != NULL:
         library = library_find(functions, client.argv[2].data, client.argv[2].length)
     if library == NULL:
@@ -189,6 +188,8 @@ cdef void flush_command(Core* core, Client* client) noexcept nogil:
         if not later and not argument_is(&client.argv[2], "SYNC"):
             reply_error(&client.reply, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
             return
+    if is_running(core, client):
+        return
     if functions != NULL:
         count = libraries_flush(functions)
     if later and count >= LAZILY_FREED_LEAST:
@@ -253,6 +254,10 @@ cdef Library* read_library(Core* core, Client* client, Functions* functions, Rdb
         snprintf(error, LIBRARY_ERROR, "ERR Failed loading library payload")
         return NULL
     library = library_new(functions, input.texts[0].data, input.texts[0].length, core.replaying != 0, error)
+    if library != NULL and not core.replaying and not library.engine.start(core, client):
+        library_free(functions, library)
+        error[0] = 0
+        return NULL
     if library != NULL and not core.replaying and not library_run(functions, library, milliseconds_for(core, client), error):
         library_free(functions, library)
         return NULL
@@ -319,11 +324,11 @@ cdef void restore_command(Core* core, Client* client) noexcept nogil:
         if core.replaying:
             reply_out_of_memory(client)
         return
-    if is_running(core):
-        reply_error(&client.reply, busy_text(core))
+    if is_running(core, client):
         return
     if not restore(core, client, functions, payload, policy, error):
-        reply_error(&client.reply, error)
+        if error[0]:                    # otherwise the client has been told
+            reply_error(&client.reply, error)
         return
     core.dirty += 1
     reply_ok(&client.reply)
@@ -435,38 +440,49 @@ cdef void reply_run(Core* core, Client* client, const Run* run) noexcept nogil:
 
 cdef void stats_command(Core* core, Client* client) noexcept nogil:
     cdef Functions* functions = functions_of(core)
+    cdef const FunctionEngine* engine
+    cdef Run* run = running(core)
     cdef Library* library
-    cdef int64_t libraries_count = 0
-    cdef int64_t functions_count = 0
-    if is_running(core) and not scripting_of(core).run.is_function:
+    cdef int64_t engines = 0
+    cdef int64_t libraries_count, functions_count
+    cdef int i
+    if run != NULL and run.kind != RUN_FUNCTION:
         reply_error(&client.reply, busy_text(core))
         return
-    if functions != NULL:
-        if functions.waiting and functions_or_reply(core, client) == NULL:
-            return
-        library = functions.oldest
-        while library != NULL:
-            libraries_count += 1
-            functions_count += library.count
-            library = library.newer
+    if functions != NULL and functions.waiting and functions_or_reply(core, client) == NULL:
+        return
     reply_map(&client.reply, 2)
     reply_text(client, "running_script")
-    if is_running(core):
-        reply_run(core, client, &scripting_of(core).run)
+    if run != NULL:
+        reply_run(core, client, run)
     else:
         reply_null(&client.reply)
     reply_text(client, "engines")
-    reply_map(&client.reply, 1)
-    reply_text(client, "LUA")
-    reply_map(&client.reply, 2)
-    reply_text(client, "libraries_count")
-    reply_integer(&client.reply, libraries_count)
-    reply_text(client, "functions_count")
-    reply_integer(&client.reply, functions_count)
+    for i in range(FUNCTION_ENGINES):
+        engines += function_engine(core, i).is_on(core)
+    reply_map(&client.reply, engines)
+    for i in range(FUNCTION_ENGINES):
+        engine = function_engine(core, i)
+        if not engine.is_on(core):
+            continue
+        libraries_count = functions_count = 0
+        library = functions.oldest if functions != NULL else NULL
+        while library != NULL:
+            # What nobody knows counts with the first.
+            if library.engine == engine or (i == 0 and library.engine == NULL):
+                libraries_count += 1
+                functions_count += library.count
+            library = library.newer
+        reply_text(client, engine.name)
+        reply_map(&client.reply, 2)
+        reply_text(client, "libraries_count")
+        reply_integer(&client.reply, libraries_count)
+        reply_text(client, "functions_count")
+        reply_integer(&client.reply, functions_count)
 
 
 cdef void kill_command(Core* core, Client* client) noexcept nogil:
-    script_kill(core, client, 1)
+    run_kill(core, client, 1)
 
 
 _ALL_SHARDS = "request_policy:all_shards response_policy:all_succeeded"

@@ -7,17 +7,17 @@
     Library  | struct | name, prefixed | code |
     Function | struct | name in small letters, prefixed | name | description |
 
-A library is code that calls register_function while it runs, once, when it is loaded.  It runs in the environment of all
-libraries, a guard (lua_sandbox.pxd) that shows one of two tables: while a library is loaded, redis and server with next to
-nothing in them, and otherwise what scripts have, but for KEYS and ARGV.
+A library is code that registers its functions while it runs, once, when it is loaded.  What it may be written in are
+FunctionEngines (lua_functions, python_functions).
 
-What a file brings waits: it is run when functions are asked for, so that who calls none loads no interpreter.  What then
-cannot be run is broken: it is kept, listed without functions and saved again.
+What a file brings waits: it is run when functions are asked for, so that who calls none loads no interpreter.  What
+then cannot be run is broken: it is kept, listed without functions and saved again.
 
 A change takes place as a whole or not at all (libraries_join).
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
+from redislite._core.scripting.calling cimport Run
 from redislite._core.state.core cimport Client, Core
 from redislite._core.structures.dict cimport Dict
 
@@ -47,12 +47,14 @@ cdef struct Library:
     char* code                  # of code_length bytes, in the library's own block
     size_t code_length
     int state
+    const FunctionEngine* engine    # NULL: one that there is not
 
 
 cdef struct Function:
     Library* library
     Function* next              # of the same library
     int reference               # in Lua's registry
+    void* callable              # of Python: the function, referred to
     uint64_t flags              # SCRIPT_*
     char* name                  # of name_length bytes, as it was registered; in the function's own block, like the description
     size_t name_length
@@ -69,13 +71,49 @@ cdef struct Functions:
     int64_t waiting             # how many are LIBRARY_WAITING
     size_t memory               # bytes of all libraries
     size_t vm_memory
-    # of the environment, in Lua's registry; 0: there is none yet
+    Library* loading            # what is being loaded, or NULL
+    # of Lua: the environment, in its registry (0: there is none yet), and when loading takes too long (counter; 0:
+    # never)
     int environment
     int loading_view
     int running_view
-    # while a library is loaded
-    Library* loading
-    uint64_t deadline           # counter at which that takes too long; 0: never
+    uint64_t deadline
+
+
+cdef enum:
+    FUNCTION_ENGINES = 2
+
+
+# What libraries may be written in.
+cdef struct FunctionEngine:
+    const char* name            # in capitals, as it is listed
+    const char* off_text        # why libraries cannot be loaded where is_on says so
+    bint (*is_on)(const Core* core) noexcept nogil
+    # Makes the interpreter ready; false where that fails, and the client has been told why.
+    bint (*start)(Core* core, Client* client) noexcept nogil
+    # Has a library add its functions. 0, or -1, and error says why, where that fails: what it has added is dropped
+    # then.
+    int (*load)(Functions* functions, Library* library, int64_t milliseconds, char* error) noexcept nogil
+    # Runs a function for a client, whose arguments from first_key on are keys_count keys and then others, and replies
+    # what it returns.
+    void (*call)(Core* core, Client* client, Function* function, Run* run, int first_key, int keys_count) noexcept nogil
+    # Gives back what the function refers to.
+    void (*forget)(Functions* functions, Function* function) noexcept nogil
+    # After many have been forgotten.
+    void (*collect)(Functions* functions) noexcept nogil
+
+
+# A function that a library adds.
+cdef struct Registration:
+    const char* name            # the caller's
+    size_t name_length
+    const char* description     # the caller's; NULL: none
+    size_t description_length
+    uint64_t flags              # SCRIPT_*
+
+
+cdef inline const FunctionEngine* function_engine(const Core* core, int number) noexcept nogil:
+    return <const FunctionEngine*> core.function_engines[number]
 
 
 cdef inline Functions* functions_of(const Core* core) noexcept nogil:
@@ -96,10 +134,17 @@ cdef const char* library_name(Functions* functions, Library* library, size_t* le
 # What it says that it is written in, or b"".
 cdef const char* library_engine(const Library* library, size_t* length) noexcept nogil
 # A library of this code that belongs to nobody yet and has not been run; its first line is looked at. NULL, and error
-# (LIBRARY_ERROR bytes) says why, where that cannot be. from_file: nothing is wrong with any code, as long as there is memory.
+# (LIBRARY_ERROR bytes) says why, where that cannot be. from_file: nothing is wrong with any code, as long as there is
+# memory.
 cdef Library* library_new(Functions* functions, const char* code, size_t length, bint from_file, char* error) noexcept nogil
-# Runs a library that belongs to nobody, and has it register its functions. False, and error says why, where that fails; the
-# library has no functions then. milliseconds: how long that may take, 0 for ever. The interpreter is there.
+# Whether a library or a function may have this name.
+cdef bint is_name(const char* text, size_t length) noexcept nogil
+# Adds a function to the library that is being loaded; NULL where memory is out.
+cdef Function* function_add(Functions* functions, const Registration* wanted, int reference) noexcept nogil
+# Whether the library has a function of this very name.
+cdef bint is_registered(const Library* library, const Registration* wanted) noexcept nogil
+# Runs a library that belongs to nobody, and has it register its functions. False, and error says why, where that fails;
+# the library has no functions then. milliseconds: how long that may take, 0 for ever. The interpreter is there.
 cdef bint library_run(Functions* functions, Library* library, int64_t milliseconds, char* error) noexcept nogil
 # Releases a library that belongs to nobody.
 cdef void library_free(Functions* functions, Library* library) noexcept nogil
@@ -109,5 +154,6 @@ cdef bint libraries_join(Functions* functions, Library* added, int policy, char*
 cdef void library_delete(Functions* functions, Library* library) noexcept nogil
 # Deletes all; answers how many there were.
 cdef int64_t libraries_flush(Functions* functions) noexcept nogil
-# Runs what waits, unless a script runs now. What fails is broken, and the log says why. The interpreter is there.
-cdef void libraries_run_waiting(Functions* functions) noexcept nogil
+# Runs what waits, unless a script runs now. What fails is broken, and the log says why. False where an interpreter
+# cannot be had, and the client has been told.
+cdef bint libraries_run_waiting(Functions* functions, Client* client) noexcept nogil

@@ -4,21 +4,18 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strlen
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc, heap_zalloc
-from redislite._core.base.clock cimport clock_counter
 from redislite._core.commands.arguments cimport reply_out_of_memory
 from redislite._core.commands.table cimport command_resolve
 from redislite._core.dispatch.permissions cimport permissions_allow
-from redislite._core.dispatch.suspension cimport Suspension, suspend, suspension_end
-from redislite._core.keyspace.eviction cimport EVICTION_FAILED, eviction_is_due, evict_keys
-from redislite._core.keyspace.propagate cimport propagate_nothing
 from redislite._core.protocol.reply cimport (
-    ReplyMark, chunk_data, reply_error, reply_error_bytes, reply_mark, reply_ok, reply_pending, reply_release,
-    reply_rollback,
+    ReplyMark, chunk_data, reply_error_bytes, reply_mark, reply_pending, reply_rollback,
+)
+from redislite._core.scripting.calling cimport (
+    RUN_FUNCTION, Run, killed_text, run_begin, run_call, run_drop_reply, run_end, run_must_end, run_refusal,
 )
 from redislite._core.scripting.lua_api cimport (
-    LUA_ERRMEM, LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE,
-    LUA_REGISTRYINDEX, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua, lua_Debug, lua_State, lua_fail, lua_pop, lua_set,
-    lua_set_function, lua_set_number, lua_set_string,
+    LUA_GCCOLLECT, LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua, lua_Debug,
+    lua_State, lua_fail, lua_pop, lua_set, lua_set_function, lua_set_number, lua_set_string,
 )
 from redislite._core.scripting.lua_bit cimport open_bit
 from redislite._core.scripting.lua_json cimport open_cjson
@@ -27,10 +24,7 @@ from redislite._core.scripting.lua_sandbox cimport error_handler, guard, sandbox
 from redislite._core.scripting.lua_struct cimport open_struct
 from redislite._core.scripting.lua_values cimport NUMBER_TEXT_MAX, error_push, number_text, value_push, value_reply
 from redislite._core.state.core cimport Argument, Chunk, Client, Command, Core
-from redislite._core.state.flags cimport (
-    CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY, GATE_MEMORY,
-    GATE_MISCONF, GATE_TRACKING, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS,
-)
+from redislite._core.state.flags cimport PROPAGATE_AOF, PROPAGATE_REPLICAS
 from redislite._core.text.sha1 cimport SHA1_HEX, sha1_hex
 
 cdef enum:
@@ -91,6 +85,16 @@ cdef inline Scripting* owner_of(lua_State* L) noexcept nogil:
 
 # Calls from Lua
 
+cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
+    """Called by Lua's virtual machine now and then."""
+    cdef Scripting* scripting = owner_of(L)
+    if scripting.run.client == NULL or not run_must_end(scripting.core):
+        return
+    # From here on each line ends in this error, whatever catches it.
+    lua.sethook(L, on_count, LUA_MASKLINE | LUA_MASKCOUNT, 1)
+    lua_fail(L, killed_text(&scripting.run))
+
+
 cdef int fail(lua_State* L, const char* text, bint raising) noexcept nogil:
     """Ends redis.call with an error, or redis.pcall with a table that tells it."""
     error_push(L, text, strlen(text))
@@ -110,9 +114,17 @@ cdef bint reserve_arguments(Scripting* scripting, int count) noexcept nogil:
     return 1
 
 
+cdef void drop_reply(Scripting* scripting) noexcept nogil:
+    run_drop_reply(&scripting.run)
+    if scripting.reply != NULL:
+        heap_free(scripting.core.heap, scripting.reply, scripting.reply_capacity)
+        scripting.reply = NULL
+        scripting.reply_capacity = 0
+
+
 cdef const char* whole_reply(Scripting* scripting) noexcept nogil:
     """The caller's output in one piece; NULL where memory is out."""
-    cdef Client* caller = scripting.caller
+    cdef Client* caller = scripting.run.caller
     cdef Chunk* chunk = caller.reply.first
     cdef size_t length, used
     cdef char* room
@@ -135,42 +147,20 @@ cdef const char* whole_reply(Scripting* scripting) noexcept nogil:
     return scripting.reply
 
 
-cdef void drop_reply(Scripting* scripting) noexcept nogil:
-    reply_release(&scripting.caller.reply)
-    scripting.caller.reply.starved = 0
-    if scripting.reply != NULL:
-        heap_free(scripting.core.heap, scripting.reply, scripting.reply_capacity)
-        scripting.reply = NULL
-        scripting.reply_capacity = 0
-
-
-cdef const char* refusal(Scripting* scripting, Command* command, int argc) noexcept nogil:
+cdef const char* refusal(Core* core, const Run* run, const Command* command, int argc) noexcept nogil:
     """Why the command may not be called from the script that runs; NULL where it may."""
-    cdef Core* core = scripting.core
-    cdef Run* run = &scripting.run
     if command == NULL or (command.container and argc >= 2):
         return "ERR Unknown Redis command called from script"
     if argc != command.arity and (command.arity > 0 or argc < -command.arity):
         return "ERR Wrong number of args calling Redis command from script"
-    if command.flags & COMMAND_NOSCRIPT:
-        return "ERR This Redis command is not allowed from script"
-    if command.flags & COMMAND_WRITE:
-        if run.flags & SCRIPT_NO_WRITES:
-            return "ERR Write commands are not allowed from read-only scripts."
-        if core.gate & GATE_MISCONF and not run.has_written:
-            return core.refusal
-    if command.flags & COMMAND_DENYOOM and run.over_memory and not run.has_written and not run.flags & SCRIPT_ALLOW_OOM:
-        return "OOM command not allowed when used memory > 'maxmemory'."
-    return NULL
+    return run_refusal(core, run, command)
 
 
 cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
     cdef Scripting* scripting = owner_of(L)
     cdef Run* run = &scripting.run
     cdef Core* core = scripting.core
-    cdef Client* caller = scripting.caller
     cdef int argc = lua.gettop(L)
-    cdef int propagation = core.propagation
     cdef Argument* argv
     cdef char* texts
     cdef Command* command
@@ -198,20 +188,10 @@ cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
         else:
             return fail(L, "ERR Lua redis lib command arguments must be strings or integers", raising)
     command = command_resolve(core, argv, argc, NULL)
-    error = refusal(scripting, command, argc)
+    error = refusal(core, run, command, argc)
     if error != NULL:
         return fail(L, error, raising)
-    if command.flags & COMMAND_WRITE:
-        run.has_written = 1
-    caller.argv = argv
-    caller.argc = argc
-    caller.hashed = 0
-    caller.reply.protocol = 3 if run.resp3 else 2
-    core.propagation &= run.propagated
-    core.upcalls.call(core, caller, command, 0)
-    core.propagation = propagation
-    caller.argv = NULL
-    caller.argc = 0
+    run_call(core, run, argv, argc, command, 3 if run.resp3 else 2)
     reply = whole_reply(scripting)
     if reply == NULL:
         drop_reply(scripting)
@@ -221,6 +201,8 @@ cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
     drop_reply(scripting)
     if reply == NULL:
         return fail(L, "ERR reached lua stack limit", raising)
+    if run.outermost.is_killed:
+        on_count(L, NULL)       # while the command ran
     return lua.error(L) if i and raising else 1
 
 
@@ -350,7 +332,7 @@ cdef int redis_acl_check_cmd(lua_State* L) noexcept nogil:
     if command == NULL or (command.container and argc >= 2) \
             or (argc != command.arity and (command.arity > 0 or argc < -command.arity)):
         return fail(L, "ERR Invalid command passed to redis.acl_check_cmd()", 1)
-    lua.pushboolean(L, permissions_allow(scripting.core, scripting.caller, command, argv, argc))
+    lua.pushboolean(L, permissions_allow(scripting.core, scripting.run.caller, command, argv, argc))
     return 1
 
 
@@ -406,35 +388,6 @@ cdef void open_redis(lua_State* L) noexcept nogil:
 
 
 # The interpreter
-
-cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
-    """Called by Lua's virtual machine now and then."""
-    cdef Scripting* scripting = owner_of(L)
-    cdef Core* core = scripting.core
-    cdef Run* run = &scripting.run
-    cdef Suspension suspension
-    cdef bint first
-    if run.client == NULL:
-        return
-    if not run.is_killed:
-        if scripting.slow_ms <= 0 or <double> (clock_counter() - run.began) * core.ns_per_tick < scripting.slow_ms * 1e6:
-            return
-        first = not run.is_slow
-        run.is_slow = 1
-        core.busy_reply = busy_text(core)
-        core.gate |= GATE_BUSY
-        if suspend(core, &suspension) != 0:
-            return
-        # Meanwhile somebody may have ended it.
-        if core.upcalls.script_slow(core, first):
-            run.is_killed = 1
-        suspension_end(core, &suspension)
-        if not run.is_killed:
-            return
-    # From here on each line ends in this error, whatever catches it.
-    lua.sethook(L, on_count, LUA_MASKLINE | LUA_MASKCOUNT, 1)
-    lua_fail(L, "Script killed by user with FUNCTION KILL." if run.is_function else "Script killed by user with SCRIPT KILL.")
-
 
 cdef int on_panic(lua_State* L) noexcept nogil:
     """An error outside of protected mode: there is none, since all calls are in it."""
@@ -504,14 +457,12 @@ cdef int open_interpreter(Scripting* scripting) noexcept nogil:
     return 0
 
 
-cdef int scripting_start(Core* core, Client* caller) noexcept nogil:
+cdef int scripting_start(Core* core) noexcept nogil:
     cdef Scripting* scripting = <Scripting*> heap_zalloc(core.heap, sizeof(Scripting))
     if scripting == NULL:
         return -1
     scripting.core = core
-    scripting.caller = caller
     scripting.slow_ms = core.settings.script_slow_ms
-    caller.flags |= CLIENT_SCRIPT | CLIENT_DENY_BLOCKING
     if open_interpreter(scripting) != 0:
         heap_free(core.heap, scripting, sizeof(Scripting))
         return -1
@@ -526,7 +477,6 @@ cdef void scripting_release(Core* core) noexcept nogil:
     core.scripting = NULL
     lua.close(scripting.L)
     heap_free(core.heap, scripting.arguments, scripting.arguments_capacity)
-    # The caller may be gone: the garbage collector takes an engine apart in any order.
     heap_free(core.heap, scripting.reply, scripting.reply_capacity)
     heap_free(core.heap, scripting, sizeof(Scripting))
 
@@ -634,54 +584,26 @@ cdef int run_protected(lua_State* L) noexcept nogil:
 cdef void script_run(Scripting* scripting, Client* client, int reference, const Run* run, int first_key,
                      int keys_count) noexcept nogil:
     cdef Core* core = scripting.core
-    cdef Client* caller = scripting.caller
     cdef Call call
     cdef ReplyMark mark = reply_mark(&client.reply)
     scripting.run = run[0]
-    scripting.run.client = client
-    scripting.run.began = clock_counter()
-    scripting.run.propagated = PROPAGATE_EVERYWHERE
-    scripting.run.resp3 = 0
+    if run_begin(core, &scripting.run, client) != 0:
+        scripting.run.client = NULL
+        return
     scripting.slow_ms = core.settings.script_slow_ms
-    caller.database = client.database
-    caller.user = client.user
-    caller.gate = client.gate & (GATE_USER | GATE_TRACKING)
     call.scripting = scripting
     call.client = client
     call.reference = reference
     call.first_key = first_key
     call.keys_count = keys_count
-    call.is_function = run.is_function
+    call.is_function = run.kind == RUN_FUNCTION
     if lua.cpcall(scripting.L, run_protected, &call) != 0:
         lua.sethook(scripting.L, NULL, 0, 0)
         lua.settop(scripting.L, 0)
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
-    caller.user = NULL
-    caller.gate = 0
+    run_end(core, &scripting.run)
     scripting.run.client = NULL
-    core.gate &= ~<uint64_t> GATE_BUSY
-    # What it has written has been propagated command by command.
-    propagate_nothing(core)
-
-
-cdef bint script_admit(Core* core, Client* client, uint64_t flags, bint read_only) noexcept nogil:
-    if flags & SCRIPT_LEGACY:
-        return 1
-    if read_only and not flags & SCRIPT_NO_WRITES:
-        reply_error(&client.reply, "ERR Can not execute a script with write flag using *_ro command.")
-        return 0
-    if not flags & SCRIPT_NO_WRITES and core.gate & GATE_MISCONF:
-        reply_error(&client.reply, core.refusal)
-        return 0
-    if not flags & (SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM) and is_over_memory(core):
-        reply_error(&client.reply, "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
-        return 0
-    return 1
-
-
-cdef bint is_over_memory(Core* core) noexcept nogil:
-    return core.gate & GATE_MEMORY and eviction_is_due(core) and evict_keys(core) == EVICTION_FAILED
 
 
 cdef int compile_protected(lua_State* L) noexcept nogil:
@@ -708,23 +630,3 @@ cdef int script_compile(Scripting* scripting, Source* source) noexcept nogil:
     if source.reference < 0:
         return -1
     return 0
-
-
-cdef const char* busy_text(Core* core) noexcept nogil:
-    if scripting_of(core).run.is_function:
-        return "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
-    return "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-
-
-cdef void script_kill(Core* core, Client* client, bint is_function) noexcept nogil:
-    cdef Run* run = &scripting_of(core).run if core.scripting != NULL else NULL
-    if run == NULL or run.client == NULL:
-        reply_error(&client.reply, "NOTBUSY No scripts in execution right now.")
-    elif run.is_function != is_function:
-        reply_error(&client.reply, busy_text(core))
-    elif run.has_written:
-        reply_error(&client.reply, "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
-                    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.")
-    else:
-        run.is_killed = 1
-        reply_ok(&client.reply)

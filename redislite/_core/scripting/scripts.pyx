@@ -6,18 +6,21 @@ from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
 from redislite._core.commands.arguments cimport argument_is, reply_out_of_memory
 from redislite._core.protocol.reply cimport reply_array, reply_bulk, reply_error, reply_integer, reply_ok
+from redislite._core.scripting.calling cimport (
+    SCRIPT_LEGACY, SCRIPT_NO_WRITES, Run, is_over_memory, run_kill, script_admit,
+)
+from redislite._core.scripting.scripting cimport (
+    COMPILE_ERROR_MAX, Scripting, Source, script_compile, script_run, script_unref, scripting_collect, scripting_of,
+    scripting_or_reply,
+)
+from redislite._core.state.core cimport Argument, Client, Core
 from redislite._core.structures.dict cimport (
     DictIterator, dict_hash, dict_init, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
 )
 from redislite._core.structures.records cimport record_add, record_find, record_remove, records_release
 from redislite._core.text.numbers cimport parse_int64
-from redislite._core.commands.row import container, native
-from redislite._core.scripting.scripting cimport (
-    COMPILE_ERROR_MAX, SCRIPT_LEGACY, SCRIPT_NO_WRITES, Run, Scripting, Source, is_over_memory, script_admit,
-    script_compile, script_kill, script_run, script_unref, scripting_collect, scripting_of, scripting_or_reply,
-)
-from redislite._core.state.core cimport Argument, Client, Core
 from redislite._core.text.sha1 cimport SHA1_HEX, sha1_hex
+from redislite._core.commands.row import container, native
 
 cdef const char* SCRIPT_NAME = b"@user_script"
 cdef const char** FLAG_NAMES = [
@@ -364,7 +367,7 @@ cdef void script_flush_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void script_kill_command(Core* core, Client* client) noexcept nogil:
-    script_kill(core, client, 0)
+    run_kill(core, client, 0)
 
 
 COMMANDS = [

@@ -277,6 +277,7 @@ cdef struct Command:
     bint is_subcommand
     bint container              # has subcommands
     bint is_exec                # executes what its client's transaction has queued
+    bint is_retired             # it is called no more, but for requests that were parsed before
     # what it reaches (command_keys.pxd, access.py)
     KeySpec* key_specs
     int key_specs_count
@@ -314,6 +315,12 @@ cdef struct Upcalls:
     void (*key_invalidated)(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
     # Checked builds: the command that runs uses the key, and changes it. See keys_hold (command_keys.pxd).
     void (*key_used)(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil
+    # The same for an event of a class that hooks are called for.
+    void (*key_hooked)(Core* core, Database* database, const char* name, const char* key, size_t length) noexcept nogil
+    # Calls the hooks that wait for the end of the unit of execution.
+    void (*run_hooks)(Core* core) noexcept nogil
+    # A client of the engine's own, without a socket; NULL where memory is out.
+    Client* (*new_caller)(Core* core) noexcept nogil
     # FLUSHALL has emptied all databases.
     void (*flushed)(Core* core) noexcept nogil
     # Makes the interpreter of scripts; false where it cannot be had, and the client has been told.
@@ -392,8 +399,11 @@ cdef struct Core:
     const char* busy_reply      # what GATE_BUSY answers
     uint64_t interest           # INTEREST_* bits
     uint64_t dirty              # changes since the last save
-    int notify_classes          # NOTIFY_* bits; 0: no notifications
+    int notify_classes          # NOTIFY_* bits of events that somebody wants; 0: none
+    int published_classes       # of these: those that are published, and how
+    int hooked_classes          # and those that hooks are called for
     int propagation             # PROPAGATE_* bits; 0: nobody listens
+    int withheld                # of what is called now: to whom only what vanishes by its time is propagated
     int replaying               # REPLAY_*; 0: no
     Feed feed
     Settings settings
@@ -426,7 +436,7 @@ cdef struct Core:
     int nested                  # commands that the Python tier calls from within commands
     Client* outermost           # the one whose request that is, where commands call commands; NULL: no command runs
     Reply late                  # messages to it, which come behind what it is being replied (output.pxd)
-    bint has_late               # there may be some
+    int after_unit              # AFTER_* bits: what is to be done when the unit of execution has ended
     int expire_database         # where the next expiry cycle begins
     # clients that wait for keys, or watch them
     int64_t blocked_clients
@@ -449,6 +459,11 @@ cdef struct Core:
     void* functions
     void** extension_types      # ValueTypes from outside (value_type.pxd), the engine's
     int extension_types_count
+    void* function_engines[2]   # that libraries may be written in; set once
+    void* callers               # what commands are executed with that scripts and Python code of others call
+    void* run                   # the innermost of these that runs
+    void* suspended             # the innermost of those that are put aside, while others are served
+    void* watchdog
     # checked builds: the index of the key that was used last, and whether keys used are recorded (Engine.record_keys)
     int key_hint
     bint records_keys

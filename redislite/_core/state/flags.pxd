@@ -91,6 +91,7 @@ cdef enum:
     COMMAND_WRITE = 1
     COMMAND_READONLY = 2
     COMMAND_DENYOOM = 4
+    COMMAND_MODULE = 1 << 3
     COMMAND_ADMIN = 1 << 4
     COMMAND_PUBSUB = 1 << 5
     COMMAND_NOSCRIPT = 1 << 6
@@ -107,12 +108,18 @@ cdef enum:
     COMMAND_ARBITRARY_KEYS = 1 << 24
     COMMAND_UNQUEUED = 1 << 27
     COMMAND_SUBSCRIBER = 1 << 28
+    COMMAND_VERBATIM = 1 << 29
 
 
 cdef enum:
     COMMANDLOG_SLOW = 1
     COMMANDLOG_LARGE_REQUEST = 2
     COMMANDLOG_LARGE_REPLY = 4
+
+
+cdef enum:                              # Core.after_unit
+    AFTER_LATE = 1              # Core.late may hold messages
+    AFTER_HOOKS = 2             # hooks are to be called
 
 
 cdef enum:                              # Core.replaying

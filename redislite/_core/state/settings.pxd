@@ -84,3 +84,4 @@ cdef struct Settings:
     int64_t unblocking_rejects          # a command that CLIENT UNBLOCK ends with an error counts as rejected, not failed
     int64_t scan_expires_all_types      # SCAN TYPE removes expired keys of other types, too
     int64_t script_slow_ms              # busy-reply-threshold; 0: no script is slow
+    int64_t python_functions            # enable-python-functions

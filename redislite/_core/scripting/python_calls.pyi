@@ -1,0 +1,13 @@
+"""What commands, functions and hooks in Python are given; the code is in python_calls.pyx."""
+
+from typing import Any
+
+class Caller:
+    """What a command, a function or a hook in Python calls commands with. Valid until it returns, on its own thread."""
+
+    def call(self, *arguments: bytes | str | int | float) -> Any: ...
+    def log(self, level: str, text: str) -> None: ...
+    @property
+    def database(self) -> int: ...
+    @property
+    def user(self) -> str: ...
