@@ -18,7 +18,7 @@ cdef class Hooks:
     cdef Core* core
     cdef Client* client
     cdef dict by_event          # lists of hooks (extension.py), by the event's name
-    cdef object waiting         # deque of calls: (hook, event, key, number of the database, causes)
+    cdef list waiting           # calls: (hook, event, key, number of the database, causes)
     cdef tuple causes           # hooks on whose account the one that runs was called, itself included
 
     cdef int add(self, object hook) except -1

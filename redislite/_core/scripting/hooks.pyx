@@ -1,6 +1,4 @@
 """Hooks for keyspace events; the contract is in hooks.pxd."""
-from collections import deque
-
 from libc.string cimport memset
 from redislite._core.dispatch.turns cimport renew_clock
 from redislite._core.dispatch.upcalls cimport upcall_failed
@@ -18,7 +16,7 @@ from redislite._core.protocol.reply_types import Interrupted
 cdef class Hooks:
     def __init__(self) -> None:
         self.by_event = {}
-        self.waiting = deque()
+        self.waiting = []
         self.causes = ()
 
     cdef int add(self, object hook) except -1:
@@ -34,7 +32,7 @@ cdef class Hooks:
                 hooks.remove(hook)
             if not hooks:
                 self.by_event.pop(event.encode(), None)
-        self.waiting = deque(call for call in self.waiting if call[0] is not hook)
+        self.waiting = [call for call in self.waiting if call[0] is not hook]
         self._tell()
         return 0
 
@@ -65,10 +63,13 @@ cdef class Hooks:
         cdef Core* core = self.core
         core.after_unit &= ~AFTER_HOOKS
         while self.waiting:
-            try:
-                self._call(self.waiting.popleft())
-            except BaseException as error:
-                report_raised(core, error)
+            calls = self.waiting
+            self.waiting = []
+            for call in calls:
+                try:
+                    self._call(call)
+                except BaseException as error:
+                    report_raised(core, error)
         core.after_unit &= ~AFTER_HOOKS
 
     cdef int _call(self, tuple call) except -1:

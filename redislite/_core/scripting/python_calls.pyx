@@ -1,6 +1,4 @@
 """Python code of others; the contract is in python_calls.pxd."""
-import signal
-
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 from redislite._core.base.alloc cimport heap_alloc, heap_free
@@ -121,11 +119,22 @@ cdef object run_python_code(Core* core, Run* run, object function, tuple argumen
         caller.run = NULL
 
 
+cdef bint is_interrupt(object error) except -1:
+    """Whether somebody at the keyboard may have raised it, and not the code."""
+    if not isinstance(error, KeyboardInterrupt):
+        return 0
+    import signal
+
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 cdef void report_raised(Core* core, object error) noexcept:
-    if isinstance(error, Exception) or (
-            isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
-        upcall_failed(core, error)
-        return
+    try:
+        if isinstance(error, Exception) or is_interrupt(error):
+            upcall_failed(core, error)
+            return
+    except BaseException as second:
+        error = second
     # Whatever code of others raises, it does not end the process.
     try:
         (<object> core.engine).on_exception(error)
