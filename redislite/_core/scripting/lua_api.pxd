@@ -9,6 +9,8 @@ An error in Lua leaves C functions by longjmp: a function that Lua calls must ow
 calls what may raise one (marked m: only for want of memory, e: in other cases too, as in the manual).
 """
 from libc.stddef cimport ptrdiff_t, size_t
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
 
 cdef extern from *:
     """
@@ -33,9 +35,12 @@ cdef enum:
     LUA_GCCOUNT = 3             # kilobytes
     LUA_GCCOUNTB = 4            # the bytes besides
     LUA_GCSTEP = 5
+    LUA_HOOKLINE = 2            # lua_Debug.event
+    LUA_HOOKCOUNT = 3
     LUA_MASKLINE = 4
     LUA_MASKCOUNT = 8
     LUA_IDSIZE = 60
+    TICKS = 0x10000             # a power of two: steps of C code between two looks at the hook
 
 # What lua.type answers.
 cdef enum:
@@ -129,6 +134,8 @@ cdef struct LuaApi:
     void (*concat)(lua_State* L, int count) noexcept nogil                              # e
     int (*gc)(lua_State* L, int what, int data) noexcept nogil                          # e
     int (*sethook)(lua_State* L, lua_Hook hook, int mask, int count) noexcept nogil
+    lua_Hook (*gethook)(lua_State* L) noexcept nogil
+    const char* (*getlocal)(lua_State* L, const lua_Debug* record, int number) noexcept nogil
     int (*getstack)(lua_State* L, int level, lua_Debug* record) noexcept nogil
     int (*getinfo)(lua_State* L, const char* what, lua_Debug* record) noexcept nogil
     # the auxiliary library
@@ -165,6 +172,24 @@ cdef inline int lua_fail(lua_State* L, const char* text) noexcept nogil:
     lua.pushstring(L, text)
     lua.concat(L, 2)
     return lua.error(L)
+
+
+# Runs the hook, if there is one, as Lua's virtual machine does every so many instructions. May raise its error.
+cdef inline void lua_run_hook(lua_State* L) noexcept nogil:
+    cdef lua_Hook hook = lua.gethook(L)
+    cdef lua_Debug record
+    if hook != NULL:
+        memset(&record, 0, sizeof(record))
+        record.event = LUA_HOOKCOUNT
+        record.currentline = -1
+        hook(L, &record)
+
+
+# Counts a step of C code that goes on for as long as a script wants: so others are served meanwhile, and it can be ended.
+cdef inline void lua_tick(lua_State* L, uint32_t* steps) noexcept nogil:
+    steps[0] += 1
+    if steps[0] & (TICKS - 1) == 0:
+        lua_run_hook(L)
 
 
 cdef inline void lua_pop(lua_State* L, int count) noexcept nogil:

@@ -15,7 +15,7 @@ NAMES = (
     "pushnil pushnumber pushinteger pushlstring pushstring pushcclosure pushboolean pushlightuserdata "
     "createtable newuserdata getmetatable setmetatable gettable getfield settable setfield rawget rawgeti rawset rawseti "
     "next setfenv "
-    "call pcall cpcall error concat gc sethook getstack getinfo "
+    "call pcall cpcall error concat gc sethook gethook getlocal getstack getinfo "
     "aux_loadbuffer aux_ref aux_unref aux_where aux_argerror aux_checktype aux_checkany aux_checkstack "
     "aux_checknumber aux_checkinteger aux_optinteger aux_checklstring "
     "open_base open_table open_string open_math open_os"

@@ -1,23 +1,27 @@
 """The sandbox of scripts; the contract is in lua_sandbox.pxd."""
 from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 from redislite._core.scripting.lua_api cimport (
-    LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE, LUA_TSTRING, LUA_TTABLE,
-    LUA_UPVALUE_1, lua, lua_CFunction, lua_Debug, lua_State, lua_fail, lua_pop, lua_set, lua_set_function,
-    lua_set_string,
+    LUA_ERRSYNTAX, LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE, LUA_TNUMBER, LUA_TSTRING,
+    LUA_TTABLE, LUA_UPVALUE_1, lua, lua_CFunction, lua_Debug, lua_State, lua_fail, lua_pop, lua_set, lua_set_function,
+    lua_set_string, lua_tick,
 )
+from redislite._core.scripting.lua_patterns cimport replace_patterns
+from redislite._core.scripting.lua_replacements cimport replace_base, replace_random, replace_rep
 
 cdef const char* READ_ONLY = b"Attempt to modify a readonly table"
 cdef enum:
     BINARY_CHUNK = 27           # the first byte of one
+    SOURCE_MAX = 1 << 30        # bytes of code: beyond it, what counts them in Lua overflows
 
 # Its address is the key under which a guard's metatable has the table.
 cdef char MARK = 0
 
 # What the base library gives to scripts as it is.
 cdef const char** BASE = [
-    b"assert", b"collectgarbage", b"coroutine", b"error", b"gcinfo", b"ipairs", b"rawequal", b"select", b"tonumber",
-    b"tostring", b"type", b"unpack", b"xpcall", b"_VERSION", NULL,
+    b"assert", b"coroutine", b"error", b"gcinfo", b"ipairs", b"rawequal", b"select", b"tonumber",
+    b"tostring", b"type", b"xpcall", b"_VERSION", NULL,
 ]
 
 
@@ -188,13 +192,24 @@ cdef int base_pcall(lua_State* L) noexcept nogil:
     return lua.gettop(L)
 
 
+cdef int load_source(lua_State* L, const char* text, size_t length, const char* name) noexcept nogil:
+    cdef int failed
+    if length and text[0] == BINARY_CHUNK:
+        lua.pushstring(L, "attempt to load a binary chunk")
+        return LUA_ERRSYNTAX
+    if length > SOURCE_MAX:
+        lua.pushstring(L, "code is too long")
+        return LUA_ERRSYNTAX
+    # Stock Lua's parser has the name collected while it still uses it: here somebody holds on to it.
+    lua.pushstring(L, name)
+    failed = lua.aux_loadbuffer(L, text, length, name)
+    lua.remove(L, -2)
+    return failed
+
+
 cdef int load_text(lua_State* L, const char* text, size_t length, const char* name) noexcept nogil:
     """What load and loadstring answer."""
-    if length and text[0] == BINARY_CHUNK:
-        lua.pushnil(L)
-        lua.pushstring(L, "attempt to load a binary chunk")
-        return 2
-    if lua.aux_loadbuffer(L, text, length, name) == 0:
+    if load_source(L, text, length, name) == 0:
         return 1
     lua.pushnil(L)
     lua.insert(L, -2)
@@ -240,7 +255,49 @@ cdef int base_load(lua_State* L) noexcept nogil:
     return load_text(L, text, length, name)
 
 
-# Functions of other libraries that write past metatables: the original behind a look at the first argument
+# Functions of other libraries that write past metatables
+
+cdef int table_insert(lua_State* L) noexcept nogil:
+    cdef int count = lua.gettop(L)
+    cdef int last, place
+    cdef uint32_t steps = 0
+    lua.aux_checktype(L, 1, LUA_TTABLE)
+    refuse_guard(L, 1)
+    last = <int> lua.objlen(L, 1) + 1
+    if count == 2:
+        lua.rawseti(L, 1, last)
+        return 0
+    if count != 3:
+        return lua_fail(L, "wrong number of arguments to 'insert'")
+    place = <int> lua.aux_checkinteger(L, 2)
+    if place > last:
+        last = place
+    while last > place:
+        lua_tick(L, &steps)
+        lua.rawgeti(L, 1, last - 1)
+        lua.rawseti(L, 1, last)
+        last -= 1
+    lua.rawseti(L, 1, place)
+    return 0
+
+
+cdef int table_remove(lua_State* L) noexcept nogil:
+    cdef int count, place
+    lua.aux_checktype(L, 1, LUA_TTABLE)
+    refuse_guard(L, 1)
+    count = <int> lua.objlen(L, 1)
+    place = <int> lua.aux_optinteger(L, 2, count)
+    if not 1 <= place <= count:
+        return 0
+    lua.rawgeti(L, 1, place)
+    while place < count:
+        lua.rawgeti(L, 1, place + 1)
+        lua.rawseti(L, 1, place)
+        place += 1
+    lua.pushnil(L)
+    lua.rawseti(L, 1, count)
+    return 1
+
 
 cdef int guarded_call(lua_State* L) noexcept nogil:
     refuse_guard(L, 1)
@@ -295,16 +352,24 @@ cdef void sandbox_open(lua_State* L) noexcept nogil:
     open_library(L, lua.open_math, "math")
     open_library(L, lua.open_os, "os")
     lua.getfield(L, LUA_GLOBALSINDEX, "table")
-    guard_arguments(L, "insert")
-    guard_arguments(L, "remove")
+    lua_set_function(L, "insert", table_insert)
+    lua_set_function(L, "remove", table_remove)
     guard_arguments(L, "sort")
     guard_arguments(L, "setn")
+    lua_pop(L, 1)
+    lua.getfield(L, LUA_GLOBALSINDEX, "string")
+    replace_patterns(L)
+    replace_rep(L)
+    lua_pop(L, 1)
+    lua.getfield(L, LUA_GLOBALSINDEX, "math")
+    replace_random(L)
     lua_pop(L, 1)
 
     lua.createtable(L, 0, 40)
     while BASE[i] != NULL:
         copy_field(L, BASE[i])
         i += 1
+    replace_base(L)
     lua.pushstring(L, "coroutine")
     lua.rawget(L, -2)
     guard(L)
@@ -334,6 +399,28 @@ cdef void sandbox_open(lua_State* L) noexcept nogil:
     lua_set(L, "clock")
     guard(L)
     lua_set(L, "os")
+
+
+cdef int base_setfenv(lua_State* L) noexcept nogil:
+    """As Lua's, but that the globals of all stay what they are. Functions are counted from this one, not from its caller."""
+    if lua.type(L, 1) == LUA_TNUMBER:
+        if lua.tonumber(L, 1) < 1:
+            lua.pushstring(L, READ_ONLY)
+            return lua.error(L)
+        lua.pushnumber(L, lua.tonumber(L, 1) + 1)
+        lua.replace(L, 1)
+    lua.pushvalue(L, LUA_UPVALUE_1)
+    lua.insert(L, 1)
+    lua.call(L, lua.gettop(L) - 1, LUA_MULTRET)
+    return lua.gettop(L)
+
+
+cdef void sandbox_add_deprecated(lua_State* L) noexcept nogil:
+    copy_field(L, "getfenv")
+    copy_field(L, "newproxy")
+    lua.getfield(L, LUA_GLOBALSINDEX, "setfenv")
+    lua.pushcclosure(L, base_setfenv, 1)
+    lua_set(L, "setfenv")
 
 
 cdef void sandbox_close(lua_State* L) noexcept nogil:
