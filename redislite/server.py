@@ -79,6 +79,7 @@ from redislite.serving.extensions import ExtensionError, Extensions
 from redislite.serving.listeners import ListenError, Listeners
 from redislite.serving.loop import READABLE, WRITABLE, Loop
 from redislite.serving.pause import PauseState
+from redislite.serving.script_debuggers import ScriptDebuggers
 from redislite.serving.shutdown import Ending
 from redislite.serving.slow_scripts import SlowScripts
 
@@ -118,6 +119,8 @@ ENGINE_SETTINGS = {
     "proto-max-bulk-len": "max_bulk_length",
     "busy-reply-threshold": "script_slow_ms",
     "enable-python-functions": "python_functions",
+    "lua-enable-deprecated-api": "script_deprecated_api",
+    "lua-enable-insecure-api": "script_insecure_api",
     "client-query-buffer-limit": "query_buffer_limit",
     "slowlog-log-slower-than": "slow_us",
     "commandlog-request-larger-than": "large_request_bytes",
@@ -177,6 +180,7 @@ class Server:
         self.loop = Loop(config["io-multiplexing"])
         self.listeners = Listeners(self)
         self.command_log = CommandLog(config)
+        self.debuggers = ScriptDebuggers(self.log)
         self.latency = LatencyMonitor(config)
         self.metrics = Metrics(self.engine)
         self.users = Users(self.engine, config, self.metrics.denied)
@@ -342,7 +346,9 @@ class Server:
         engine.on_denied = self.users.deny
         engine.on_flushed = self.snapshots.flushed
         engine.on_script_slow = SlowScripts(self).serve
+        engine.on_debugger = self.debuggers.add
         engine.redis_version = self.config.profile["redis_version"]
+        engine.valkey_version = self.config.profile["scripts_valkey_version"]
         self.loop.before_sleep = engine.before_sleep
         self.loop.on_failure = self._handler_failed
 
@@ -437,6 +443,7 @@ class Server:
         # One that fails keeps none of the others from being done.
         guard = self.loop.guard
         guard(self.children.poll)
+        guard(self.debuggers.poll)
         guard(self.append_only.cron)
         guard(self.snapshots.cron)
         guard(self._engine_cron, share)
@@ -532,6 +539,7 @@ class Server:
         self.listeners.close()
         if self._pid_file:
             remove_pid_file(self._pid_file, self.log)
+        self.debuggers.close()
         for client in self.engine.all_connections():
             self.engine.close(client)
         if self._wakeup is not None:

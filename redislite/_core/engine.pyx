@@ -49,21 +49,24 @@ from redislite._core.persistence.append_log cimport (
     append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log,
 )
 from redislite._core.persistence.append_rewrite cimport RewriteTask, rewrite_fork
-from redislite._core.persistence.fork cimport ChildReport
+from redislite._core.persistence.fork cimport ChildReport, fork_debugger
 from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.process.crash cimport crash_forget, crash_watch
 from redislite._core.protocol.decoding cimport encode_argument, take_reply
 from redislite._core.protocol.reply cimport (
-    reply_empty_pool, reply_error, reply_init, reply_object, reply_pending, reply_release,
+    ReplyMark, reply_empty_pool, reply_error, reply_init, reply_mark, reply_object, reply_pending, reply_release,
+    reply_rollback,
 )
 from redislite._core.protocol.resp cimport parser_free, parser_new
 from redislite._core.replay cimport replay_of
 from redislite._core.scripting.calling cimport Run, callers_release, running
 from redislite._core.scripting.functions cimport (
     JOIN_APPEND, JOIN_REPLACE, LIBRARY_BROKEN, LIBRARY_ERROR, Functions, Library, functions_get, functions_of,
-    functions_release, libraries_flush, libraries_join, library_find, library_free, library_name, library_new,
+    functions_release, libraries_flush, libraries_join, libraries_run_waiting, library_find, library_free, library_name,
+    library_new,
 )
 from redislite._core.scripting.hooks cimport Hooks, key_hooked, run_hooks
+from redislite._core.scripting.function_commands cimport script_only_reads
 from redislite._core.scripting.lua_api cimport lua_resolve
 from redislite._core.scripting.lua_functions cimport lua_functions
 from redislite._core.scripting.python_calls cimport python_command
@@ -238,7 +241,8 @@ cdef class Engine(Inspected):
     on_denied(connection, row, reason, argument) where a user may not do that: DENIED_* of permissions.pxd, and what it is
     about (a key, say); answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost()
     where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed;
-    on_script_slow(first) now and then while a script takes long, for others to be served: true where it is to end.
+    on_script_slow(first) now and then while a script takes long, for others to be served: true where it is to end;
+    on_debugger(pid) where a process has been forked that debugs a script.
 
     What goes wrong in one of these, or in a command of the Python tier, is given to on_exception, or where there is none, is
     raised by before_sleep. Of a command that execute runs, it is always raised there.
@@ -255,11 +259,11 @@ cdef class Engine(Inspected):
     cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
     cdef object _on_key_used
-    cdef public object on_flushed, on_log_lost, on_log_error, on_script_slow
+    cdef public object on_flushed, on_log_lost, on_log_error, on_script_slow, on_debugger
     # What went wrong where nothing could be raised (upcalls.pxd), or None.
     cdef public object failure
     cdef bytes refusal
-    cdef bytes _version         # that core.version points into
+    cdef bytes _version, _valkey_version    # that core.version and core.valkey_version point into
     cdef readonly list closing
     cdef list leaving                   # connections of Core.leaving
     cdef public dict module_aux
@@ -290,6 +294,8 @@ cdef class Engine(Inspected):
         core.upcalls.key_used = key_used
         core.upcalls.start_scripting = start_scripting
         core.upcalls.script_slow = script_slow
+        core.upcalls.script_only_reads = script_only_reads
+        core.upcalls.fork_debugger = fork_debugger
         core.upcalls.call = call_command
         core.upcalls.key_event = publish_key_event
         core.upcalls.key_hooked = key_hooked
@@ -300,6 +306,7 @@ cdef class Engine(Inspected):
         reply_init(&core.late, core)
         core.feed.database = -1
         self.redis_version = "0.0.0"
+        self.valkey_version = ""
         self.control = control if control is not None else self
         self.closing = []
         self.leaving = []
@@ -310,7 +317,7 @@ cdef class Engine(Inspected):
         self.retired = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
         self.on_latency = self.on_log = self.on_client_log = self.on_waiting = self.on_flushed = _nothing
-        self.on_log_lost = self.on_log_error = self.on_script_slow = _nothing
+        self.on_log_lost = self.on_log_error = self.on_script_slow = self.on_debugger = _nothing
         self.on_exception = _raise
         self.on_denied = _deny
         self._calibrate(1000000)
@@ -1120,6 +1127,16 @@ cdef class Engine(Inspected):
         self._version = version.encode()
         self.core.version = self._version
 
+    @property
+    def valkey_version(self) -> str:
+        """And which Valkey that is; empty where it is none."""
+        return self._valkey_version.decode()
+
+    @valkey_version.setter
+    def valkey_version(self, str version) -> None:
+        self._valkey_version = version.encode()
+        self.core.valkey_version = self._valkey_version
+
     def add_function_library(self, bytes code, bint replace=False) -> None:
         """Takes a library that a file has brought, in the place of one of the same name where replace. It is run when functions
         are asked for; one that cannot be is kept all the same. ValueError where there is one of the same name, MemoryError."""
@@ -1144,6 +1161,15 @@ cdef class Engine(Inspected):
             raise ValueError(f"there is a library of functions named {name[:length].decode()} already")
         finally:
             library_free(functions, library)
+
+    def function_statistics(self) -> dict[str, int]:
+        """As Inspected has it; how many functions libraries have that files have brought, running them tells."""
+        cdef Functions* functions = functions_of(&self.core)
+        cdef ReplyMark mark = reply_mark(&self.own.client.reply)
+        if functions != NULL and functions.waiting:
+            libraries_run_waiting(functions, &self.own.client)
+            reply_rollback(&self.own.client.reply, mark)    # what it was told where that is not possible
+        return super().function_statistics()
 
     def clear_function_libraries(self) -> None:
         """Deletes all libraries of functions."""

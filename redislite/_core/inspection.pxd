@@ -11,4 +11,4 @@ cdef class Inspected:
     cdef Database* _database(self, int number) except NULL
     cdef CommandStatistics* _statistics_of(self, int id) except NULL
     # A key's entry, which is not touched by that, or NULL.
-    cdef Entry* _entry(self, int number, bytes key) except? NULL
+    cdef Entry* _entry(self, int number, bytes key, bint also_expired=*) except? NULL

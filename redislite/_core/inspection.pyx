@@ -26,7 +26,7 @@ from redislite._core.state.core cimport Client, Core, Database, WaitList, Waiter
 from redislite._core.state.flags cimport GATE_BUSY
 from redislite._core.state.statistics cimport HISTOGRAM_BUCKETS, CommandStatistics
 from redislite._core.structures.dict cimport (
-    Bucket, Dict, DictIterator, dict_capacity, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
+    Bucket, Dict, DictIterator, dict_capacity, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
     dict_size, dict_table_bytes,
 )
 from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_length
@@ -114,19 +114,24 @@ cdef class Inspected:
             raise IndexError(f"command {id}: there are {self.core.commands_count}")
         return &self.core.command_statistics[id]
 
-    cdef Entry* _entry(self, int number, bytes key) except? NULL:
+    cdef Entry* _entry(self, int number, bytes key, bint also_expired=0) except? NULL:
         cdef Database* database = self._database(number)
-        cdef Entry** slot = keyspace_find(&self.core, database, key, len(key),
-                                          dict_hash(&database.keys, key, len(key)))
+        cdef Entry** slot
+        if also_expired:
+            slot = <Entry**> dict_find(&database.keys, key, len(key), dict_hash(&database.keys, key, len(key)))
+        else:
+            slot = keyspace_find(&self.core, database, key, len(key), dict_hash(&database.keys, key, len(key)))
         return slot[0] if slot != NULL else NULL
 
-    def inspect(self, int number, bytes key, size_t samples=DEFAULT_SAMPLES) -> dict[str, object] | None:
+    def inspect(self, int number, bytes key, size_t samples=DEFAULT_SAMPLES,
+                bint also_expired=False) -> dict[str, object] | None:
         """What is known of a key, without touching it: type, encoding, deadline_ms (-1: none), idle_seconds, frequency,
         memory (bytes), address; of a quicklist also its nodes, elements, fill (list-max-listpack-size), depth of
         compression and bytes of all nodes, uncompressed. None where it is not there. samples: of how many fields of a
-        hash the memory is looked at and taken for that of all; 0: of all."""
+        hash the memory is looked at and taken for that of all; 0: of all. also_expired: a key whose time is up is there
+        as long as it has not been removed."""
         cdef char name[MODULE_NAME_ROOM]
-        cdef Entry* entry = self._entry(number, key)
+        cdef Entry* entry = self._entry(number, key, also_expired)
         cdef Quicklist* quick
         if entry == NULL:
             return None
@@ -181,9 +186,9 @@ cdef class Inspected:
         return table_facts(<Dict*> entry_pointer(entry), "")
 
     def serialized_length(self, int number, bytes key) -> int:
-        """Bytes that the value takes in a snapshot, without touching it; 0 where there is none. MemoryError."""
+        """Bytes that the value takes in a snapshot, without touching it, even if its time is up; 0 where there is none. MemoryError."""
         cdef RdbOutput output
-        cdef Entry* entry = self._entry(number, key)
+        cdef Entry* entry = self._entry(number, key, True)
         if entry == NULL:
             return 0
         if output_open(&output, -1, 0, self.core.settings.rdb_compression != 0, 0) == 0:

@@ -46,6 +46,10 @@ cdef dict DEFAULTS = {
     "xread_names_plus": 1,
     "scan_expires_all_types": 1,
     "script_slow_ms": 5000,
+    "script_deprecated_api": 0,
+    "script_insecure_api": 0,
+    "script_calls_all": 0,
+    "script_errors_brief": 0,
 }
 
 cdef Settings EMPTY

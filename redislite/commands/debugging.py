@@ -336,7 +336,9 @@ def _require_key(server: Server, connection: Connection, key: bytes) -> dict[str
 @subcommand("OBJECT <key> [FAST]", "Tell how a key's value is stored; FAST leaves out what takes time.", 1, 2)
 def _object(server: Server, connection: Connection, args: list[bytes]) -> object:
     engine = server.engine
-    facts = _require_key(server, connection, args[0])
+    facts = engine.inspect(connection.database, args[0], also_expired=True)
+    if facts is None:
+        raise CommandError(NO_SUCH_KEY)
     length = ""
     if len(args) == 1 or args[1].lower() != b"fast":
         length = f" serializedlength:{engine.serialized_length(connection.database, args[0])}"
@@ -443,6 +445,12 @@ def _error(server: Server, connection: Connection, args: list[bytes]) -> object:
 @subcommand("LOG <message>", "Write a line into the log.", 1)
 def _log(server: Server, connection: Connection, args: list[bytes]) -> object:
     server.log.warning("DEBUG LOG: " + args[0].decode("utf-8", "surrogateescape"))
+    return OK
+
+
+@subcommand("SET-DISABLE-DENY-SCRIPTS <0|1>", "Let scripts call commands that they may not call.", 1)
+def _set_disable_deny_scripts(server: Server, connection: Connection, args: list[bytes]) -> object:
+    server.engine.set("script_calls_all", parse_switch(args[0]))
     return OK
 
 

@@ -213,8 +213,8 @@ def _memory_section(server: Server) -> list[str]:
     config = server.config
     system = total_system_memory()
     limit = config["maxmemory"]
+    functions = server.engine.function_statistics()  # which may make the interpreter
     scripting = server.engine.scripting_statistics()
-    functions = server.engine.function_statistics()
     vm_eval = scripting["vm_memory"] - functions["vm_memory"]
     scripts_memory = scripting["scripts_memory"] + functions["memory"]
     return [
@@ -520,6 +520,19 @@ def _cluster_section(server: Server) -> list[str]:
     return ["cluster_enabled:0"]
 
 
+def _scripting_engines_section(server: Server) -> list[str]:
+    functions = server.engine.function_statistics()  # which may make the interpreter
+    scripting = server.engine.scripting_statistics()
+    overhead = scripting["scripts_memory"] + functions["memory"]
+    used = scripting["vm_memory"]
+    return [
+        "engines_count:1",
+        f"engines_total_used_memory:{used}",
+        f"engines_total_memory_overhead:{overhead}",
+        f"engine_0:name=LUA,module=lua,abi_version=4,used_memory={used},memory_overhead={overhead}",
+    ]
+
+
 def _keyspace_section(server: Server) -> list[str]:
     items = server.config.profile["volatile_items_field"]
     lines: list[str] = []
@@ -591,12 +604,13 @@ _SECTIONS: dict[str, tuple[str, Section]] = {
     "errorstats": ("Errorstats", _errorstats_section),
     "latencystats": ("Latencystats", _latencystats_section),
     "cluster": ("Cluster", _cluster_section),
+    "scriptingengines": ("Scripting Engines", _scripting_engines_section),
     "keyspace": ("Keyspace", _keyspace_section),
     "keysizes": ("Keysizes", _keysizes_section),
     "debug": ("Debug", _debug_section),
 }
-SECTIONS_OF_ONE = ("tls", "threads", "keysizes")  # those that the profile's own_sections has are shown
-_DETAILED = ("commandstats", "latencystats")
+SECTIONS_OF_ONE = ("tls", "threads", "keysizes", "scriptingengines")  # shown if the profile's own_sections has them
+_DETAILED = ("commandstats", "latencystats", "scriptingengines")
 _ASKED_FOR = ("debug",)  # shown only by name
 _GROUPS: dict[str, tuple[str, ...]] = {
     "default": tuple(name for name in _SECTIONS if name not in _DETAILED + _ASKED_FOR),

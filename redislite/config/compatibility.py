@@ -58,13 +58,15 @@ FACTS: dict[str, tuple[object, object]] = {
     "version": (REDIS_VERSION, VALKEY_VERSION),
     "server_name": ("redis", "valkey"),
     "title": ("Redis", "Valkey"),
+    # Which Valkey scripts are told that it is.
+    "scripts_valkey_version": ("", VALKEY_VERSION),
     "mode_line": ("redis_mode", "server_mode"),
     "rdb_version_field": (b"redis-ver", b"valkey-ver"),
     # INFO and CLIENT LIST: lines and fields under the names that exporters know.
     "expired_fields_line": ("expired_subkeys", "expired_fields"),
     "volatile_items_field": ("subexpiry", "keys_with_volatile_items"),
     # Sections that only one of them has.
-    "own_sections": (("threads", "keysizes"), ("tls",)),
+    "own_sections": (("threads", "keysizes"), ("tls", "scriptingengines")),
     # A lone server's answers to commands of clusters.
     "readonly_wants_cluster": (True, False),
     "keyslot_wants_cluster": (True, False),
@@ -215,6 +217,8 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "unblocking_rejects": (0, 1),
     # SCAN TYPE removes expired keys of other types, too.
     "scan_expires_all_types": (1, 0),
+    # Errors of scripts name neither the script nor Redis, and the debugger of scripts speaks Valkey's dialect.
+    "script_errors_brief": (0, 1),
     # FLUSHALL and FLUSHDB count as lazy outside of transactions and scripts.
     "flush_is_lazy": (1, 0),
 }

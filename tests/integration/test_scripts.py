@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,3 +146,182 @@ def test_figures(server: ServerProcess, client: Connection) -> None:
     statistics = server.info("commandstats")
     assert statistics["cmdstat_incr"].startswith("calls=1,")
     assert "failed_calls=1" in statistics["cmdstat_lpush"]
+
+
+READS = "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])"
+LIBRARY = """#!lua name=paused
+redis.register_function{function_name='reads', callback=function(keys) return redis.call('GET', keys[1]) end,
+                        flags={'no-writes'}}
+redis.register_function('may_write', function() return 1 end)"""
+
+
+@pytest.fixture
+def paused(server: ServerProcess) -> Iterator[Connection]:
+    """A connection of a server whose writes are paused."""
+    connection = server.connect()
+    connection("FUNCTION", "LOAD", "REPLACE", LIBRARY)
+    server.control("SET", "k", "v")
+    connection("SCRIPT", "LOAD", READS)
+    server.control("CLIENT", "PAUSE", 100_000, "WRITE")
+    yield connection
+    server.control("CLIENT", "UNPAUSE")
+    server.control("FUNCTION", "DELETE", "paused")
+
+
+def test_what_only_reads_does_not_wait_for_the_end_of_a_pause(paused: Connection) -> None:
+    digest = hashlib.sha1(READS.encode()).hexdigest()
+    assert paused("EVAL", READS, 1, "k") == b"v"
+    assert paused("EVALSHA", digest, 1, "k") == b"v"
+    assert paused("EVAL_RO", "return redis.call('GET', KEYS[1])", 1, "k") == b"v"
+    assert paused("FCALL", "reads", 1, "k") == b"v"
+    assert paused("FCALL_RO", "reads", 1, "k") == b"v"
+    commands = (("MULTI",), ("EVAL", READS, 1, "k"), ("FCALL", "reads", 1, "k"), ("EXEC",))
+    assert paused.pipeline(*commands) == [OK, "QUEUED", "QUEUED", [b"v", b"v"]]
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        (("EVAL", "return 1", 0),),
+        (("EVAL", "#!lua flags=allow-oom\nreturn 1", 0),),
+        (("FCALL", "may_write", 0),),
+        (("MULTI",), ("EVAL", "return 1", 0), ("EXEC",)),
+        (("MULTI",), ("FCALL", "may_write", 0), ("EXEC",)),
+    ],
+)
+def test_what_may_write_waits(
+    server: ServerProcess, paused: Connection, commands: tuple[tuple[object, ...], ...]
+) -> None:
+    paused.send(b"".join(request(*words) for words in commands))
+    wait_until(lambda: server.info("clients")["blocked_clients"] == "1", "it waits")
+    server.control("CLIENT", "UNPAUSE")
+    assert [paused.read() for _ in commands][-1] in (1, [1])
+
+
+def test_what_only_reads_calls_nothing_that_leads_to_a_write(client: Connection) -> None:
+    for call in ("'PUBLISH', 'c', 'x'", "'PFCOUNT', 'k'", "'SET', 'k', 'v'"):
+        reply = client("EVAL", f"#!lua flags=no-writes\nreturn redis.call({call})", 0)
+        assert reply.startswith("ERR Write commands are not allowed from read-only scripts.")
+
+
+@pytest.mark.parametrize("directive", ["lua_enable_deprecated_api", "lua_enable_insecure_api"])
+def test_withdrawn_functions(start_server: ServerPool, directive: str) -> None:
+    client = start_server(**{directive: "yes"}).connect()
+    script = "local f = function() return x end setfenv(f, {x = 5}) return {f(), getfenv(f).x, type(newproxy(true))}"
+    assert client("EVAL", script, 0) == [5, 5, b"userdata"]
+    assert client("EVAL", "setfenv(1, {x = 6}) return x", 0) == 6
+    # What all scripts share stays as it is.
+    assert "readonly table" in client("EVAL", "setfenv(0, {})", 0)
+    assert "readonly table" in client("EVAL", "getfenv(0).x = 1", 0)
+    assert "readonly table" in client("EVAL", "getfenv(tostring).x = 1", 0)
+    assert "cannot change environment" in client("EVAL", "setfenv(tostring, {})", 0)
+
+
+def test_a_script_in_c_code_can_be_ended(server: ServerProcess, client: Connection, busy: Connection) -> None:
+    for script in (
+        "return string.find(string.rep('a', 3000), string.rep('a-', 60) .. 'b')",
+        "local t = {} table.insert(t, -2000000000, 1)",
+        "return string.match(string.rep('a', 100000), '.-.-.-b')",
+    ):
+        begin(server, busy, script)
+        assert client("SCRIPT", "KILL") == OK
+        assert "SCRIPT KILL" in busy.read()
+
+
+def test_memory_of_a_script_has_an_end(start_server: ServerPool) -> None:
+    server = start_server(maxmemory="100mb")
+    client = server.connect()
+    for script in (
+        "local t = {} while true do t[#t + 1] = string.rep('x', 100000) .. #t end",
+        "return #string.rep('x', 1e9)",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "cjson.encode_sparse_array(true, 0, 0) return cjson.encode({[2^30] = 1})",
+    ):
+        reply = client("EVAL", script, 0)
+        assert isinstance(reply, Failure)
+        assert "not enough memory" in reply or "OOM" in reply
+        assert int(server.info("memory")["used_memory_vm_total"]) < 60 << 20
+    assert client("EVAL", "return 1", 0) == 1
+
+
+def test_functions_are_counted_after_a_restart(start_server: ServerPool) -> None:
+    server = start_server(appendonly="yes")
+    client = server.connect()
+    assert client("FUNCTION", "LOAD", LIBRARY) == b"paused"
+    server.crash()
+    assert server.info("memory")["number_of_functions"] == "2"
+    assert server.info("memory")["number_of_libraries"] == "1"
+
+
+def test_valkey_s_figures_of_engines(start_server: ServerPool) -> None:
+    server = start_server(compatibility="valkey")
+    client = server.connect()
+    client("EVAL", "return 1", 0)
+    assert "Scripting Engines" not in client("INFO").decode()
+    figures = server.info("scriptingengines")
+    assert figures["engines_count"] == "1"
+    assert figures["engine_0"].startswith("name=LUA,module=lua,")
+    assert int(figures["engines_total_used_memory"]) > 10_000
+
+
+VALKEY_ERRORS = [
+    ("redis.call('nosuch')", "ERR Unknown command called from script script: on @user_script:1."),
+    ("redis.call('get')", "ERR Wrong number of args calling command from script script: on @user_script:1."),
+    ("redis.call('subscribe', 'x')", "ERR This Valkey command is not allowed from script script: on @user_script:1."),
+    ("redis.call('config', 'nosuch')", "ERR unknown subcommand 'nosuch'. Try CONFIG HELP. script: on @user_script:1."),
+    ("redis.call({})", "ERR Command arguments must be strings or integers script: on @user_script:1."),
+    ("redis.setresp()", "ERR server.setresp() requires one argument. script: on @user_script:1."),
+    ("error('x')", "ERR user_script:1: x script: on @user_script:1."),
+    ("error({err = 'MINE x'})", "MINE x script: on @user_script:1."),
+]
+
+
+def test_errors_as_valkey_tells_them(start_server: ServerPool) -> None:
+    client = start_server(compatibility="valkey").connect()
+    for script, text in VALKEY_ERRORS:
+        assert client("EVAL", script, 0) == Failure(text)
+    names = "{redis.SERVER_NAME, redis.VALKEY_VERSION, server.VALKEY_VERSION_NUM > 0x90000, redis.REDIS_VERSION}"
+    assert client("EVAL", f"return {names}", 0) == [b"valkey", b"9.1.2", 1, b"7.2.4"]
+    reply = client("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('a b', function() end)")
+    assert reply.startswith("ERR Function names can only contain letters")
+    assert client("EVAL", "#!LUA\nreturn 1", 0) == 1
+    assert client("EVAL", "#!perl\nreturn 1", 0) == Failure("ERR Could not find scripting engine 'perl'")
+
+
+def test_whom_a_slow_script_wakes_is_served_behind_it(
+    server: ServerProcess, client: Connection, busy: Connection
+) -> None:
+    waiter = server.connect()
+    waiter.send(request("BLPOP", "list", 0))
+    wait_until(lambda: server.info("clients")["blocked_clients"] == "1", "it waits")
+    script = """redis.call('LPUSH', KEYS[1], 'a')
+        local n = 0 while n < 3e7 do n = n + 1 end
+        redis.call('LPUSH', KEYS[1], 'b')"""
+    begin(server, busy, script, "list")
+    assert client("PING") == BUSY
+    assert busy.read() is None
+    assert waiter.read() == [b"list", b"b"]
+
+
+def test_a_key_is_there_until_it_is_removed(server: ServerProcess, client: Connection) -> None:
+    client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    try:
+        client("SET", "k", "v", "PX", 1)
+        begun = client("TIME")
+        wait_until(lambda: client("TIME")[0] > begun[0] or int(client("TIME")[1]) > int(begun[1]) + 3000, "it is later")
+        assert client("DEBUG", "OBJECT", "k").startswith("Value at:")
+        assert client("EVAL", "return redis.call('EXISTS', KEYS[1])", 1, "k") == 0
+        assert client("DEBUG", "OBJECT", "k") == Failure("ERR no such key")
+    finally:
+        client("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+
+
+def test_attributes_of_replies_are_passed_by(server: ServerProcess, client: Connection) -> None:
+    client("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1)
+    try:
+        script = "redis.setresp(3) return redis.call('DEBUG', 'PROTOCOL', 'attrib')"
+        assert client("EVAL", script, 0) == b"Some real reply following the attribute"
+    finally:
+        client("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0)
+    assert client("EVAL", "return redis.call('DEBUG', 'JMAP')", 0).startswith("ERR This Redis command is not allowed")

@@ -268,7 +268,7 @@ def test_read_only_forms(engine: Engine) -> None:
         ("#!lua", ""),
         ("#!lua flags=no-writes,allow-oom", ""),
         ("#!lua flags=", ""),
-        ("#!python", "ERR Unexpected engine in script shebang: python"),
+        ("#!python", "ERR Unexpected engine in script shebang: #!python"),
         ("#!lua flags=bad-flag", "ERR Unexpected flag in script shebang: bad-flag"),
         ("#!lua badarg=1", "ERR Unknown lua shebang option: badarg=1"),
     ],

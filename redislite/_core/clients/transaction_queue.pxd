@@ -7,6 +7,7 @@ instead of executing it. EXEC runs the queue through call_command again.
 """
 from libc.stdint cimport uint64_t
 from redislite._core.state.core cimport Argument, Client, Command, Core, QueuedCommand
+from redislite._core.state.flags cimport COMMAND_MAY_REPLICATE
 
 
 # Queues the client's current command; its arguments are copied, or taken over where they have strings of their own.
@@ -22,6 +23,13 @@ cdef size_t transaction_memory(const Client* client) noexcept nogil
 cdef inline uint64_t transaction_flags(const Client* client, const Command* command) noexcept nogil:
     if client.transaction != NULL and command.is_exec:
         return command.flags | client.transaction.flags
+    return command.flags
+
+
+# The same of a request that may be queued: the script that it runs may say of itself that it writes nothing.
+cdef inline uint64_t request_flags(Core* core, const Client* client, const Command* command) noexcept nogil:
+    if command.runs_script and core.upcalls.script_only_reads(core, client, command):
+        return command.flags & ~<uint64_t> COMMAND_MAY_REPLICATE
     return command.flags
 
 

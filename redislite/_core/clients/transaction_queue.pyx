@@ -16,6 +16,7 @@ cdef int transaction_queue(Core* core, Client* client, Command* command, size_t 
     cdef size_t size = sizeof(QueuedCommand) + client.argc * sizeof(Argument)
     cdef char* bytes
     cdef DatabaseIterator databases
+    cdef uint64_t flags = request_flags(core, client, command)
     cdef int i
     for i in range(client.argc):
         if client.argv[i].owner == NULL:
@@ -48,7 +49,7 @@ cdef int transaction_queue(Core* core, Client* client, Command* command, size_t 
     transaction.last = queued
     transaction.count += 1
     transaction.bytes += heap_footprint(size)
-    transaction.flags |= command.flags
+    transaction.flags |= flags
     # SELECT is the only command that gives its client another database.
     if command.database_use == DATABASE_FIRST:
         databases_begin(&databases, command, client.argv, client.argc)

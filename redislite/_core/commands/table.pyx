@@ -141,6 +141,7 @@ cdef int fill(Core* core, Command* command, object row, bytes name) except -1:
     command.first_key = row.key_range[0]
     command.is_subcommand = row.parent is not None
     command.is_exec = row.name == "exec"
+    command.runs_script = row.name in ("eval", "evalsha", "fcall")
     command.container = bool(row.subcommands) or row.is_container
     command.row = <PyObject*> row
     command.channels = access.channels(row)

@@ -7,7 +7,9 @@ from redislite._core.clients.ending cimport client_is_doomed
 from redislite._core.clients.tracking cimport tracking_limit
 from redislite._core.commands.arguments cimport argument_is, reply_out_of_memory
 from redislite._core.dispatch.permissions cimport permissions_admit
-from redislite._core.clients.transaction_queue cimport transaction_discard, transaction_flags, transaction_queue
+from redislite._core.clients.transaction_queue cimport (
+    request_flags, transaction_discard, transaction_flags, transaction_queue,
+)
 from redislite._core.keyspace.eviction cimport EVICTION_FAILED, evict_keys, eviction_is_due
 from redislite._core.protocol.reply cimport reply_error, reply_error_bytes, reply_simple
 from redislite._core.state.core cimport Argument, Client, Command, Core
@@ -140,7 +142,8 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
         refuse(core, client, command, core.busy_reply)
         return REFUSED
     if gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) and not client.flags & (CLIENT_INTERNAL | CLIENT_IN_EXEC):
-        if gate & GATE_PAUSE_ALL or flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
+        if gate & GATE_PAUSE_ALL or (flags if command.is_exec else request_flags(core, client, command)) & \
+                (COMMAND_WRITE | COMMAND_MAY_REPLICATE):
             return POSTPONED
     if gate & GATE_TRANSACTION and not flags & COMMAND_UNQUEUED:
         if transaction_queue(core, client, command, request_bytes) != 0:

@@ -23,6 +23,8 @@ cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     suspension.renewal_ticks = core.renewal_ticks
     suspension.read_buffer = core.read_buffer
     suspension.parser = core.parser
+    suspension.ready = core.ready
+    suspension.ready_last = core.ready_last
     suspension.late = core.late
     suspension.after_unit = core.after_unit
     suspension.run = core.run
@@ -31,6 +33,8 @@ cdef int suspend(Core* core, Suspension* suspension) noexcept nogil:
     core.outermost = NULL
     core.served = NULL
     core.propagation = 0
+    core.ready = NULL
+    core.ready_last = NULL
     core.read_buffer = read_buffer
     core.parser = parser
     reply_init(&core.late, core)
@@ -55,6 +59,8 @@ cdef void suspension_end(Core* core, Suspension* suspension) noexcept nogil:
     core.renewal_ticks = suspension.renewal_ticks
     core.read_buffer = suspension.read_buffer
     core.parser = suspension.parser
+    core.ready = suspension.ready
+    core.ready_last = suspension.ready_last
     core.late = suspension.late
     core.after_unit = suspension.after_unit
     core.run = suspension.run

@@ -10,7 +10,7 @@ shares with the server (ChildPage), which is kept up to date while it runs.
                                                                                or becomes another program
 """
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.state.core cimport Core
+from redislite._core.state.core cimport Client, Core
 
 
 # What the child tells; everything is zero at first. Times are of the monotonic clock.
@@ -34,6 +34,10 @@ ctypedef int (*ChildTask)(Core* core, void* argument, ChildPage* page) noexcept 
 # the kept descriptor open. The argument and `then` must stand until the call returns.
 cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page, const char* title,
                     int kept_fd, char** then) noexcept nogil
+
+# Has the client's script debugged in a child, where it goes on, Python code and all: of the descriptors that keeps the
+# client's and the standard ones, and signals end it. Answers as fork does.
+cdef int fork_debugger(Core* core, Client* client) noexcept with gil
 
 cdef enum:
     CHILD_PROGRAM_WORDS = 16        # of what a child goes on as, with the NULL behind them

@@ -6,7 +6,8 @@ from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_W
 from posix.unistd cimport _exit, getpid, getppid
 from redislite._core.base.clock cimport clock_monotonic_ns
 from redislite._core.base.threads cimport THREADS_TRACE_SIGNAL
-from redislite._core.state.core cimport Core
+from redislite._core.dispatch.upcalls cimport upcall_failed
+from redislite._core.state.core cimport Client, Core
 
 cdef extern from *:
     """
@@ -121,6 +122,11 @@ cdef extern from *:
     int64_t child_private_bytes() noexcept nogil
     int child_start_thread(void* (*function)(void*) noexcept nogil, void* argument) noexcept nogil
 
+cdef extern from "Python.h":
+    void PyOS_BeforeFork()
+    void PyOS_AfterFork_Parent()
+    void PyOS_AfterFork_Child()
+
 cdef enum:
     FIRST_MEASURE_US = 100000
     MEASURE_US = 500000             # between measures of what was copied
@@ -181,6 +187,26 @@ cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page,
     if page.error == 0 and then != NULL:
         page.error = child_become(then, kept_fd)
     _exit(1 if page.error else 0)
+    return 0
+
+
+cdef int fork_debugger(Core* core, Client* client) noexcept with gil:
+    cdef int child
+    PyOS_BeforeFork()
+    child = fork()
+    if child != 0:
+        PyOS_AfterFork_Parent()
+        if child > 0:
+            try:
+                (<object> core.engine).on_debugger(child)
+            except BaseException as error:
+                upcall_failed(core, error)
+        return child
+    PyOS_AfterFork_Child()
+    signal(SIGINT, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
+    child_settle("redis-debugger")
+    child_close_others(client.fd)
     return 0
 
 

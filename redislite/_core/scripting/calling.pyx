@@ -9,7 +9,7 @@ from redislite._core.keyspace.propagate cimport propagate_nothing
 from redislite._core.protocol.reply cimport reply_error, reply_ok, reply_release
 from redislite._core.state.core cimport Argument, Client, Command, Core
 from redislite._core.state.flags cimport (
-    CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY, GATE_MEMORY,
+    CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY, GATE_MEMORY,
     GATE_MISCONF, GATE_TRACKING, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS,
 )
 
@@ -78,8 +78,11 @@ cdef const char* run_refusal(const Core* core, const Run* run, const Command* co
     cdef const Run* outermost = run.outermost
     if core.gate & GATE_BUSY and not outermost.is_slow:
         return busy_text(core)
-    if command.flags & COMMAND_NOSCRIPT:
-        return "ERR This Redis command is not allowed from script"
+    if command.flags & COMMAND_NOSCRIPT and not core.settings.script_calls_all:
+        return "ERR This Valkey command is not allowed from script" if core.settings.script_errors_brief else \
+            "ERR This Redis command is not allowed from script"
+    if command.flags & COMMAND_MAY_REPLICATE and run.flags & SCRIPT_NO_WRITES and run.kind <= RUN_FUNCTION:
+        return "ERR Write commands are not allowed from read-only scripts."
     if command.flags & COMMAND_WRITE:
         if run.flags & SCRIPT_NO_WRITES:
             if run.kind == RUN_COMMAND:

@@ -24,8 +24,8 @@ from redislite._core.scripting.functions cimport (
     libraries_run_waiting, library_delete, library_engine, library_find, library_free, library_name, library_new,
     library_run,
 )
-from redislite._core.scripting.scripts cimport keys_count_or_reply, script_flag_name
-from redislite._core.state.core cimport Argument, Chunk, Client, Core
+from redislite._core.scripting.scripts cimport keys_count_or_reply, script_flag_name, script_is_read_only
+from redislite._core.state.core cimport Argument, Chunk, Client, Command, Core
 from redislite._core.state.flags cimport CLIENT_MASTER
 from redislite._core.text.glob cimport glob_match
 from redislite._core.text.numbers cimport parse_int64
@@ -87,6 +87,18 @@ cdef void fcall(Core* core, Client* client, bint read_only) noexcept nogil:
     run.kind = RUN_FUNCTION
     run.over_memory = is_over_memory(core)
     function.library.engine.call(core, client, function, &run, 3, <int> keys_count)
+
+
+cdef bint script_only_reads(Core* core, const Client* client, const Command* command) noexcept nogil:
+    cdef Functions* functions = functions_of(core)
+    cdef Function* function
+    if command.own_name[0] == c'e':
+        return script_is_read_only(core, &client.argv[1], command.own_length == 7)      # EVALSHA
+    # Of those that wait to be run, nothing is known.
+    if functions == NULL or functions.waiting:
+        return 0
+    function = function_find(functions, client.argv[1].data, client.argv[1].length)
+    return function != NULL and function.flags & SCRIPT_NO_WRITES != 0
 
 
 cdef void fcall_command(Core* core, Client* client) noexcept nogil:

@@ -39,11 +39,12 @@ cdef enum:
 cdef struct Library:
     Library* older
     Library* newer
+    Library* also_leaving       # the next one that makes room, while others join
     Function* first             # its functions, in the order of their registration
     Function* last
     int64_t count
     size_t memory               # bytes of it and its functions
-    size_t vm_memory            # by which Lua's memory grew when it was loaded
+    size_t vm_memory            # of Lua's memory, as far as it can be told
     char* code                  # of code_length bytes, in the library's own block
     size_t code_length
     int state
@@ -72,6 +73,11 @@ cdef struct Functions:
     size_t memory               # bytes of all libraries
     size_t vm_memory
     Library* loading            # what is being loaded, or NULL
+    bint is_misnamed            # it has added a function of a name that cannot be, as Valkey tells it
+    # by how much libraries in Lua have had its memory grow, and how much of that they have kept, where both were looked
+    # at
+    double grown
+    double kept
     # of Lua: the environment, in its registry (0: there is none yet), and when loading takes too long (counter; 0:
     # never)
     int environment

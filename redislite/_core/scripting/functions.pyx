@@ -6,6 +6,7 @@ from libc.string cimport memchr, memcmp, memcpy, strlen
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
 from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.scripting.calling cimport running
+from redislite._core.scripting.first_line cimport is_space, next_word
 from redislite._core.state.core cimport Client, Core
 from redislite._core.structures.dict cimport (
     Dict, dict_find, dict_hash, dict_init, dict_insert, dict_release, dict_remove,
@@ -46,63 +47,6 @@ cdef struct Metadata:
     size_t words_size
     size_t engine_length
     size_t name_length
-
-
-cdef inline bint is_space(char c) noexcept nogil:
-    return c == c' ' or c'\t' <= c <= c'\r'
-
-
-cdef int hex_digit(char c) noexcept nogil:
-    if c'0' <= c <= c'9':
-        return c - c'0'
-    if c'a' <= (c | 32) <= c'f':
-        return (c | 32) - c'a' + 10
-    return -1
-
-
-cdef const char* take_quoted(const char* at, const char* end, char* word, size_t* length) noexcept nogil:
-    """What is between the quote at this place and the next: answers the place behind that, or NULL where there is none."""
-    cdef char quote = at[0]
-    cdef char c
-    at += 1
-    while at < end and at[0] != quote:
-        c = at[0]
-        if c == c'\\' and quote == c'"' and end - at >= 4 and at[1] == c'x' and hex_digit(at[2]) >= 0 and hex_digit(at[3]) >= 0:
-            c = <char> (hex_digit(at[2]) * 16 + hex_digit(at[3]))
-            at += 3
-        elif c == c'\\' and end - at >= 2 and (quote == c'"' or at[1] == quote):
-            at += 1
-            c = at[0]
-            if quote == c'"':
-                c = c'\n' if c == c'n' else c'\r' if c == c'r' else c'\t' if c == c't' else c
-        word[length[0]] = c
-        length[0] += 1
-        at += 1
-    if at >= end or (at + 1 < end and not is_space(at[1])):
-        return NULL
-    return at + 1
-
-
-cdef int next_word(const char** place, const char* end, char* word, size_t* length) noexcept nogil:
-    """1: there was one, 0: there is none, -1: its quotes are wrong."""
-    cdef const char* at = place[0]
-    length[0] = 0
-    while at < end and is_space(at[0]):
-        at += 1
-    if at == end:
-        place[0] = at
-        return 0
-    while at < end and not is_space(at[0]):
-        if at[0] == c'"' or at[0] == c"'":
-            at = take_quoted(at, end, word, length)
-            if at == NULL:
-                return -1
-            break
-        word[length[0]] = at[0]
-        length[0] += 1
-        at += 1
-    place[0] = at
-    return 1
 
 
 cdef bint is_named(const char* word, size_t length) noexcept nogil:
@@ -490,11 +434,32 @@ cdef void library_delete(Functions* functions, Library* library) noexcept nogil:
     forget(functions, library)
 
 
+cdef Library* those_that_leave(Functions* functions, Library* added, int policy) noexcept nogil:
+    """A chain (by also_leaving) of the libraries that make room."""
+    cdef Library* leaving = NULL
+    cdef Library* library = functions.oldest if policy == JOIN_FLUSH else added
+    cdef Library* there
+    cdef const char* name
+    cdef size_t length
+    while library != NULL and policy != JOIN_APPEND:
+        there = library
+        if policy == JOIN_REPLACE:
+            name = library_name(functions, library, &length)
+            there = library_find(functions, name, length) if length else NULL
+        if there != NULL:
+            there.also_leaving = leaving
+            leaving = there
+        library = library.newer
+    return leaving
+
+
 cdef bint libraries_join(Functions* functions, Library* added, int policy, char* error) noexcept nogil:
     cdef Library* library
     cdef Library* next
+    cdef Library* leaving
     if not may_join(functions, added, policy, error):
         return 0
+    leaving = those_that_leave(functions, added, policy)
     if not enter_all(functions, added, error):
         enter_again(functions)
         library = added
@@ -502,12 +467,10 @@ cdef bint libraries_join(Functions* functions, Library* added, int policy, char*
             leave_all(functions, library)
             library = library.newer
         return 0
-    library = functions.oldest
-    while library != NULL:
-        next = library.newer
-        if goes(functions, library, added, policy):
-            library_delete(functions, library)
-        library = next
+    while leaving != NULL:
+        next = leaving.also_leaving
+        library_delete(functions, leaving)
+        leaving = next
     while added != NULL:
         next = added.newer
         added.older = functions.newest

@@ -14,7 +14,7 @@ from redislite._core.scripting.lua_api cimport (
     LUA_MASKCOUNT, LUA_MASKLINE, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE,
     LUA_UPVALUE_1, lua, lua_Debug, lua_State, lua_pop, lua_set,
 )
-from redislite._core.scripting.lua_sandbox cimport guard, guard_missing, push_guarded
+from redislite._core.scripting.lua_sandbox cimport guard, guard_missing, load_source, push_guarded
 from redislite._core.scripting.lua_values cimport error_push
 from redislite._core.scripting.scripting cimport (
     Scripting, script_run, script_unref, scripting_collect, scripting_of, scripting_or_reply,
@@ -24,6 +24,7 @@ from redislite._core.state.core cimport Client, Core
 
 cdef enum:
     HOOK_INSTRUCTIONS = 10000   # between two looks at the clock
+    MEASURED_MOST = 1 << 20     # bytes of Lua's memory that are collected for the sake of a figure
     # Where things stand while a library is loaded
     STACK_METATABLE = 1
     STACK_KEY = 2               # what the metatable has its view under
@@ -42,7 +43,7 @@ cdef inline Functions* owner_of(lua_State* L) noexcept nogil:
 
 
 cdef int fail(lua_State* L, const char* text) noexcept nogil:
-    """Raises an error; {api} in the text is the name of the table through which register_function was called."""
+    """Raises an error; %s in the text stands for what the original calls the table that has register_function."""
     cdef char line[LIBRARY_ERROR]
     cdef const char* api = lua.tolstring(L, LUA_UPVALUE_1, NULL)
     cdef int used = snprintf(line, sizeof(line), text, api)
@@ -145,10 +146,10 @@ cdef int register_function(lua_State* L) noexcept nogil:
         if lua.type(L, 2) != LUA_TFUNCTION:
             return fail(L, "ERR second argument to %s.register_function must be a function")
     if not is_name(wanted.name, wanted.name_length):
-        # Redis says it of libraries, Valkey of functions.
-        return fail(L, "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one "
-                    "character long" if lua.tolstring(L, LUA_UPVALUE_1, NULL)[0] == c'r' else
-                    "ERR Function names can only contain letters, numbers, or underscores(_) and must be at least one "
+        functions.is_misnamed = functions.core.settings.script_errors_brief != 0
+        return fail(L, "ERR Function names can only contain letters, numbers, or underscores(_) and must be at least one "
+                    "character long" if functions.is_misnamed else
+                    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one "
                     "character long")
     if is_registered(functions.loading, &wanted):
         return fail(L, "ERR Function already exists in the library")
@@ -172,7 +173,7 @@ cdef void on_count(lua_State* L, lua_Debug* record) noexcept nogil:
 # The environment
 
 
-cdef void push_loading_api(lua_State* L, const char* name) noexcept nogil:
+cdef void push_loading_api(lua_State* L) noexcept nogil:
     """Pushes what redis or server is while a library is loaded: of what the table on top has, the constants and log."""
     cdef const char* key
     lua.createtable(L, 0, 16)
@@ -185,7 +186,7 @@ cdef void push_loading_api(lua_State* L, const char* name) noexcept nogil:
         lua.pushvalue(L, -2)
         lua.insert(L, -2)
         lua.rawset(L, -4)
-    lua.pushstring(L, name)
+    lua.pushstring(L, "server" if owner_of(L).core.settings.script_errors_brief else "redis")
     lua.pushcclosure(L, register_function, 1)
     lua_set(L, "register_function")
     guard_missing(L)
@@ -197,7 +198,7 @@ cdef void push_loading_view(lua_State* L, const char* name) noexcept nogil:
     lua.pushstring(L, name)
     lua.rawget(L, -3)
     if push_guarded(L, -1):
-        push_loading_api(L, name)
+        push_loading_api(L)
         lua.remove(L, -2)
         lua.remove(L, -2)
         lua_set(L, name)
@@ -259,7 +260,8 @@ cdef void tell_failure(lua_State* L, Load* load) noexcept nogil:
     text = lua.tolstring(L, -1, NULL)
     if text == NULL:
         text = "(error object is not a string)"
-    snprintf(load.error, LIBRARY_ERROR, "ERR Error registering functions: %s", text)
+    # Valkey says alone of a function's name what is wrong with it.
+    snprintf(load.error, LIBRARY_ERROR, "%s" if load.functions.is_misnamed else "ERR Error registering functions: %s", text)
     load.failed = 1
 
 
@@ -277,7 +279,7 @@ cdef int load_protected(lua_State* L) noexcept nogil:
     lua.pushstring(L, "__index")
     lua.rawgeti(L, LUA_REGISTRYINDEX, functions.running_view)
     lua.rawgeti(L, LUA_REGISTRYINDEX, scripting_of(functions.core).handler)
-    if lua.aux_loadbuffer(L, text, library.code_length - <size_t> (text - library.code), CHUNK_NAME) != 0:
+    if load_source(L, text, library.code_length - <size_t> (text - library.code), CHUNK_NAME) != 0:
         text = lua.tolstring(L, -1, NULL)
         snprintf(load.error, LIBRARY_ERROR, "ERR Error compiling function: %s", text if text != NULL else <const char*> b"?")
         return 0
@@ -305,7 +307,8 @@ cdef int load_protected(lua_State* L) noexcept nogil:
 cdef int load(Functions* functions, Library* library, int64_t milliseconds, char* error) noexcept nogil:
     cdef Core* core = functions.core
     cdef Scripting* scripting = scripting_of(core)
-    cdef size_t memory
+    cdef size_t memory, grown
+    cdef bint is_exact
     cdef Load load
     load.functions = functions
     load.library = library
@@ -316,7 +319,12 @@ cdef int load(Functions* functions, Library* library, int64_t milliseconds, char
         lua.settop(scripting.L, 0)
         snprintf(error, LIBRARY_ERROR, "OOM out of memory while a library is loaded")
         return -1
+    # What a library keeps is told by collecting what it does not; where that would take long, from the others' share.
+    is_exact = scripting.memory < MEASURED_MOST
+    if is_exact:
+        scripting_collect(scripting)
     memory = scripting.memory
+    functions.is_misnamed = 0
     if lua.cpcall(scripting.L, load_protected, &load) != 0:
         lua.sethook(scripting.L, NULL, 0, 0)
         lua.settop(scripting.L, 0)
@@ -324,7 +332,15 @@ cdef int load(Functions* functions, Library* library, int64_t milliseconds, char
         load.failed = 1
     if load.failed:
         return -1
-    library.vm_memory = scripting.memory - memory if scripting.memory > memory else 0
+    grown = scripting.memory - memory if scripting.memory > memory else 0
+    library.vm_memory = grown
+    if is_exact:
+        scripting_collect(scripting)
+        library.vm_memory = scripting.memory - memory if scripting.memory > memory else 0
+        functions.grown += <double> grown
+        functions.kept += <double> library.vm_memory
+    elif functions.grown > 0:
+        library.vm_memory = <size_t> (<double> grown * functions.kept / functions.grown)
     return 0
 
 

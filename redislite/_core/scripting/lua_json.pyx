@@ -7,7 +7,7 @@ from libc.stdlib cimport strtod
 from libc.string cimport memcmp, memcpy, strlen
 from redislite._core.scripting.lua_api cimport (
     LUA_TBOOLEAN, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TNONE, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LUA_UPVALUE_1, lua,
-    lua_CFunction, lua_State, lua_fail, lua_pop, lua_set, lua_set_string,
+    lua_CFunction, lua_State, lua_fail, lua_pop, lua_set, lua_set_string, lua_tick,
 )
 from redislite._core.scripting.lua_buffer cimport (
     LuaBuffer, buffer_add, buffer_add_byte, buffer_open, buffer_push, buffer_room,
@@ -152,8 +152,10 @@ cdef ptrdiff_t array_length(Encoder* encoder) noexcept nogil:
 cdef void encode_array(Encoder* encoder, ptrdiff_t length, int depth) noexcept nogil:
     cdef lua_State* L = encoder.buffer.L
     cdef ptrdiff_t i
+    cdef uint32_t steps = 0
     buffer_add_byte(&encoder.buffer, c'[')
     for i in range(1, length + 1):
+        lua_tick(L, &steps)             # a sparse array may be of any length
         if i > 1:
             buffer_add_byte(&encoder.buffer, c',')
         lua.rawgeti(L, -1, <int> i)

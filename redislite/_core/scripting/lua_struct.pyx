@@ -89,7 +89,7 @@ cdef void control(Format* format, char option) noexcept nogil:
         format.alignment = alignment
     else:
         snprintf(message, sizeof(message), "invalid format option '%c'", option)
-        lua_fail(format.L, message)
+        lua.aux_argerror(format.L, 1, message)
 
 
 cdef Format format_of(lua_State* L, int index) noexcept nogil:

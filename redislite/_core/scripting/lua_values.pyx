@@ -3,7 +3,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod
-from libc.string cimport memset
+from libc.string cimport memset, strlen
 from redislite._core.protocol.reply cimport (
     reply_array, reply_bool, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_double, reply_error,
     reply_error_bytes, reply_integer, reply_map, reply_null, reply_raw, reply_set, reply_verbatim,
@@ -12,7 +12,7 @@ from redislite._core.scripting.lua_api cimport (
     LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua, lua_State, lua_pop, lua_set, lua_set_number,
 )
 from redislite._core.state.core cimport Chunk, Reply
-from redislite._core.text.numbers cimport format_int64, parse_int64
+from redislite._core.text.numbers cimport format_double, format_int64, parse_int64
 
 cdef enum:
     STACK_PER_LEVEL = 6         # places that one level of nesting takes
@@ -23,7 +23,7 @@ cdef int number_text(double number, char* text) noexcept nogil:
     # What lies beyond 63 bits is not to be converted: C leaves open what comes of it.
     if -9.2e18 < number < 9.2e18 and <double> <int64_t> number == number:
         return format_int64(text, <int64_t> number)
-    return snprintf(text, NUMBER_TEXT_MAX, "%.17g", number)
+    return format_double(text, number)
 
 
 cdef void error_push(lua_State* L, const char* text, size_t length) noexcept nogil:
@@ -117,6 +117,14 @@ cdef const char* value_push(lua_State* L, const char* data) noexcept nogil:
         return push_text(L, "big_number", line, end - line)
     parse_int64(line, end - line, &number)
     data = end + 2
+    if kind == c'|':
+        # What stands with a reply, and is not part of it.
+        for i in range(2 * number):
+            data = value_push(L, data)
+            if data == NULL:
+                return NULL
+            lua_pop(L, 1)
+        return value_push(L, data)
     if kind == c'=':
         return push_verbatim(L, data, number)
     if kind == c'%':
@@ -169,11 +177,18 @@ cdef void reply_pairs(lua_State* L, Reply* reply, bint is_set, bint resp3) noexc
     lua_pop(L, 1)
 
 
+cdef void reply_bulk_line(Reply* reply, const char* text, size_t length) noexcept nogil:
+    """A bulk string in which what would end a line is a space."""
+    cdef char header[32]
+    reply_raw(reply, header, <size_t> snprintf(header, sizeof(header), "$%zu\r\n", length))
+    reply_line(reply, "", text, length)
+
+
 cdef void reply_line(Reply* reply, const char* kind, const char* text, size_t length) noexcept nogil:
     """One line behind its kind: what would end it becomes a space."""
     cdef const char* place = text
     cdef const char* end = text + length
-    reply_raw(reply, kind, 1)
+    reply_raw(reply, kind, strlen(kind))
     while text < end:
         place = text
         while place < end and place[0] != c'\r' and place[0] != c'\n':
@@ -194,14 +209,7 @@ cdef bint reply_marked_table(lua_State* L, Reply* reply, bint resp3) noexcept no
     cdef size_t i
     if push_field(L, "err", LUA_TSTRING):
         text = lua.tolstring(L, -1, &length)
-        # Some write the minus sign of the protocol.
-        if length and text[0] == c'-':
-            text += 1
-            length -= 1
-        if length == 0:
-            reply_error(reply, "ERR unknown error")
-        else:
-            reply_error_bytes(reply, text, length)
+        reply_error_bytes(reply, text, length)
         lua_pop(L, 2)
         return 1
     if push_field(L, "ok", LUA_TSTRING):
@@ -224,7 +232,7 @@ cdef bint reply_marked_table(lua_State* L, Reply* reply, bint resp3) noexcept no
     if push_field(L, "big_number", LUA_TSTRING):
         text = lua.tolstring(L, -1, &length)
         if reply.protocol == 2:
-            reply_bulk(reply, text, length)
+            reply_bulk_line(reply, text, length)
         else:
             reply_line(reply, "(", text, length)
         lua_pop(L, 2)

@@ -13,6 +13,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.scripting.calling cimport Run
 from redislite._core.scripting.lua_api cimport lua_State
+from redislite._core.scripting.lua_debugger cimport Debugger
 from redislite._core.state.core cimport Client, Core
 
 cdef enum:
@@ -49,9 +50,13 @@ cdef struct Scripting:
     int globals
     Run run                     # the script that runs; its client is NULL where none does
     void* scripts               # scripts.pxd
+    Debugger* debugger          # what the script that runs is debugged by; NULL: nothing
+    size_t memory_most          # bytes that Lua may have, under a maxmemory of max_memory
+    int64_t max_memory
     # room for redis.call, kept between calls
     char* arguments             # capacity Arguments, then the texts of as many numbers
     size_t arguments_capacity
+    char error[256]             # of a call that is refused
     char* reply                 # of a reply in several pieces
     size_t reply_capacity
 

@@ -2,7 +2,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, strlen
+from libc.string cimport memchr, memcpy, strlen
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_realloc, heap_zalloc
 from redislite._core.commands.arguments cimport reply_out_of_memory
 from redislite._core.commands.table cimport command_resolve
@@ -18,9 +18,14 @@ from redislite._core.scripting.lua_api cimport (
     lua_State, lua_fail, lua_pop, lua_set, lua_set_function, lua_set_number, lua_set_string,
 )
 from redislite._core.scripting.lua_bit cimport open_bit
+from redislite._core.scripting.lua_debugger cimport (
+    Debugger, debugger_command, debugger_error, debugger_hook, debugger_reply, debugger_tell_values,
+)
 from redislite._core.scripting.lua_json cimport open_cjson
 from redislite._core.scripting.lua_messagepack cimport open_cmsgpack
-from redislite._core.scripting.lua_sandbox cimport error_handler, guard, sandbox_close, sandbox_open
+from redislite._core.scripting.lua_sandbox cimport (
+    error_handler, guard, load_source, sandbox_add_deprecated, sandbox_close, sandbox_open,
+)
 from redislite._core.scripting.lua_struct cimport open_struct
 from redislite._core.scripting.lua_values cimport NUMBER_TEXT_MAX, error_push, number_text, value_push, value_reply
 from redislite._core.state.core cimport Argument, Chunk, Client, Command, Core
@@ -31,7 +36,51 @@ cdef enum:
     HOOK_INSTRUCTIONS = 100000  # between two looks at the clock
     ERROR_MAX = 1024            # bytes of an error that a script ends with
     ARGUMENTS_LEAST = 16
+    MEMORY_LEAST = 64 << 20     # bytes that Lua may have, however small maxmemory is
     PROPAGATE_EVERYWHERE = PROPAGATE_AOF | PROPAGATE_REPLICAS
+
+
+cdef extern from "<unistd.h>" nogil:
+    enum:
+        _SC_PAGESIZE
+        _SC_PHYS_PAGES
+    long sysconf(int name)
+
+# What calls answer that fail, as Redis says it and as Valkey does.
+cdef enum:
+    TEXT_UNKNOWN
+    TEXT_ARITY
+    TEXT_NO_ARGUMENT
+    TEXT_NO_STRING
+    TEXT_SETRESP
+    TEXT_LOG
+    TEXT_SET_REPL
+    TEXT_ACL
+    TEXTS_COUNT
+
+cdef const char** TEXTS = [
+    b"ERR Unknown Redis command called from script",
+    b"ERR Wrong number of args calling Redis command from script",
+    b"ERR Please specify at least one argument for this redis lib call",
+    b"ERR Lua redis lib command arguments must be strings or integers",
+    b"ERR redis.setresp() requires one argument.",
+    b"ERR redis.log() requires two arguments or more.",
+    b"ERR redis.set_repl() requires one argument.",
+    b"ERR Invalid command passed to redis.acl_check_cmd()",
+    # Valkey's
+    b"ERR Unknown command called from script",
+    b"ERR Wrong number of args calling command from script",
+    b"ERR Please specify at least one argument for this call",
+    b"ERR Command arguments must be strings or integers",
+    b"ERR server.setresp() requires one argument.",
+    b"ERR server.log() requires two arguments or more.",
+    b"ERR server.set_repl() requires one argument.",
+    b"ERR Invalid command passed to server.acl_check_cmd()",
+]
+
+
+cdef inline const char* text_of(const Core* core, int text) noexcept nogil:
+    return TEXTS[text + TEXTS_COUNT if core.settings.script_errors_brief else text]
 
 
 cdef size_t take_larger(Scripting* scripting, void* block, size_t size) noexcept nogil:
@@ -52,6 +101,7 @@ cdef void* allocate(void* owner, void* block, size_t old_size, size_t new_size) 
     cdef Scripting* scripting = <Scripting*> owner
     cdef void* moved
     cdef size_t size = old_size
+    cdef bint is_too_much
     if scripting.larger_count and block != NULL:
         size = take_larger(scripting, block, old_size)
     if new_size == 0:
@@ -60,11 +110,14 @@ cdef void* allocate(void* owner, void* block, size_t old_size, size_t new_size) 
             scripting.memory -= heap_footprint(size)
         return NULL
     if block == NULL:
-        moved = heap_alloc(scripting.core.heap, new_size)
+        size = 0
+    is_too_much = new_size > size and scripting.memory + (new_size - size) > scripting.memory_most
+    if block == NULL:
+        moved = NULL if is_too_much else heap_alloc(scripting.core.heap, new_size)
         if moved != NULL:
             scripting.memory += heap_footprint(new_size)
         return moved
-    moved = heap_realloc(scripting.core.heap, block, size, new_size)
+    moved = NULL if is_too_much else heap_realloc(scripting.core.heap, block, size, new_size)
     if moved != NULL:
         scripting.memory += heap_footprint(new_size)
         scripting.memory -= heap_footprint(size)
@@ -147,13 +200,27 @@ cdef const char* whole_reply(Scripting* scripting) noexcept nogil:
     return scripting.reply
 
 
-cdef const char* refusal(Core* core, const Run* run, const Command* command, int argc) noexcept nogil:
+cdef const char* unknown_subcommand(Scripting* scripting, const Command* command) noexcept nogil:
+    cdef const Argument* word = &(<Argument*> scripting.arguments)[1]
+    cdef char upper[64]
+    cdef int i
+    for i in range(command.name_length):
+        upper[i] = <char> (command.name[i] - 32 if c'a' <= command.name[i] <= c'z' else command.name[i])
+    snprintf(scripting.error, sizeof(scripting.error), "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
+             <int> min(word.length, <size_t> 128), word.data, command.name_length, upper)
+    return scripting.error
+
+
+cdef const char* refusal(Scripting* scripting, const Command* command, int argc) noexcept nogil:
     """Why the command may not be called from the script that runs; NULL where it may."""
+    cdef Core* core = scripting.core
+    if command != NULL and command.container and argc >= 2 and core.settings.script_errors_brief:
+        return unknown_subcommand(scripting, command)
     if command == NULL or (command.container and argc >= 2):
-        return "ERR Unknown Redis command called from script"
+        return text_of(core, TEXT_UNKNOWN)
     if argc != command.arity and (command.arity > 0 or argc < -command.arity):
-        return "ERR Wrong number of args calling Redis command from script"
-    return run_refusal(core, run, command)
+        return text_of(core, TEXT_ARITY)
+    return run_refusal(core, &scripting.run, command)
 
 
 cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
@@ -170,7 +237,7 @@ cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
     if run.client == NULL:
         return fail(L, "ERR redis.call/pcall can only be called inside a script invocation", 1)
     if argc == 0:
-        return fail(L, "ERR Please specify at least one argument for this redis lib call", raising)
+        return fail(L, text_of(core, TEXT_NO_ARGUMENT), raising)
     if not reserve_arguments(scripting, argc):
         return fail(L, "OOM out of memory while a script calls a command", raising)
     argv = <Argument*> scripting.arguments
@@ -186,17 +253,25 @@ cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
             argv[i].length = number_text(lua.tonumber(L, i + 1), texts)
             texts += NUMBER_TEXT_MAX
         else:
-            return fail(L, "ERR Lua redis lib command arguments must be strings or integers", raising)
+            return fail(L, text_of(core, TEXT_NO_STRING), raising)
     command = command_resolve(core, argv, argc, NULL)
-    error = refusal(core, run, command, argc)
+    if scripting.debugger != NULL:
+        debugger_command(scripting.debugger, argv, argc)
+    error = refusal(scripting, command, argc)
     if error != NULL:
+        if scripting.debugger != NULL:
+            debugger_error(scripting.debugger, error)
         return fail(L, error, raising)
     run_call(core, run, argv, argc, command, 3 if run.resp3 else 2)
     reply = whole_reply(scripting)
     if reply == NULL:
         drop_reply(scripting)
         return fail(L, "OOM out of memory while a script reads a reply", raising)
+    if scripting.debugger != NULL:
+        debugger_reply(scripting.debugger, reply)
     i = reply[0] == c'-'
+    # The arguments may fill the stack.
+    lua.settop(L, 0)
     reply = value_push(L, reply)
     drop_reply(scripting)
     if reply == NULL:
@@ -223,11 +298,25 @@ cdef int single_text(lua_State* L, const char* field) noexcept nogil:
         return 1
     lua.createtable(L, 0, 1)
     text = lua.tolstring(L, 1, &length)
-    # Some write the minus sign of the protocol before an error.
-    if field[0] == c'e' and length and text[0] == c'-':
+    if field[0] != c'e':
+        lua.pushlstring(L, text, length)
+        lua_set(L, field)
+        return 1
+    # Some write the minus sign of the protocol before an error, and what is one word alone is no kind of error.
+    if length and text[0] == c'-' and memchr(text, c' ', length) == NULL:
         text += 1
         length -= 1
-    lua.pushlstring(L, text, length)
+    if memchr(text, c' ', length) == NULL:
+        while length and (text[length - 1] == c'\n' or text[length - 1] == c'\r'):
+            length -= 1
+        lua.pushlstring(L, b"ERR ", 4)
+        lua.pushlstring(L, text, length)
+        lua.concat(L, 2)
+    else:
+        if text[0] == c'-' and text[1] != c' ':
+            text += 1
+            length -= 1
+        lua.pushlstring(L, text, length)
     lua_set(L, field)
     return 1
 
@@ -255,14 +344,19 @@ cdef int redis_sha1hex(lua_State* L) noexcept nogil:
     return 1
 
 
+cdef inline int small_number(double number) noexcept nogil:
+    """Without its fraction; -1 for what is no small number."""
+    return <int> number if -1000 < number < 1000 else -1
+
+
 cdef int redis_log(lua_State* L) noexcept nogil:
     cdef int count = lua.gettop(L)
     cdef int level
     if count < 2:
-        return fail(L, "ERR redis.log() requires two arguments or more.", 1)
+        return fail(L, text_of(owner_of(L).core, TEXT_LOG), 1)
     if not lua.isnumber(L, 1):
         return fail(L, "ERR First argument must be a number (log level).", 1)
-    level = <int> lua.tonumber(L, 1)
+    level = small_number(lua.tonumber(L, 1))
     if level < 0 or level > 3:
         return fail(L, "ERR Invalid log level.", 1)
     lua.pushlstring(L, b"", 0)
@@ -279,10 +373,10 @@ cdef int redis_log(lua_State* L) noexcept nogil:
 
 
 cdef int redis_setresp(lua_State* L) noexcept nogil:
-    cdef double version
+    cdef int version
     if lua.gettop(L) != 1:
-        return fail(L, "ERR redis.setresp() requires one argument.", 1)
-    version = lua.tonumber(L, -1)
+        return fail(L, text_of(owner_of(L).core, TEXT_SETRESP), 1)
+    version = small_number(lua.tonumber(L, -1))
     if version != 2 and version != 3:
         return fail(L, "ERR RESP version must be 2 or 3.", 1)
     owner_of(L).run.resp3 = version == 3
@@ -292,10 +386,10 @@ cdef int redis_setresp(lua_State* L) noexcept nogil:
 cdef int redis_set_repl(lua_State* L) noexcept nogil:
     cdef int where
     if lua.gettop(L) != 1:
-        return fail(L, "ERR redis.set_repl() requires one argument.", 1)
-    where = <int> lua.tonumber(L, 1)
+        return fail(L, text_of(owner_of(L).core, TEXT_SET_REPL), 1)
+    where = small_number(lua.tonumber(L, 1))
     if where & ~PROPAGATE_EVERYWHERE:
-        return fail(L, "ERR Invalid replication flags. Please use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.", 1)
+        return fail(L, "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.", 1)
     owner_of(L).run.propagated = where
     return 0
 
@@ -306,10 +400,19 @@ cdef int redis_replicate_commands(lua_State* L) noexcept nogil:
     return 1
 
 
-cdef int redis_debugger(lua_State* L) noexcept nogil:
-    """breakpoint and debug, outside of a debugging session."""
-    lua.pushboolean(L, 0)
+cdef int redis_breakpoint(lua_State* L) noexcept nogil:
+    cdef Debugger* debugger = owner_of(L).debugger
+    if debugger != NULL:
+        debugger.is_called = 1
+    lua.pushboolean(L, debugger != NULL)
     return 1
+
+
+cdef int redis_debug(lua_State* L) noexcept nogil:
+    cdef Debugger* debugger = owner_of(L).debugger
+    if debugger != NULL:
+        debugger_tell_values(debugger, L)
+    return 0
 
 
 cdef int redis_acl_check_cmd(lua_State* L) noexcept nogil:
@@ -319,7 +422,7 @@ cdef int redis_acl_check_cmd(lua_State* L) noexcept nogil:
     cdef Command* command
     cdef int i
     if argc == 0:
-        return fail(L, "ERR Please specify at least one argument for this redis.acl_check_cmd() call", 1)
+        return fail(L, text_of(scripting.core, TEXT_NO_ARGUMENT), 1)
     if not reserve_arguments(scripting, argc):
         return fail(L, "OOM out of memory", 1)
     argv = <Argument*> scripting.arguments
@@ -327,11 +430,10 @@ cdef int redis_acl_check_cmd(lua_State* L) noexcept nogil:
         argv[i].owner = NULL
         argv[i].data = <char*> lua.tolstring(L, i + 1, &argv[i].length)
         if argv[i].data == NULL:
-            return fail(L, "ERR redis.acl_check_cmd() require strings only", 1)
+            return fail(L, text_of(scripting.core, TEXT_NO_STRING), 1)
     command = command_resolve(scripting.core, argv, argc, NULL)
-    if command == NULL or (command.container and argc >= 2) \
-            or (argc != command.arity and (command.arity > 0 or argc < -command.arity)):
-        return fail(L, "ERR Invalid command passed to redis.acl_check_cmd()", 1)
+    if command == NULL or (command.container and argc >= 2):
+        return fail(L, text_of(scripting.core, TEXT_ACL), 1)
     lua.pushboolean(L, permissions_allow(scripting.core, scripting.run.caller, command, argv, argc))
     return 1
 
@@ -365,8 +467,8 @@ cdef void open_redis(lua_State* L) noexcept nogil:
     lua_set_function(L, "setresp", redis_setresp)
     lua_set_function(L, "set_repl", redis_set_repl)
     lua_set_function(L, "replicate_commands", redis_replicate_commands)
-    lua_set_function(L, "breakpoint", redis_debugger)
-    lua_set_function(L, "debug", redis_debugger)
+    lua_set_function(L, "breakpoint", redis_breakpoint)
+    lua_set_function(L, "debug", redis_debug)
     lua_set_function(L, "acl_check_cmd", redis_acl_check_cmd)
     lua_set_number(L, "LOG_DEBUG", 0)
     lua_set_number(L, "LOG_VERBOSE", 1)
@@ -379,6 +481,10 @@ cdef void open_redis(lua_State* L) noexcept nogil:
     lua_set_number(L, "REPL_ALL", PROPAGATE_EVERYWHERE)
     lua_set_string(L, "REDIS_VERSION", core.version)
     lua_set_number(L, "REDIS_VERSION_NUM", version_number(core.version))
+    if core.valkey_version[0] != 0:
+        lua_set_string(L, "SERVER_NAME", "valkey")
+        lua_set_string(L, "VALKEY_VERSION", core.valkey_version)
+        lua_set_number(L, "VALKEY_VERSION_NUM", version_number(core.valkey_version))
     guard(L)
     lua.pushvalue(L, -1)
     lua.insert(L, -3)
@@ -389,6 +495,10 @@ cdef void open_redis(lua_State* L) noexcept nogil:
 
 # The interpreter
 
+cdef void on_debug(lua_State* L, lua_Debug* record) noexcept nogil:
+    debugger_hook(owner_of(L).debugger, L, record)
+
+
 cdef int on_panic(lua_State* L) noexcept nogil:
     """An error outside of protected mode: there is none, since all calls are in it."""
     return 0
@@ -397,6 +507,8 @@ cdef int on_panic(lua_State* L) noexcept nogil:
 cdef int open_protected(lua_State* L) noexcept nogil:
     cdef Scripting* scripting = owner_of(L)
     sandbox_open(L)
+    if scripting.core.settings.script_deprecated_api or scripting.core.settings.script_insecure_api:
+        sandbox_add_deprecated(L)
     open_cjson(L)
     guard(L)
     lua_set(L, "cjson")
@@ -410,6 +522,8 @@ cdef int open_protected(lua_State* L) noexcept nogil:
     guard(L)
     lua_set(L, "bit")
     open_redis(L)
+    if scripting.core.valkey_version[0] != 0:
+        lua_set_function(L, "__server__err__handler", error_handler)
     lua.createtable(L, 0, 0)
     lua_set(L, "KEYS")
     lua.createtable(L, 0, 0)
@@ -457,12 +571,22 @@ cdef int open_interpreter(Scripting* scripting) noexcept nogil:
     return 0
 
 
+cdef size_t memory_most(const Core* core) noexcept nogil:
+    """Bytes that Lua may have, so that a script which wants ever more ends, and not the process: half of what the machine has,
+    and no more than all data may have."""
+    cdef size_t most = <size_t> sysconf(_SC_PHYS_PAGES) // 2 * <size_t> sysconf(_SC_PAGESIZE)
+    if core.settings.max_memory > 0:
+        most = min(most, max(<size_t> core.settings.max_memory, <size_t> MEMORY_LEAST))
+    return most
+
+
 cdef int scripting_start(Core* core) noexcept nogil:
     cdef Scripting* scripting = <Scripting*> heap_zalloc(core.heap, sizeof(Scripting))
     if scripting == NULL:
         return -1
     scripting.core = core
     scripting.slow_ms = core.settings.script_slow_ms
+    scripting.memory_most = memory_most(core)
     if open_interpreter(scripting) != 0:
         heap_free(core.heap, scripting, sizeof(Scripting))
         return -1
@@ -519,34 +643,33 @@ cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noex
     """Replies the error on top of the stack."""
     cdef Run* run = &scripting.run
     cdef char text[ERROR_MAX]
-    cdef const char* error
+    cdef const char* error = NULL
     cdef const char* source = NULL
     cdef const char* line = NULL
-    cdef size_t length
-    cdef int used
-    if lua.type(L, -1) == LUA_TTABLE:
-        error = field_text(L, "err", &length)
-        source = field_text(L, "source", NULL)
-        line = field_text(L, "line", NULL)
-        if error == NULL:
-            error = "ERR unknown error"
-            length = strlen(error)
-    else:
-        error = lua.tolstring(L, -1, &length)
-        if error == NULL:
-            error = "ERR (error object is not a string)"
-            length = strlen(error)
-    if length and error[0] == c'-':
-        error += 1
-        length -= 1
+    cdef bint is_brief = scripting.core.settings.script_errors_brief != 0
+    cdef size_t length = 0
+    cdef int shown, used
     if lua.type(L, -1) != LUA_TTABLE:
-        used = snprintf(text, sizeof(text), "ERR %.*s", <int> min(length, <size_t> ERROR_MAX), error)
-    elif source == NULL or line == NULL:
-        used = snprintf(text, sizeof(text), "%.*s script: %.*s", <int> min(length, <size_t> ERROR_MAX), error,
-                        run.name_length, run.name)
+        # Memory was out, or the error handler has failed.
+        error = lua.tolstring(L, -1, &length)
+        used = snprintf(text, sizeof(text), "ERR %s", error if error != NULL else <const char*> b"unknown error")
+        reply_error_bytes(&client.reply, text, min(<size_t> used, sizeof(text) - 1))
+        return
+    error = field_text(L, "err", &length)
+    source = field_text(L, "source", NULL)
+    line = field_text(L, "line", NULL)
+    if error == NULL:
+        error = "ERR unknown error"
+        length = strlen(error)
+    shown = <int> min(length, <size_t> ERROR_MAX)
+    if source == NULL or line == NULL:
+        used = snprintf(text, sizeof(text), "%.*s script: %.*s", shown, error, <int> (0 if is_brief else run.name_length),
+                        run.name)
+    elif is_brief:
+        used = snprintf(text, sizeof(text), "%.*s script: on %s:%s.", shown, error, source, line)
     else:
-        used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", <int> min(length, <size_t> ERROR_MAX), error,
-                        run.name_length, run.name, source, line)
+        used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", shown, error, run.name_length, run.name, source,
+                        line)
     reply_error_bytes(&client.reply, text, min(<size_t> used, sizeof(text) - 1))
 
 
@@ -570,7 +693,11 @@ cdef int run_protected(lua_State* L) noexcept nogil:
         push_arguments(L, client, first_argument, client.argc)
         lua_set(L, "ARGV")
         lua_pop(L, 1)
-    if scripting.slow_ms > 0:
+    if scripting.debugger != NULL:
+        scripting.debugger.globals = scripting.globals
+        scripting.debugger.call = redis_pcall
+        lua.sethook(L, on_debug, LUA_MASKLINE | LUA_MASKCOUNT, HOOK_INSTRUCTIONS)
+    elif scripting.slow_ms > 0:
         lua.sethook(L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS)
     if lua.pcall(L, arguments, 1, 1) != 0:
         lua.sethook(L, NULL, 0, 0)
@@ -591,6 +718,9 @@ cdef void script_run(Scripting* scripting, Client* client, int reference, const 
         scripting.run.client = NULL
         return
     scripting.slow_ms = core.settings.script_slow_ms
+    if core.settings.max_memory != scripting.max_memory:
+        scripting.max_memory = core.settings.max_memory
+        scripting.memory_most = memory_most(core)
     call.scripting = scripting
     call.client = client
     call.reference = reference
@@ -604,16 +734,15 @@ cdef void script_run(Scripting* scripting, Client* client, int reference, const 
         reply_out_of_memory(client)
     run_end(core, &scripting.run)
     scripting.run.client = NULL
+    if scripting.memory > scripting.memory_most // 2:
+        scripting_collect(scripting)
 
 
 cdef int compile_protected(lua_State* L) noexcept nogil:
     cdef Source* source = <Source*> lua.touserdata(L, 1)
     cdef const char* error
     source.reference = -1
-    if source.length and source.text[0] == 27:
-        snprintf(source.error, sizeof(source.error), "attempt to load a binary chunk")
-        return 0
-    if lua.aux_loadbuffer(L, source.text, source.length, source.name) != 0:
+    if load_source(L, source.text, source.length, source.name) != 0:
         error = lua.tolstring(L, -1, NULL)
         snprintf(source.error, sizeof(source.error), "%s", error if error != NULL else <const char*> b"?")
         return 0

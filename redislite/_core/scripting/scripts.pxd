@@ -6,7 +6,7 @@ that came by SCRIPT LOAD stay.
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.scripting.scripting cimport Scripting
-from redislite._core.state.core cimport Client, Core
+from redislite._core.state.core cimport Argument, Client, Core
 from redislite._core.structures.dict cimport Dict
 
 cdef enum:
@@ -43,5 +43,7 @@ cdef int64_t script_flag(const char* name, size_t length) noexcept nogil
 cdef const char* script_flag_name(int index) noexcept nogil
 # The flags that a list of names stands for; -1, and error is a text of at most COMPILE_ERROR_MAX bytes, for one that is unknown.
 cdef int64_t script_flags(const char* text, size_t length, char* error) noexcept nogil
+# Whether the script that an argument is, or is the digest of, says of itself that it writes nothing.
+cdef bint script_is_read_only(Core* core, const Argument* argument, bint by_digest) noexcept nogil
 # numkeys of EVAL and FCALL. -1: the client has been told what is wrong with it.
 cdef int64_t keys_count_or_reply(Client* client, int index) noexcept nogil

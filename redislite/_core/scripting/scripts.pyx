@@ -5,15 +5,22 @@ from libc.stdio cimport snprintf
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
 from redislite._core.commands.arguments cimport argument_is, reply_out_of_memory
-from redislite._core.protocol.reply cimport reply_array, reply_bulk, reply_error, reply_integer, reply_ok
+from redislite._core.clients.ending cimport client_doom
+from redislite._core.clients.output cimport client_end
+from redislite._core.protocol.reply cimport reply_array, reply_bulk, reply_error, reply_integer, reply_ok, reply_pending
 from redislite._core.scripting.calling cimport (
     SCRIPT_LEGACY, SCRIPT_NO_WRITES, Run, is_over_memory, run_kill, script_admit,
+)
+from redislite._core.scripting.first_line cimport is_space, next_word
+from redislite._core.scripting.lua_debugger cimport (
+    Debugger, debugger_begin, debugger_exit, debugger_finish, debugger_free,
 )
 from redislite._core.scripting.scripting cimport (
     COMPILE_ERROR_MAX, Scripting, Source, script_compile, script_run, script_unref, scripting_collect, scripting_of,
     scripting_or_reply,
 )
 from redislite._core.state.core cimport Argument, Client, Core
+from redislite._core.state.flags cimport CLIENT_DEBUGS, CLIENT_DEBUGS_FORKED, CLIENT_INTERNAL
 from redislite._core.structures.dict cimport (
     DictIterator, dict_hash, dict_init, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
 )
@@ -21,6 +28,9 @@ from redislite._core.structures.records cimport record_add, record_find, record_
 from redislite._core.text.numbers cimport parse_int64
 from redislite._core.text.sha1 cimport SHA1_HEX, sha1_hex
 from redislite._core.commands.row import container, native
+
+cdef enum:
+    SHOWN_MAX = 64              # bytes of a word that errors show
 
 cdef const char* SCRIPT_NAME = b"@user_script"
 cdef const char** FLAG_NAMES = [
@@ -48,28 +58,62 @@ cdef int64_t script_flags(const char* text, size_t length, char* error) noexcept
     cdef const char* word_end
     cdef int64_t flags = 0
     cdef int64_t flag
-    while text < end:
-        word_end = <const char*> memchr(text, c',', end - text)
+    if length == 0:
+        return 0
+    while True:
+        word_end = <const char*> memchr(text, c',', <size_t> (end - text)) if text < end else NULL
         if word_end == NULL:
             word_end = end
-        if word_end > text:
-            flag = script_flag(text, word_end - text)
-            if flag < 0:
-                snprintf(error, COMPILE_ERROR_MAX, "ERR Unexpected flag in script shebang: %.*s",
-                         <int> min(<size_t> (word_end - text), <size_t> 64), text)
-                return -1
-            flags |= flag
+        flag = script_flag(text, word_end - text)
+        if flag < 0:
+            snprintf(error, COMPILE_ERROR_MAX, "ERR Unexpected flag in script shebang: %.*s",
+                     <int> min(<size_t> (word_end - text), <size_t> SHOWN_MAX), text)
+            return -1
+        flags |= flag
+        if word_end == end:
+            return flags
         text = word_end + 1
-    return flags
 
 
-cdef int64_t shebang_flags(const char* body, size_t length, size_t* code, char* error) noexcept nogil:
+cdef int64_t shebang_words(Core* core, const char* line, const char* end, char* word, char* error) noexcept nogil:
+    """The flags that the line says; -1 where it is wrong. word has room for all of it."""
+    cdef size_t length
+    cdef int64_t flags = 0
+    cdef int taken = next_word(&line, end, word, &length)
+    if taken < 0:
+        snprintf(error, COMPILE_ERROR_MAX, "ERR Invalid engine in script shebang")
+        return -1
+    if not is_lua(core, word, length):
+        snprintf(error, COMPILE_ERROR_MAX, "ERR Could not find scripting engine '%.*s'" if core.settings.script_errors_brief
+                 else "ERR Unexpected engine in script shebang: #!%.*s", <int> min(length, <size_t> SHOWN_MAX), word)
+        return -1
+    while True:
+        taken = next_word(&line, end, word, &length)
+        if taken == 0:
+            return flags
+        if taken < 0:
+            snprintf(error, COMPILE_ERROR_MAX, "ERR Invalid engine in script shebang")
+            return -1
+        if length < 6 or memcmp(word, b"flags=", 6) != 0:
+            snprintf(error, COMPILE_ERROR_MAX, "ERR Unknown lua shebang option: %.*s", <int> min(length, <size_t> SHOWN_MAX), word)
+            return -1
+        flags = script_flags(word + 6, length - 6, error)
+        if flags < 0:
+            return -1
+
+
+cdef bint is_lua(const Core* core, const char* engine, size_t length) noexcept nogil:
+    """Redis wants the name in small letters."""
+    if length != 3 or (not core.settings.script_errors_brief and memcmp(engine, b"lua", 3) != 0):
+        return 0
+    return (engine[0] | 32) == c'l' and (engine[1] | 32) == c'u' and (engine[2] | 32) == c'a'
+
+
+cdef int64_t shebang_flags(Core* core, const char* body, size_t length, size_t* code, char* error) noexcept nogil:
     """What a script says of itself, and where its code begins; -1 where that is wrong."""
     cdef const char* end
-    cdef const char* word
-    cdef const char* word_end
-    cdef int64_t flags = 0
-    cdef bint first = 1
+    cdef char* word
+    cdef int64_t flags
     code[0] = 0
     if length < 2 or body[0] != c'#' or body[1] != c'!':
         return SCRIPT_LEGACY
@@ -77,30 +121,20 @@ cdef int64_t shebang_flags(const char* body, size_t length, size_t* code, char* 
     if end == NULL:
         snprintf(error, COMPILE_ERROR_MAX, "ERR Invalid script shebang")
         return -1
-    code[0] = end - body
-    word = body + 2
-    while word < end:
-        if word[0] == c' ' or word[0] == c'\r':
-            word += 1
-            continue
-        word_end = word
-        while word_end < end and word_end[0] != c' ' and word_end[0] != c'\r':
-            word_end += 1
-        if first:
-            if word_end - word != 3 or memcmp(word, b"lua", 3) != 0:
-                snprintf(error, COMPILE_ERROR_MAX, "ERR Unexpected engine in script shebang: %.*s",
-                         <int> min(<size_t> (word_end - word), <size_t> 64), word)
-                return -1
-            first = 0
-        elif word_end - word >= 6 and memcmp(word, b"flags=", 6) == 0:
-            flags = script_flags(word + 6, word_end - word - 6, error)
-            if flags < 0:
-                return -1
-        else:
-            snprintf(error, COMPILE_ERROR_MAX, "ERR Unknown lua shebang option: %.*s",
-                     <int> min(<size_t> (word_end - word), <size_t> 64), word)
-            return -1
-        word = word_end
+    code[0] = <size_t> (end - body)
+    word = <char*> heap_alloc(core.heap, code[0])
+    if word == NULL:
+        snprintf(error, COMPILE_ERROR_MAX, "OOM out of memory while keeping a script")
+        return -1
+    # What follows the mark at once is the engine, be it nothing.
+    if is_space(body[2]):
+        word[0] = 0
+        snprintf(error, COMPILE_ERROR_MAX, "ERR Could not find scripting engine ''" if core.settings.script_errors_brief
+                 else "ERR Unexpected engine in script shebang: #!")
+        flags = -1
+    else:
+        flags = shebang_words(core, body + 2, end, word, error)
+    heap_free(core.heap, word, code[0])
     return flags
 
 
@@ -153,7 +187,7 @@ cdef Script* add_script(Scripts* cache, const char* digest, const char* body, si
     cdef Source source
     cdef Script* script
     cdef size_t code
-    cdef int64_t flags = shebang_flags(body, length, &code, error)
+    cdef int64_t flags = shebang_flags(cache.scripting.core, body, length, &code, error)
     if flags < 0:
         return NULL
     source.text = body + code
@@ -258,6 +292,46 @@ cdef bint digest_of(const Argument* argument, char* digest) noexcept nogil:
 
 
 cdef void evaluate(Core* core, Client* client, bint by_digest, bint read_only) noexcept nogil:
+    if not client.flags & CLIENT_DEBUGS:
+        evaluate_script(core, client, by_digest, read_only)
+    elif by_digest:
+        reply_error(&client.reply, "ERR Please use EVAL instead of EVALSHA for debugging")
+    else:
+        evaluate_debugged(core, client, read_only)
+
+
+cdef void evaluate_debugged(Core* core, Client* client, bint read_only) noexcept nogil:
+    """The client's connection ends with this script; where it has a process of its own, that ends here, too."""
+    cdef Scripting* scripting = scripting_or_reply(core, client)
+    cdef Debugger* debugger
+    cdef int child
+    if scripting == NULL:
+        return
+    debugger = debugger_begin(core, client.fd, client.argv[1].data, client.argv[1].length)
+    if debugger == NULL:
+        reply_out_of_memory(client)
+        return
+    if client.flags & CLIENT_DEBUGS_FORKED:
+        child = core.upcalls.fork_debugger(core, client)
+        if child != 0:
+            debugger_free(debugger)
+            if child < 0:
+                reply_error(&client.reply, "ERR can't fork() a process for the debugger")
+            else:
+                client_doom(core, client)
+            return
+        core.propagation = 0
+    scripting.debugger = debugger
+    evaluate_script(core, client, 0, read_only)
+    scripting.debugger = NULL
+    debugger_finish(debugger)
+    if client.flags & CLIENT_DEBUGS_FORKED:
+        debugger_exit(debugger, &client.reply)
+    debugger_free(debugger)
+    client_end(core, client)
+
+
+cdef void evaluate_script(Core* core, Client* client, bint by_digest, bint read_only) noexcept nogil:
     cdef Scripts* cache
     cdef Script* script = NULL
     cdef Run run
@@ -357,6 +431,52 @@ cdef void script_show_command(Core* core, Client* client) noexcept nogil:
         reply_bulk(&client.reply, script.body, script.length)
 
 
+cdef void script_debug_command(Core* core, Client* client) noexcept nogil:
+    cdef const Argument* mode = &client.argv[2]
+    cdef char text[128]
+    cdef uint64_t flags
+    if client.argc > 3 and not core.settings.script_errors_brief:
+        reply_error(&client.reply, "ERR wrong number of arguments for 'script|debug' command")
+        return
+    if client.argc > 4:
+        reply_error(&client.reply, "ERR unknown subcommand or wrong number of arguments for 'DEBUG'. Try SCRIPT HELP.")
+        return
+    if client.argc == 4 and not is_lua(core, client.argv[3].data, client.argv[3].length):
+        snprintf(text, sizeof(text), "ERR No scripting engine found with name '%.*s' to enable debug",
+                 <int> min(client.argv[3].length, <size_t> SHOWN_MAX), client.argv[3].data)
+        reply_error(&client.reply, text)
+        return
+    if reply_pending(&client.reply):
+        reply_error(&client.reply, "ERR SCRIPT DEBUG must be called outside a pipeline")
+        return
+    if client.flags & CLIENT_INTERNAL:
+        reply_error(&client.reply, "ERR SCRIPT DEBUG needs a connection")
+        return
+    if argument_is(mode, "NO"):
+        flags = 0
+    elif argument_is(mode, "YES"):
+        flags = CLIENT_DEBUGS | CLIENT_DEBUGS_FORKED
+    elif argument_is(mode, "SYNC"):
+        flags = CLIENT_DEBUGS
+    else:
+        reply_error(&client.reply, "ERR Use SCRIPT DEBUG YES/SYNC/NO")
+        return
+    client.flags = client.flags & ~<uint64_t> (CLIENT_DEBUGS | CLIENT_DEBUGS_FORKED) | flags
+    reply_ok(&client.reply)
+
+
+cdef bint script_is_read_only(Core* core, const Argument* argument, bint by_digest) noexcept nogil:
+    cdef Script* script
+    cdef size_t code
+    cdef int64_t flags
+    cdef char error[COMPILE_ERROR_MAX]
+    if by_digest:
+        script = script_in_argument(core, argument)
+        return script != NULL and script.flags & SCRIPT_NO_WRITES != 0
+    flags = shebang_flags(core, argument.data, argument.length, &code, error)
+    return flags >= 0 and flags & SCRIPT_NO_WRITES != 0
+
+
 cdef void script_flush_command(Core* core, Client* client) noexcept nogil:
     if client.argc > 3 or (client.argc == 3 and not argument_is(&client.argv[2], "ASYNC")
                            and not argument_is(&client.argv[2], "SYNC")):
@@ -413,6 +533,11 @@ COMMANDS = [
         "script|flush", <size_t> &script_flush_command, -2, "noscript stale", group="scripting", since="2.6.0",
         tips="request_policy:all_nodes response_policy:all_succeeded", syntax="[flush-type:(ASYNC | SYNC)@6.2.0]",
         summary="Forgets all scripts.", complexity="O(N) for N scripts",
+    ),
+    native(
+        "script|debug", <size_t> &script_debug_command, -3, "noscript", group="scripting", since="3.2.0",
+        syntax="mode:(YES | SYNC | NO) [engine:string@9.1.0]",
+        summary="Sets how the next scripts of the connection are debugged.", complexity="O(1)",
     ),
     native(
         "script|kill", <size_t> &script_kill_command, 2, "noscript allow_busy", group="scripting", since="2.6.0",

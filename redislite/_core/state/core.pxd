@@ -278,6 +278,7 @@ cdef struct Command:
     bint container              # has subcommands
     bint is_exec                # executes what its client's transaction has queued
     bint is_retired             # it is called no more, but for requests that were parsed before
+    bint runs_script            # runs one that says itself what it may do
     # what it reaches (command_keys.pxd, access.py)
     KeySpec* key_specs
     int key_specs_count
@@ -327,6 +328,10 @@ cdef struct Upcalls:
     bint (*start_scripting)(Core* core, Client* client) noexcept nogil
     # A script takes long: others are to be served. first: it has just turned out to be slow. True where it is to end.
     bint (*script_slow)(Core* core, bint first) noexcept nogil
+    # Whether the script or function that the request runs says of itself that it writes nothing.
+    bint (*script_only_reads)(Core* core, const Client* client, const Command* command) noexcept nogil
+    # Has a script debugged in a process of its own: its number, 0 in that process, -1 where there is none.
+    int (*fork_debugger)(Core* core, Client* client) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
     void (*log_line)(Core* core, int level, const char* text) noexcept nogil
     # The same about a client: {client} in the text stands for what CLIENT LIST says of it, {data} behind that for a sample
@@ -395,6 +400,7 @@ cdef struct Core:
     uint64_t random             # xorshift state
     uint64_t gate
     const char* version         # what scripts are told that the server is
+    const char* valkey_version  # and which Valkey; empty: none
     const char* refusal         # what GATE_MISCONF answers; the engine keeps it
     const char* busy_reply      # what GATE_BUSY answers
     uint64_t interest           # INTEREST_* bits

@@ -83,6 +83,8 @@ cdef enum:
     CLIENT_MASTER = 33554432
     CLIENT_WAS_AUTHENTICATED = 67108864 # some time
     CLIENT_SCRIPT = 268435456           # executes what scripts call
+    CLIENT_DEBUGS = 536870912           # scripts that it evaluates are debugged
+    CLIENT_DEBUGS_FORKED = 1073741824   # in a process of their own
     CLIENT_IMPORT_SOURCE = 134217728    # sees keys whose time is up, in import mode
 
 

@@ -85,3 +85,7 @@ cdef struct Settings:
     int64_t scan_expires_all_types      # SCAN TYPE removes expired keys of other types, too
     int64_t script_slow_ms              # busy-reply-threshold; 0: no script is slow
     int64_t python_functions            # enable-python-functions
+    int64_t script_deprecated_api       # lua-enable-deprecated-api: scripts have getfenv, setfenv, newproxy
+    int64_t script_insecure_api         # lua-enable-insecure-api: the same
+    int64_t script_calls_all            # DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what they may not
+    int64_t script_errors_brief         # errors of scripts name neither the script nor Redis; the debugger speaks Valkey
