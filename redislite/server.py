@@ -499,6 +499,7 @@ class Server:
         if not self.append_only.load():
             self.snapshots.load()
         self.engine.dirty = 0
+        self.append_only.loaded()
         for listener in self.listeners.tcp[:1]:
             self.log.notice(f"Ready to accept connections {listener.kind}")
         for listener in self.listeners.unix:

@@ -1021,10 +1021,11 @@ cdef class Engine(Inspected):
         task.key_delay_us = key_delay_us
         return rewrite_fork(&self.core, report, &task)
 
-    def replay(self, data, size_t start=0):
+    def replay(self, data, size_t start=0, *, int64_t delay_us=0):
         """Begins to execute the commands of an append-only file: data is a writable buffer of its bytes, which nobody else
-        must change. Answers a Replay (replay.pyx), to be run and finished; one at a time."""
-        return replay_of(&self.core, self, data, start)
+        must change. delay_us: pause after each command, for tests, or negative: one after so many. Answers a Replay
+        (replay.pyx), to be run and finished; one at a time."""
+        return replay_of(&self.core, self, data, start, delay_us)
 
     # --- snapshots
 

@@ -9,9 +9,9 @@ from redislite._core.clients.channels cimport KIND_CHANNEL, KIND_PATTERN, KIND_S
 from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING
 from redislite._core.keyspace.discard cimport discarded_things
 from redislite._core.keyspace.entry cimport (
-    ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, TYPE_LIST, TYPE_STRING,
-    Entry, encoding_name, entry_deadline, entry_encoding, entry_key, entry_memory, entry_pointer, entry_string,
-    entry_type, entry_type_name,
+    ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, TYPE_HASH, TYPE_LIST,
+    TYPE_STRING, Entry, entry_deadline, entry_encoding, entry_encoding_name, entry_key, entry_memory, entry_pointer,
+    entry_string, entry_type, entry_type_name,
 )
 from redislite._core.keyspace.eviction cimport eviction_exceeded_ms, eviction_exceeded_total_ms, eviction_of
 from redislite._core.keyspace.key_sizes cimport key_sizes_by_type
@@ -29,10 +29,11 @@ from redislite._core.structures.dict cimport (
     Bucket, Dict, DictIterator, dict_capacity, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
     dict_size, dict_table_bytes,
 )
-from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_length
+from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_free, listpack_length
 from redislite._core.structures.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
 from redislite._core.text.lzf cimport lzf_decompress
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX
+from redislite._core.values.hash_value cimport HashValue, hash_is_for_deadlines, hash_timed_listpack
 from redislite._core.values.list_value cimport (
     ListIterator, ListValue, list_failed, list_get, list_next, list_seek, list_stop,
 )
@@ -137,7 +138,7 @@ cdef class Inspected:
             return None
         facts = {
             "type": entry_type_name(entry, name).decode(),
-            "encoding": encoding_name(entry_encoding(entry)).decode(),
+            "encoding": entry_encoding_name(entry, self.core.settings.names_timed_listpack != 0).decode(),
             "deadline_ms": entry_deadline(entry),
             "idle_seconds": idle_seconds(&self.core, entry),
             "frequency": access_frequency(&self.core, entry),
@@ -152,8 +153,10 @@ cdef class Inspected:
 
     def value_nodes(self, int number, bytes key) -> list[tuple[bool, bool, bool, int, bytes]] | None:
         """The nodes of a list, or the one of another value in a listpack, without touching it: whether it is a plain one,
-        compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. None where the
-        value is neither a listpack nor a quicklist."""
+        compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. A hash that is a
+        table for its deadlines alone is told as a listpack of field, value, deadline. None where the value is neither a
+        listpack nor a quicklist. Raises MemoryError."""
+        cdef HashValue hash
         cdef Entry* entry = self._entry(number, key)
         cdef QuicklistNode* node
         cdef uint8_t* pack
@@ -163,6 +166,18 @@ cdef class Inspected:
         if entry_encoding(entry) == ENCODING_LISTPACK:
             pack = <uint8_t*> entry_pointer(entry)
             return [(False, False, False, listpack_length(pack), pack[:listpack_bytes(pack)])]
+        if entry_type(entry) == TYPE_HASH:
+            hash.pointer = entry_pointer(entry)
+            hash.encoding = entry_encoding(entry)
+            if not hash_is_for_deadlines(&hash):
+                return None
+            pack = <uint8_t*> hash_timed_listpack(self.core.heap, &self.core, &hash)
+            if pack == NULL:
+                raise MemoryError
+            data = pack[:listpack_bytes(pack)]
+            nodes = [(False, False, False, listpack_length(pack), data)]
+            listpack_free(self.core.heap, pack)
+            return nodes
         if entry_encoding(entry) != ENCODING_QUICKLIST:
             return None
         nodes = []

@@ -42,6 +42,7 @@ cdef class Replay:
     cdef bint runs                  # run is on the stack
     cdef int ending                 # how the run ended
     cdef int64_t executed
+    cdef int64_t delay_us           # pause after each command; negative: of 1 after so many
     cdef readonly str state         # "running", "done", "truncated", "malformed", "refused"
     cdef readonly str reason        # of a command that was refused: the error
 
@@ -49,8 +50,9 @@ cdef class Replay:
     cdef int _parse(self, size_t start, ReplayRequest* request, size_t used) noexcept nogil
     cdef int _execute(self, ReplayRequest* request) noexcept nogil
     cdef bint _run(self, size_t until) noexcept nogil
+    cdef void _delay(self, int64_t executed) noexcept nogil
     cdef void prepare(self, Client* client, ReplayRequest* request) noexcept nogil
     cdef int _end(self, int state) except -1
 
 
-cdef object replay_of(Core* core, object engine, object data, size_t start)
+cdef object replay_of(Core* core, object engine, object data, size_t start, int64_t delay_us)

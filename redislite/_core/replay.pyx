@@ -12,6 +12,9 @@ from redislite._core.state.core cimport Argument, Client, Command, Core
 from redislite._core.state.flags cimport CLIENT_DENY_BLOCKING, COMMAND_UNQUEUED, REPLAY_ASTRAY, REPLAY_RUNS
 from redislite._core.structures.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 
+cdef extern from "<unistd.h>":
+    int usleep(unsigned int microseconds) noexcept nogil
+
 cdef enum:                              # what _parse and _execute answer
     TAKEN = 0
     TRUNCATED = 1
@@ -255,6 +258,7 @@ cdef class Replay:
                     break
                 executed += 1
                 self.at = requests[i].end
+                self._delay(executed)
                 if client.transaction == NULL:
                     self.complete = self.at
         self.executed = executed
@@ -262,6 +266,13 @@ cdef class Replay:
             return 1
         self.ending = state
         return 0
+
+    cdef void _delay(self, int64_t executed) noexcept nogil:
+        """What key-load-delay asks for, as where a snapshot is read."""
+        if self.delay_us > 0:
+            usleep(<unsigned int> self.delay_us)
+        elif self.delay_us < 0 and executed % -self.delay_us == 0:
+            usleep(1)
 
     cdef void prepare(self, Client* client, ReplayRequest* request) noexcept nogil:
         """Finds the command and asks the processor for the bucket of its first key."""
@@ -304,8 +315,9 @@ cdef class Replay:
         return self.connection is not None and self.connection.client.transaction != NULL
 
 
-cdef object replay_of(Core* core, object engine, object data, size_t start):
+cdef object replay_of(Core* core, object engine, object data, size_t start, int64_t delay_us):
     cdef Replay replay = Replay(data, start)
+    replay.delay_us = delay_us
     replay.core = core
     replay.engine = engine
     replay.connection = Connection()

@@ -44,6 +44,7 @@ cdef dict DEFAULTS = {
     "flush_is_lazy": 1,
     "query_holds_request": 1,
     "xread_names_plus": 1,
+    "loads_expired_fields": 1,
     "scan_expires_all_types": 1,
     "script_slow_ms": 5000,
     "script_deprecated_api": 0,

@@ -404,7 +404,7 @@ def _value_table_statistics(server: Server, connection: Connection, args: list[b
 def _listpack(server: Server, connection: Connection, args: list[bytes]) -> object:
     facts = _require_key(server, connection, args[0])
     nodes = server.engine.value_nodes(connection.database, args[0])
-    if facts["encoding"] != "listpack" or nodes is None:
+    if facts["encoding"] not in ("listpack", "listpackex") or nodes is None:
         raise CommandError("ERR Not a listpack encoded object.")
     print(describe_listpack(nodes[0][-1], facts["address"]), flush=True)
     return SimpleString("Listpack structure printed on stdout")

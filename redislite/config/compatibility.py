@@ -70,6 +70,8 @@ FACTS: dict[str, tuple[object, object]] = {
     # A lone server's answers to commands of clusters.
     "readonly_wants_cluster": (True, False),
     "keyslot_wants_cluster": (True, False),
+    # CONFIG SET appendonly is refused while a data set is being loaded.
+    "append_only_waits_for_loading": (False, True),
     # Texts.
     "brand": ("Redis ", ""),
     "bad_primary_port": ("Invalid master port", "Invalid primary port"),
@@ -193,7 +195,7 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "strict_line_ends": (0, 1),
     # A key or a hash field given a deadline in the past is deleted (del, hdel), not expired (expired, hexpired).
     "past_deadline_deletes": (1, 0),
-    # OBJECT ENCODING of a short hash with expiring fields: listpackex, or what any short hash has.
+    # OBJECT ENCODING of a short hash that has or had expiring fields: listpackex, or hashtable.
     "names_timed_listpack": (1, 0),
     # GEO: a member that is not there is told by name.
     "geo_names_member": (0, 1),
@@ -203,6 +205,10 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "bitcount_wants_end": (1, 0),
     # Hash fields whose time is up are removed when fields of the hash are asked for by name, and HDEL counts them.
     "fields_expire_on_access": (1, 0),
+    # Hash fields whose time is up are loaded from an RDB file, and removed by active expiry.
+    "loads_expired_fields": (1, 0),
+    # Errors that name the server (LOADING, BUSY) say Valkey.
+    "says_valkey": (0, 1),
     # MULTI and WATCH within a transaction end it.
     "nesting_aborts": (0, 1),
     # XREAD's error of unbalanced arguments names the ID +.

@@ -392,8 +392,9 @@ class Config:
             if name in (earlier for _, earlier, _ in rows):
                 raise self._refusal(given, "duplicate parameter")
             rows.append((row, name, as_text(raw_value)))
-        if loading and any(row.flags & DENY_LOADING for row, _, _ in rows):
-            raise ConfigLoadingError("Redis is loading the dataset in memory")
+        waits = self.profile["append_only_waits_for_loading"]
+        if loading and any(row.flags & DENY_LOADING or (waits and row.name == "appendonly") for row, _, _ in rows):
+            raise ConfigLoadingError(f"{self.profile['title']} is loading the dataset in memory")
         before = {row.name: self._shown_value(row) for row, _, _ in rows}
         changed: list[tuple[Directive, str]] = []
         called: list[tuple[Observer, str]] = []

@@ -649,7 +649,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("appenddirname", Text(False, check_append_directory), "appendonlydir", IMMUTABLE),
     Directive("appendfilename", Text(False, check_append_file), "appendonly.aof", IMMUTABLE),
     Directive("appendfsync", Choice(("everysec", "always", "no")), "everysec"),
-    Directive("appendonly", BOOLEAN, False, DENY_LOADING),
+    Directive("appendonly", BOOLEAN, False),
     Directive("auto-aof-rewrite-min-size", SIZE, 64 * MEBIBYTE),
     Directive("auto-aof-rewrite-percentage", COUNT, 100),
     Directive("availability-zone", Binary(empty_means_unset=False), b""),

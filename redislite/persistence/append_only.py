@@ -200,6 +200,8 @@ class AppendOnlyFile:
         self.log.paused = server.config["no-appendfsync-on-rewrite"] and self.log.child_runs
 
     def _switch(self, config: Config, _name: str) -> None:
+        if self._server.loading.active:
+            return  # what it says when all is loaded is done then
         if config["appendonly"] and self.state == OFF:
             if not self._begin():
                 raise ConfigError("Unable to turn on AOF. Check server logs.")
@@ -347,10 +349,21 @@ class AppendOnlyFile:
             if self.manifest.files:
                 self._read(True)
                 server.log.notice(f"DB loaded from append only file: {time.monotonic() - begun:.3f} seconds")
-            self._open()
+            if server.config["appendonly"]:
+                self._open()
+            else:
+                server.log.notice("AOF was disabled while it was being loaded")
+                self._leave_folder()
         except OSError as error:
             raise LoadError(f"The append only file cannot be opened: {error.filename}: {explain(error)}") from error
         return True
+
+    def loaded(self) -> None:
+        """All is loaded, from wherever: it may have been switched on or off meanwhile. LoadError."""
+        try:
+            self._switch(self._server.config, "")
+        except ConfigError as error:
+            raise LoadError(str(error)) from error
 
     def _upgrade(self) -> None:
         """An old server wrote one file, beside the snapshot: it becomes the base."""
@@ -435,7 +448,7 @@ class AppendOnlyFile:
         before = 0
         loading = self._server.loading
         self._progress = loading.progress if serving else _ignore
-        with loading.of(self.folder, sum(sizes)) if serving else contextlib.nullcontext():
+        with loading.of(self.folder, sum(sizes)):
             for one, size in zip(files, sizes, strict=True):
                 begun = time.monotonic()
                 if size:
@@ -537,6 +550,7 @@ class AppendOnlyFile:
         finally:
             server.engine.propagation = propagation
         server.engine.dirty = 0
+        self.loaded()
         server.log.notice("Append Only File loaded by DEBUG LOADAOF")
 
     # Rewriting

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redislite._core.engine import Engine
 
 REPLAY_BYTES = 1 << 20  # executed between two calls of progress
+DELAYED_BYTES = 1 << 12  # the same where each command is followed by a pause
 
 
 class End:
@@ -57,9 +58,10 @@ def read_log_file(
         if start:
             tell(False)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
-            replay = engine.replay(data, start)
+            delay_us = options.get("key_delay_us", 0)
+            replay = engine.replay(data, start, delay_us=delay_us)
             try:
-                while replay.run(REPLAY_BYTES):
+                while replay.run(DELAYED_BYTES if delay_us else REPLAY_BYTES):
                     progress(replay.position)
                 return End(replay.state, replay.reason, replay.position, replay.valid, replay.in_transaction)
             finally:

@@ -60,9 +60,9 @@ COPY_SUFFIXES = (".rdb", ".json", ".json.gz")
 RETRY_SECONDS = 5  # after a failure, before the next attempt that nobody asked for
 KIND = "rdb"  # of the child
 MISCONFIGURED = (
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
+    "MISCONF {title} is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
     "may modify the data set are disabled, because this instance is configured to report errors during writes if RDB "
-    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
+    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the {title} logs for details about the RDB "
     "error."
 )
 
@@ -297,7 +297,8 @@ class Snapshots:
 
     def _apply_refusal(self, config: Config, _name: str) -> None:
         refused = not self.last_succeeded and config["stop-writes-on-bgsave-error"] and config["save"]
-        self._server.refusal.set(SNAPSHOT, MISCONFIGURED if refused else "")
+        text = MISCONFIGURED.format(title=self._server.config.profile["title"]) if refused else ""
+        self._server.refusal.set(SNAPSHOT, text)
 
     # When
 

@@ -424,6 +424,38 @@ def test_clients_are_served_while_it_loads(slow_loading: ServerProcess) -> None:
     assert f"Done loading RDB, keys loaded: {KEYS}, keys expired: 0." in server.log()
 
 
+def test_the_log_may_be_switched_on_while_it_loads(slow_loading: ServerProcess) -> None:
+    client = slow_loading.connect()
+    assert client("CONFIG", "SET", "appendonly", "yes") == OK
+    assert persistence(slow_loading)["loading"] == "1" and persistence(slow_loading)["aof_enabled"] == "0"
+    wait_until(lambda: persistence(slow_loading)["loading"] == "0", "it is done")
+    wait_until(lambda: persistence(slow_loading)["aof_enabled"] == "1", "the log is on")
+    wait_until(lambda: persistence(slow_loading)["aof_rewrite_in_progress"] == "0", "it has its base")
+    assert client("SET", "a", "b") == OK
+    slow_loading._directives.update(appendonly="yes", key_load_delay=0)
+    slow_loading.write_config()
+    slow_loading.crash()
+    assert slow_loading.connect()("DBSIZE") == KEYS + 1
+
+
+@pytest.mark.parametrize("compatibility", ["redis", "valkey"])
+def test_the_log_may_be_switched_off_while_it_is_loaded(start_server: ServerPool, compatibility: str) -> None:
+    server = start_server(appendonly="yes", key_load_delay=1000, compatibility=compatibility, aof_use_rdb_preamble="no")
+    client = server.connect()
+    fill(client)
+    server.stop()
+    server.restart()
+    client = server.connect()
+    assert persistence(server)["loading"] == "1"
+    if compatibility == "valkey":
+        assert client("CONFIG", "SET", "appendonly", "no") == Failure("LOADING Valkey is loading the dataset in memory")
+    else:
+        assert client("CONFIG", "SET", "appendonly", "no") == OK
+    wait_until(lambda: persistence(server)["loading"] == "0", "it is done")
+    assert client("DBSIZE") == KEYS
+    assert persistence(server)["aof_enabled"] == str(int(compatibility == "valkey"))
+
+
 @pytest.mark.parametrize("how", ["SIGTERM", "SHUTDOWN", "SHUTDOWN SAVE"])
 def test_it_may_be_ended_while_it_loads(slow_loading: ServerProcess, how: str) -> None:
     before = (slow_loading.directory / "dump.rdb").read_bytes()

@@ -291,7 +291,24 @@ def test_a_small_hash_with_deadlines(compatibility: str) -> None:
     assert outcome(engine, "OBJECT", "ENCODING", "h") == b"listpack"
     engine.execute("HEXPIRE", "h", 100, "FIELDS", 1, "f")
     assert outcome(engine, "OBJECT", "ENCODING", "h") == (b"listpackex" if compatibility == "redis" else b"hashtable")
-    engine.execute("HSET", "h", "long", "x" * 65)
+    engine.execute("COPY", "h", "copy")
+    engine.execute("HPERSIST", "h", "FIELDS", 1, "f")
+    timed = b"listpackex" if compatibility == "redis" else b"hashtable"
+    for name in "h", "copy":
+        assert outcome(engine, "OBJECT", "ENCODING", name) == timed
+        engine.execute("HSET", name, "long", "x" * 65)
+        assert outcome(engine, "OBJECT", "ENCODING", name) == b"hashtable"
+        engine.execute("HDEL", name, "long")
+        assert outcome(engine, "OBJECT", "ENCODING", name) == b"hashtable"
+
+
+def test_a_hash_with_deadlines_outgrows_a_listpack_by_its_length() -> None:
+    engine = engine_of("redis")
+    engine.set("hash_max_listpack_entries", 3)
+    engine.execute("HSETEX", "h", "EX", 100, "FIELDS", 2, "a", 1, "b", 2)
+    engine.execute("HSET", "h", "c", 3)
+    assert outcome(engine, "OBJECT", "ENCODING", "h") == b"listpackex"
+    engine.execute("HSET", "h", "d", 4)
     assert outcome(engine, "OBJECT", "ENCODING", "h") == b"hashtable"
 
 

@@ -116,7 +116,7 @@ def test_expired_fields_leave_when_they_are_removed_or_written_over() -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("HPERSIST h FIELDS 3 a c x", ["HPERSIST h FIELDS 2 c x"]),
+        ("HPERSIST h FIELDS 3 a c x", ["HPERSIST h FIELDS 1 c"]),
         ("HPEXPIREAT h 4000000000000 XX FIELDS 2 a c", ["HPEXPIREAT h 4000000000000 XX FIELDS 1 c"]),
         ("HPEXPIREAT h 4000000000000 FIELDS 2 a b", []),
         ("HEXPIRE h 0 FIELDS 2 a c", ["HDEL h c"]),
@@ -132,8 +132,11 @@ def test_expired_fields_leave_when_they_are_removed_or_written_over() -> None:
         ("HSETEX h FNX FIELDS 1 a 2", ["HSET h a 2"]),
         ("HSETEX h KEEPTTL FIELDS 2 a 2 c 3", ["MULTI", "HSET h a 2", "HSETEX h KEEPTTL FIELDS 2 a 2 c 3", "EXEC"]),
         ("HSET h a 2", ["HSET h a 2"]),
-        ("COPY h other", ["MULTI", "HDEL h a b", "COPY h other", "EXEC"]),
-        ("SORT l BY *->a GET *->b STORE m", ["MULTI", "HDEL h a b", "SORT l BY *->a GET *->b STORE m", "EXEC"]),
+        ("COPY h other", ["MULTI", "HDEL h a", "HDEL h b", "COPY h other", "EXEC"]),
+        (
+            "SORT l BY *->a GET *->b STORE m",
+            ["MULTI", "HDEL h a", "HDEL h b", "SORT l BY *->a GET *->b STORE m", "EXEC"],
+        ),
     ],
 )
 def test_what_has_expired_is_not_named(command: str, expected: list[str]) -> None:
@@ -146,6 +149,36 @@ def test_what_has_expired_is_not_named(command: str, expected: list[str]) -> Non
     run(engine, "HPEXPIRE h 3900000000 FIELDS 1 c")
     engine.clock_offset_ms += 200
     assert caused_by(engine, command) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("HEXISTS h a", ["HDEL h a"]),
+        ("HMGET h a c b", ["MULTI", "HDEL h a", "HDEL h b", "EXEC"]),
+        ("SORT l BY *->a GET *->c", ["HDEL h a"]),
+    ],
+)
+def test_reading_what_has_expired_says_that_alone(command: str, expected: list[str]) -> None:
+    engine = listening()
+    run(engine, "HSET h a 1 b 2 c 3")
+    run(engine, "RPUSH l h")
+    run(engine, "HPEXPIRE h 100 FIELDS 2 a b")
+    engine.clock_offset_ms += 200
+    dirty = engine.dirty
+    assert caused_by(engine, command) == expected
+    assert engine.dirty == dirty
+
+
+def test_each_field_that_expires_by_itself_is_a_unit() -> None:
+    engine = listening()
+    run(engine, "HSET h a 1 b 2")
+    run(engine, "HPEXPIRE h 100 FIELDS 2 a b")
+    engine.take_propagated()
+    engine.clock_offset_ms += 200
+    engine.cron(100000)
+    requests = [words for words in split(engine.take_propagated()) if words[0] != b"SELECT"]
+    assert sorted(requests) == [[b"HDEL", b"h", b"a"], [b"HDEL", b"h", b"b"]]
 
 
 def test_a_restored_hash_is_what_it_was_then() -> None:

@@ -268,12 +268,26 @@ def test_hash_fields_with_deadlines_of_every_server(engine: Engine) -> None:
 
 
 def test_fields_whose_time_is_up_are_left_out(engine: Engine) -> None:
+    engine.set("loads_expired_fields", 0)
     body = length(2) + string(b"a") + string(b"1") + struct.pack("<q", 1000)
     body += string(b"b") + string(b"2") + struct.pack("<q", -1)
     assert restore(engine, 22, body, 80) == {b"b": b"2"}
     gone = length(1) + string(b"a") + string(b"1") + struct.pack("<q", 1000)
     assert load(engine, file_of(key(22, b"x", gone)))["empty"] == 1
     assert load(engine, file_of(key(22, b"x", gone)), keep_expired=True)["keys"] == 1
+
+
+def test_fields_whose_time_is_up_wait_for_active_expiry(engine: Engine) -> None:
+    engine.set("loads_expired_fields", 1)
+    body = length(2) + string(b"a") + string(b"1") + struct.pack("<q", 1000)
+    body += string(b"b") + string(b"2") + struct.pack("<q", -1)
+    gone = length(1) + string(b"a") + string(b"1") + struct.pack("<q", 1000)
+    facts = load(engine, file_of(key(22, b"k", body) + key(22, b"x", gone)))
+    assert facts["keys"] == 2 and facts["empty"] == 0
+    assert engine.execute("HLEN", "k") == 2 and engine.execute("HGETALL", "k") == {b"b": b"2"}
+    engine.cron(100000)
+    assert engine.execute("HLEN", "k") == 1 and engine.execute("EXISTS", "x") == 0
+    assert engine.statistics["expired_fields"] == 2
 
 
 def test_opcodes_around_keys(engine: Engine) -> None:

@@ -25,8 +25,8 @@ from redislite._core.values.hash_value cimport (
 from redislite._core.commands.row import native
 from redislite._core.handlers.hash_key cimport (
     read_hash, is_hash_or_reply, reply_part, begin_hash, hash_changed, past_deadline_event, deadline_event, put,
-    settle_fields, settle_before_write, drop_hash, close_hash, finish_hash, count_named, propagate_removal,
-    propagate_fields, propagate_set,
+    settle_fields, settle_before_write, drop_hash, close_hash, finish_hash, propagate_removal,
+    propagate_set,
 )
 
 cdef enum:
@@ -92,7 +92,7 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
         core.statistics.expired_fields += 1
         return FIELD_EXPIRED
     if hash.encoding == ENCODING_LISTPACK:
-        if hash_convert(core, hash) != 0:
+        if hash_convert(core, hash, 1) != 0:
             return -3
         hash_find(core, hash, field.data, field.length, &item)
     return DEADLINE_CHANGED if hash_set_deadline(core, hash, &item, deadline_ms) == 0 else -3
@@ -101,8 +101,12 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
 cdef void propagate_field_deadlines(Core* core, Client* client, const HashValue* hash, int64_t deadline_ms,
                                     int conditions, int first) noexcept nogil:
     """Fields of key 1, from argument first on, were given a deadline, or lost theirs (HASH_NO_DEADLINE); conditions:
-    how many arguments before the word FIELDS are some."""
-    cdef int named = count_named(core, client, hash, first, client.argc, 1)
+    how many arguments before the word FIELDS are some. Those whose deadline it is now are named: others were passed by."""
+    cdef HashItem item
+    cdef int64_t named = 0
+    cdef int i
+    for i in range(first, client.argc):
+        named += hash_find(core, hash, client.argv[i].data, client.argv[i].length, &item) and item.deadline_ms == deadline_ms
     if deadline_ms == HASH_NO_DEADLINE:
         propagate_begin(core, client.database, 4 + named)
         propagate_text(core, "HPERSIST")
@@ -113,7 +117,11 @@ cdef void propagate_field_deadlines(Core* core, Client* client, const HashValue*
         propagate_arguments(core, client, 1, 2)
         propagate_integer(core, deadline_ms)
         propagate_arguments(core, client, first - 2 - conditions, first - 2)
-    propagate_fields(core, client, hash, first)
+    propagate_text(core, "FIELDS")
+    propagate_integer(core, named)
+    for i in range(first, client.argc):
+        if hash_find(core, hash, client.argv[i].data, client.argv[i].length, &item) and item.deadline_ms == deadline_ms:
+            propagate_arguments(core, client, i, i + 1)
     propagate_nothing(core)
 
 
@@ -145,7 +153,7 @@ cdef bint change_deadlines(Core* core, Client* client, int first, int conditions
         if result > 0:
             changes += 1
             if core.propagation and result == FIELD_EXPIRED:
-                propagate_removal(core, client, &hash, i, i + 1, 1)
+                propagate_removal(core, client, &hash, i, i + 1)
                 propagate_nothing(core)
         reply_integer(&client.reply, result)
     if result == -3:
@@ -322,17 +330,17 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
                 break
             if result > 0:
                 changes += 1
+                if core.propagation and result == FIELD_EXPIRED:
+                    propagate_removal(core, client, &hash, i, i + 1)
+                    propagate_nothing(core)
     if result == -3:
         reply_rollback(&client.reply, mark)
         reply_out_of_memory(client)
     if expire.kind == EXPIRE_NONE:
         return
-    if core.propagation and changes and result != -3:
-        if deadline_ms == HASH_NO_DEADLINE or deadline_ms > core.expiry_ms:
-            propagate_field_deadlines(core, client, &hash, deadline_ms, 0, word + 2)
-        else:
-            propagate_removal(core, client, &hash, word + 2, client.argc, 1)
-            propagate_nothing(core)
+    if core.propagation and changes and result != -3 and \
+            (deadline_ms == HASH_NO_DEADLINE or deadline_ms > core.expiry_ms):
+        propagate_field_deadlines(core, client, &hash, deadline_ms, 0, word + 2)
     finish_hash(core, client, &hash, entry, timed, changes, deadline_event(core, deadline_ms))
 
 
@@ -369,7 +377,7 @@ cdef void hgetdel_command(Core* core, Client* client) noexcept nogil:
             reply_null(&client.reply)
     if removed:
         if core.propagation:
-            propagate_removal(core, client, &hash, 4, client.argc, 1)
+            propagate_removal(core, client, &hash, 4, client.argc)
             propagate_nothing(core)
         finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
 
@@ -416,6 +424,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
     cdef int64_t changes = 0
     cdef bint is_empty
     cdef bint timed
+    cdef bint revived = 0
     cdef bint valid = 1
     cdef int count, result
     cdef int i = 2
@@ -468,7 +477,8 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         if entry == NULL:
             notify_argument(core, client, 1, NOTIFY_NEW, "new")
         if core.propagation and changes:
-            propagate_removal(core, client, &hash, word + 2, client.argc, 2)
+            for i in range(word + 2, client.argc, 2):
+                propagate_removal(core, client, &hash, i, i + 1)
             propagate_nothing(core)
         is_empty = hash_length(&hash) == 0
         if entry == NULL:
@@ -495,6 +505,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         if result < 0:
             drop_hash(core, client, &hash, entry, timed, (i - word - 2) // 2)
             return
+        revived |= result == 2
         if core.propagation and result == 2 and expire.kind == EXPIRE_KEEP:
             # What it would keep elsewhere is over here.
             propagate_set(core, client, i, i + 2)
@@ -503,12 +514,13 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
         if expire.kind == EXPIRE_AT:
             notify_argument(core, client, 1, NOTIFY_HASH, "hexpire")
         if core.propagation:
-            # Its conditions have been met here.
-            if expire.kind == EXPIRE_NONE:
-                propagate_set(core, client, word + 2, client.argc)
-            else:
+            # Its conditions have been met here, and are elsewhere but for fields that are not over there.
+            if expire.kind != EXPIRE_NONE:
                 propagate_put(core, client, word, deadline_ms)
-            propagate_nothing(core)
+                propagate_nothing(core)
+            elif revived:
+                propagate_set(core, client, word + 2, client.argc)
+                propagate_nothing(core)
         reply_integer(&client.reply, 1)
 
 

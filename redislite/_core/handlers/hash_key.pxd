@@ -30,12 +30,8 @@ cdef bint close_hash(Core* core, Client* client, HashValue* hash, Entry* entry, 
 # close_hash of a hash that was there and may have lost fields, and hash_changed.
 cdef void finish_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed, int64_t changes,
                       const char* event) noexcept nogil
-cdef int count_named(const Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil
-cdef void propagate_named(Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil
-# The fields of arguments first, first + step, ... were removed from key 1.
-cdef void propagate_removal(Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil
-# The word FIELDS, and the fields from argument first on.
-cdef void propagate_fields(Core* core, Client* client, const HashValue* hash, int first) noexcept nogil
+# The fields of arguments first up to end were removed from key 1.
+cdef void propagate_removal(Core* core, Client* client, const HashValue* hash, int first, int end) noexcept nogil
 # Fields and values of the arguments from first on were set, and have no deadline, whatever was there before.
 cdef void propagate_set(Core* core, Client* client, int first, int end) noexcept nogil
 

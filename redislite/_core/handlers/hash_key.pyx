@@ -6,29 +6,24 @@ from redislite._core.keyspace.entry cimport (
     NO_EXPIRE, Entry, entry_block_size, entry_deadline, entry_encoding, entry_new, entry_set_encoding,
     entry_set_pointer, entry_type,
 )
-from redislite._core.keyspace.expiry cimport expire_fields as remove_expired_fields
+from redislite._core.keyspace.expiry cimport expire_field, expire_fields as remove_expired_fields
 from redislite._core.keyspace.keyspace cimport (
-    access_for_new, add_entry, argument_hash, delete_key, is_expired, key_vanished, keyspace_find, note_timed_fields,
-    notify_argument, notify_deleted,
+    access_for_new, add_entry, argument_hash, delete_key, is_expired, keyspace_find, note_timed_fields, notify_argument,
+    notify_deleted,
 )
-from redislite._core.keyspace.propagate cimport (
-    propagate_arguments, propagate_begin, propagate_integer, propagate_text, propagate_vanishing,
-    propagate_vanishing_end,
-)
+from redislite._core.keyspace.propagate cimport propagate_arguments, propagate_begin, propagate_text
 from redislite._core.state.core cimport Argument, Client, Core
 from redislite._core.state.flags cimport NOTIFY_HASH
 from redislite._core.text.encodings cimport ENCODING_HASHTABLE, TYPE_HASH
 from redislite._core.values.hash_value cimport (
-    HashItem, HashValue, hash_find, hash_length, hash_next_deadline, hash_release, hash_remove, hash_timed,
+    HashValue, hash_length, hash_next_deadline, hash_release, hash_timed,
 )
 
 
 cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, int end) noexcept nogil:
     cdef HashValue hash
-    cdef HashItem item
-    cdef Argument* key = &client.argv[1]
     cdef int64_t removed = 0
-    cdef int before
+    cdef bint stays = 1
     cdef int i
     if entry == NULL or not core.settings.fields_expire_on_access or entry_type(entry) != TYPE_HASH or \
             entry_encoding(entry) != ENCODING_HASHTABLE:
@@ -39,29 +34,16 @@ cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, i
     if first == 0:
         return entry if remove_expired_fields(core, client.database, entry) else NULL
     for i in range(first, end):
-        if hash_find(core, &hash, client.argv[i].data, client.argv[i].length, &item) or \
-                not hash_remove(core, &hash, client.argv[i].data, client.argv[i].length, 1):
-            continue
-        removed += 1
-        before = propagate_vanishing(core)
-        if core.propagation:
-            propagate_begin(core, client.database, 3)
-            propagate_text(core, "HDEL")
-            propagate_arguments(core, client, 1, 2)
-            propagate_arguments(core, client, i, i + 1)
-        propagate_vanishing_end(core, before)
-    if not removed:
-        return entry
-    core.statistics.expired_fields += removed
-    core.dirty += removed
-    key_vanished(core, client.database, key.data, key.length)
-    notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
-    if hash_length(&hash):
-        close_hash(core, client, &hash, entry, 1)
-        return entry
-    notify_deleted(core, client, 1)
-    close_hash(core, client, &hash, entry, 1)
-    return NULL
+        stays = expire_field(core, client.database, entry, argument_hash(client, 1), client.argv[i].data,
+                             client.argv[i].length, &removed)
+        if not stays:
+            break
+    if removed:
+        notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")
+    if not stays:
+        notify_deleted(core, client, 1)
+        return NULL
+    return entry
 
 
 cdef void settle_before_write(Core* core, Client* client, int first) noexcept nogil:
@@ -113,32 +95,17 @@ cdef void finish_hash(Core* core, Client* client, HashValue* hash, Entry* entry,
         notify_deleted(core, client, 1)
 
 
-cdef int count_named(const Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil:
-    cdef int count = 0
-    while first < end:
-        count += is_named(core, client, hash, first)
-        first += step
-    return count
-
-
-cdef void propagate_named(Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil:
-    while first < end:
-        if is_named(core, client, hash, first):
-            propagate_arguments(core, client, first, first + 1)
-        first += step
-
-
-cdef void propagate_removal(Core* core, Client* client, const HashValue* hash, int first, int end, int step) noexcept nogil:
-    propagate_begin(core, client.database, 2 + count_named(core, client, hash, first, end, step))
+cdef void propagate_removal(Core* core, Client* client, const HashValue* hash, int first, int end) noexcept nogil:
+    cdef int64_t named = 0
+    cdef int i
+    for i in range(first, end):
+        named += is_named(core, client, hash, i)
+    propagate_begin(core, client.database, 2 + named)
     propagate_text(core, "HDEL")
     propagate_arguments(core, client, 1, 2)
-    propagate_named(core, client, hash, first, end, step)
-
-
-cdef void propagate_fields(Core* core, Client* client, const HashValue* hash, int first) noexcept nogil:
-    propagate_text(core, "FIELDS")
-    propagate_integer(core, count_named(core, client, hash, first, client.argc, 1))
-    propagate_named(core, client, hash, first, client.argc, 1)
+    for i in range(first, end):
+        if is_named(core, client, hash, i):
+            propagate_arguments(core, client, i, i + 1)
 
 
 cdef void propagate_set(Core* core, Client* client, int first, int end) noexcept nogil:

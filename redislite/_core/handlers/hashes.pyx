@@ -248,7 +248,7 @@ cdef void hdel_command(Core* core, Client* client) noexcept nogil:
                                core.settings.fields_expire_on_access != 0)
     if removed:
         if core.propagation and hash_some_expired(core, &hash):
-            propagate_removal(core, client, &hash, 2, client.argc, 1)
+            propagate_removal(core, client, &hash, 2, client.argc)
             propagate_nothing(core)
         finish_hash(core, client, &hash, slot[0], timed, removed, "hdel")
     reply_integer(&client.reply, removed)

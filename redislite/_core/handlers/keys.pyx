@@ -15,8 +15,8 @@ from redislite._core.handlers.scanning cimport (
 )
 from redislite._core.keyspace.discard cimport release_entry
 from redislite._core.keyspace.entry cimport (
-    ENCODING_HASHTABLE, ENCODING_INT, NO_EXPIRE, TYPE_HASH, TYPE_MODULE, Entry, encoding_name, entry_deadline,
-    entry_encoding, entry_expires, entry_integer, entry_key, entry_pointer, entry_type, entry_type_name, type_name,
+    ENCODING_INT, NO_EXPIRE, TYPE_MODULE, Entry, entry_deadline,
+    entry_encoding, entry_encoding_name, entry_expires, entry_integer, entry_key, entry_pointer, entry_type, entry_type_name, type_name,
 )
 from redislite._core.keyspace.eviction cimport POLICY_RECENCY
 from redislite._core.keyspace.expiry cimport expire_fields
@@ -44,7 +44,6 @@ from redislite._core.structures.dict cimport (
 )
 from redislite._core.text.glob cimport glob_match
 from redislite._core.text.numbers cimport parse_int64
-from redislite._core.values.hash_value cimport HashValue, hash_fits_listpack, hash_timed
 from redislite._core.values.module_value cimport MODULE_NAME_ROOM, module_name_is_possible
 
 from redislite._core.commands.row import container, native
@@ -643,15 +642,8 @@ cdef inline Entry* object_or_reply(Core* core, Client* client) noexcept nogil:
 cdef void object_encoding_command(Core* core, Client* client) noexcept nogil:
     cdef Entry* entry = object_or_reply(core, client)
     cdef const char* name
-    cdef HashValue fields
     if entry != NULL:
-        name = encoding_name(entry_encoding(entry))
-        if core.settings.names_timed_listpack and entry_type(entry) == TYPE_HASH and \
-                entry_encoding(entry) == ENCODING_HASHTABLE:
-            fields.pointer = entry_pointer(entry)
-            fields.encoding = ENCODING_HASHTABLE
-            if hash_timed(&fields) and hash_fits_listpack(core, &fields):
-                name = "listpackex"
+        name = entry_encoding_name(entry, core.settings.names_timed_listpack != 0)
         reply_bulk(&client.reply, name, strlen(name))
 
 

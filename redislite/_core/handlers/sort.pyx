@@ -27,7 +27,7 @@ from redislite._core.keyspace.entry cimport (
     ENCODING_INT, ENCODING_QUICKLIST, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STRING, Entry,
     entry_encoding, entry_integer, entry_pointer, entry_string, entry_type, sorted_set_load,
 )
-from redislite._core.keyspace.expiry cimport expire_fields
+from redislite._core.keyspace.expiry cimport expire_field, expire_fields
 from redislite._core.keyspace.keyspace cimport (
     argument_hash, delete_key, key_changed, keyspace_find, lookup_read, note_miss, notify_argument, notify_deleted,
     store_value, touch_entry,
@@ -384,6 +384,8 @@ cdef void find_value(Sort* sort, const Pattern* pattern, const ListpackValue* el
     cdef HashValue hash_of_fields
     cdef HashItem item
     cdef size_t length
+    cdef uint64_t name_hash
+    cdef int64_t removed = 0
     if pattern.is_element:
         value[0] = element[0]
         return
@@ -399,8 +401,8 @@ cdef void find_value(Sort* sort, const Pattern* pattern, const ListpackValue* el
         place += format_int64(place, element.integer)
     memcpy(place, pattern.suffix, pattern.suffix_length)
     length = place + pattern.suffix_length - sort.name
-    slot = keyspace_find(core, client.database, sort.name, length,
-                         dict_hash(&client.database.keys, sort.name, length))
+    name_hash = dict_hash(&client.database.keys, sort.name, length)
+    slot = keyspace_find(core, client.database, sort.name, length, name_hash)
     if slot == NULL:
         note_miss(core, client.database, sort.name, length)
         return
@@ -410,6 +412,9 @@ cdef void find_value(Sort* sort, const Pattern* pattern, const ListpackValue* el
     if pattern.field_length:
         # Where the command is executed again nothing has expired, unless that is said first.
         if entry_type(entry) != TYPE_HASH or (sort.target and not expire_fields(core, client.database, entry)):
+            return
+        if core.settings.fields_expire_on_access and not expire_field(
+                core, client.database, entry, name_hash, pattern.field, pattern.field_length, &removed):
             return
         hash_of_fields.pointer = entry_pointer(entry)
         hash_of_fields.encoding = entry_encoding(entry)

@@ -60,11 +60,13 @@ cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexce
 cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil
 # Releases the value, and at last the entry, likewise.
 cdef bint entry_release_step(Release* step, Entry* entry) noexcept nogil
-# Name of a type ("string") and of an encoding ("embstr") as clients see them. TYPE_MODULE has no name of its own:
+# Name of a type ("string") as clients see it. TYPE_MODULE has no name of its own:
 cdef const char* type_name(int type) noexcept nogil
 # The name of an entry's type, which for a module's value is written to buffer, of MODULE_NAME_ROOM bytes.
 cdef const char* entry_type_name(const Entry* entry, char* buffer) noexcept nogil
-cdef const char* encoding_name(int encoding) noexcept nogil
+# The name of an entry's encoding ("embstr") as clients see it; timed_listpack: a hash that is a table for its deadlines
+# alone is told by its name in Redis.
+cdef const char* entry_encoding_name(const Entry* entry, bint timed_listpack) noexcept nogil
 
 
 cdef inline uint32_t entry_meta(const Entry* entry) noexcept nogil:

@@ -6,6 +6,7 @@ from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixe
 from redislite._core.base.sds cimport sds, sds_length
 from redislite._core.structures.release cimport Release, release_begin
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
+from redislite._core.values.hash_value cimport HashValue, hash_is_for_deadlines
 from redislite._core.values.module_value cimport module_id, module_name
 from redislite._core.values.value_type cimport VALUE_TYPES, ValueType, extension_type
 from redislite._core.values.value_types cimport value_type_of
@@ -33,8 +34,14 @@ cdef const char* entry_type_name(const Entry* entry, char* buffer) noexcept nogi
     return buffer
 
 
-cdef const char* encoding_name(int encoding) noexcept nogil:
-    return object_encodings[encoding & 15]
+cdef const char* entry_encoding_name(const Entry* entry, bint timed_listpack) noexcept nogil:
+    cdef HashValue hash
+    if timed_listpack and entry_type(entry) == TYPE_HASH:
+        hash.pointer = entry_pointer(entry)
+        hash.encoding = entry_encoding(entry)
+        if hash_is_for_deadlines(&hash):
+            return b"listpackex"
+    return object_encodings[entry_encoding(entry) & 15]
 
 
 cdef int string_encoding(const char* data, size_t length, int64_t* number) noexcept nogil:

@@ -16,12 +16,15 @@ from redislite._core.keyspace.keyspace cimport (
     delete_key, expire_key, is_expired, key_vanished, note_timed_fields, notify,
 )
 from redislite._core.keyspace.latency cimport latency_begin, latency_end
-from redislite._core.keyspace.propagate cimport propagate_begin, propagate_bytes, propagate_text, propagate_unit
+from redislite._core.keyspace.propagate cimport (
+    propagate_begin, propagate_bytes, propagate_text, propagate_unit, propagate_vanishing, propagate_vanishing_end,
+)
 from redislite._core.state.core cimport Core, Database
 from redislite._core.state.flags cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, NOTIFY_GENERIC, NOTIFY_HASH
 from redislite._core.structures.dict cimport dict_hash, dict_scan, dict_size
 from redislite._core.values.hash_value cimport (
-    HashValue, hash_expire, hash_first_expired, hash_length, hash_live_length, hash_next_deadline, hash_some_expired,
+    HashValue, hash_expire, hash_first_expired, hash_has_expired, hash_length, hash_next_deadline, hash_remove,
+    hash_some_expired,
 )
 
 cdef enum:
@@ -74,37 +77,65 @@ cdef void look_at_fields(void* argument, void* entry) noexcept nogil:
         step.expired_count += 1
 
 
-cdef size_t remove_and_propagate(Core* core, Database* database, HashValue* hash, const char* key,
-                                 size_t key_length) noexcept nogil:
-    """The same as hash_expire for one turn, telling which fields they were."""
-    cdef size_t count = hash_length(hash) - hash_live_length(core, hash)
-    cdef size_t removed, length
-    cdef char* field
-    if count > FIELDS_PER_TURN:
-        count = FIELDS_PER_TURN
-    propagate_begin(core, database, 2 + <int64_t> count)
-    propagate_text(core, "HDEL")
-    propagate_bytes(core, key, key_length)
-    for removed in range(count):
-        field = hash_first_expired(core, hash, &length)
+cdef void propagate_field(Core* core, Database* database, const char* key, size_t key_length, const char* field,
+                          size_t length) noexcept nogil:
+    cdef int before = propagate_vanishing(core)
+    if core.propagation:
+        propagate_begin(core, database, 3)
+        propagate_text(core, "HDEL")
+        propagate_bytes(core, key, key_length)
         propagate_bytes(core, field, length)
-        hash_expire(core, hash, 1)
-    return count
+    propagate_vanishing_end(core, before)
 
 
-cdef bint expire_fields_of(Core* core, Database* database, Entry* entry) noexcept nogil:
-    """Removes fields whose time is up, as many as a turn allows, and the key where none is left: false then."""
+cdef size_t remove_and_propagate(Core* core, Database* database, HashValue* hash, const char* key, size_t key_length,
+                                 bint alone) noexcept nogil:
+    """The same as hash_expire for one turn, telling which fields they were."""
+    cdef size_t removed = 0
+    cdef size_t length
+    cdef char* field = hash_first_expired(core, hash, &length)
+    while field != NULL and removed < FIELDS_PER_TURN:
+        propagate_field(core, database, key, key_length, field, length)
+        if alone:
+            propagate_unit(core)
+        removed += hash_expire(core, hash, 1)
+        field = hash_first_expired(core, hash, &length)
+    return removed
+
+
+cdef bint expire_field(Core* core, Database* database, Entry* entry, uint64_t name_hash, const char* field, size_t length,
+                       int64_t* removed) noexcept nogil:
+    cdef HashValue hash = hash_of(entry)
+    cdef size_t key_length
+    cdef char* key
+    if not hash_has_expired(core, &hash, field, length):
+        return 1
+    key = entry_key(entry, &key_length)
+    hash_remove(core, &hash, field, length, 1)
+    removed[0] += 1
+    core.statistics.expired_fields += 1
+    propagate_field(core, database, key, key_length, field, length)
+    key_vanished(core, database, key, key_length)
+    note_timed_fields(core, database, entry, name_hash, 1)
+    if hash_length(&hash) == 0:
+        delete_key(core, database, key, key_length, name_hash, 0)
+        return 0
+    return 1
+
+
+cdef bint expire_fields_of(Core* core, Database* database, Entry* entry, bint alone) noexcept nogil:
+    """Removes fields whose time is up, as many as a turn allows, and the key where none is left: false then. alone: each is
+    a unit of its own, as no command is executed."""
     cdef HashValue hash = hash_of(entry)
     cdef size_t length
     cdef char* key = entry_key(entry, &length)
     cdef uint64_t code = dict_hash(&database.keys, key, length)
     cdef size_t removed
-    if core.propagation:
-        removed = remove_and_propagate(core, database, &hash, key, length)
+    if core.propagation | core.withheld:
+        removed = remove_and_propagate(core, database, &hash, key, length, alone)
     else:
         removed = hash_expire(core, &hash, FIELDS_PER_TURN)
     core.statistics.expired_fields += <int64_t> removed
-    core.dirty += removed
     key_vanished(core, database, key, length)
     note_timed_fields(core, database, entry, code, 1)
     notify(core, database, NOTIFY_HASH, "hexpired", key, length)
@@ -121,7 +152,7 @@ cdef bint expire_fields(Core* core, Database* database, Entry* entry) noexcept n
         return 1
     hash = hash_of(entry)
     while hash_some_expired(core, &hash):
-        if not expire_fields_of(core, database, entry):
+        if not expire_fields_of(core, database, entry, 0):
             return 0
     return 1
 
@@ -144,9 +175,7 @@ cdef bint expire_fields_in(Core* core, Database* database, int64_t until, Round*
             database.field_expire_cursor = dict_scan(&database.field_expires, cursor, look_at_fields, step)
             homes += 1
             for i in range(step.expired_count):
-                expire_fields_of(core, database, step.expired[i])
-                if core.propagation:
-                    propagate_unit(core)
+                expire_fields_of(core, database, step.expired[i], 1)
                 if clock_monotonic_ns() > until:
                     database.field_expire_cursor = cursor   # the others with this home come first next time
                     return 1

@@ -360,7 +360,7 @@ cdef int rdb_load(Core* core, RdbInput* input, const RdbLoadOptions* options, Rd
     loader.result = result
     loader.values.version = 0
     loader.values.deep = options.deep
-    loader.values.keep_expired = options.keep_expired
+    loader.values.keep_expired = options.keep_expired or core.settings.loads_expired_fields
     loader.database = core.databases[0]
     loader.waiting_count = loader.waiting_first = 0
     clear_prelude(&loader)

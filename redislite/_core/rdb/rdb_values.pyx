@@ -554,7 +554,7 @@ cdef int read_packed_hash(Core* core, RdbInput* input, int type, bint deep, Coll
             while entry != NULL and not convert:
                 convert = text_length(entry) > core.settings.hash_max_listpack_value
                 entry = listpack_next(pack, entry)
-        if result == RDB_VALUE_READ and convert and hash_convert(core, &hash) != 0:
+        if result == RDB_VALUE_READ and convert and hash_convert(core, &hash, 0) != 0:
             input_out_of_memory(input)
             result = RDB_VALUE_FAILED
     if result != RDB_VALUE_READ and pack != NULL:

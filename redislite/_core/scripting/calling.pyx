@@ -150,12 +150,21 @@ cdef const char* killed_text(const Run* run) noexcept nogil:
     return "Script killed by user with SCRIPT KILL."
 
 
+cdef const char* BUSY_SCRIPT = b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+cdef const char* BUSY_FUNCTION = b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+cdef const char* BUSY_SCRIPT_VALKEY = \
+    b"BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+cdef const char* BUSY_FUNCTION_VALKEY = \
+    b"BUSY Valkey is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+
+
 cdef const char* busy_text(const Core* core) noexcept nogil:
     cdef const Run* run = running(core)
+    cdef bint valkey = core.settings.says_valkey != 0
     if run == NULL or run.kind == RUN_SCRIPT:
-        return "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+        return BUSY_SCRIPT_VALKEY if valkey else BUSY_SCRIPT
     if run.kind == RUN_FUNCTION:
-        return "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+        return BUSY_FUNCTION_VALKEY if valkey else BUSY_FUNCTION
     return "BUSY Redis is busy running a command in Python. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 
 

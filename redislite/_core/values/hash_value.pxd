@@ -34,6 +34,7 @@ cdef struct HashTable:
     char** timed                # elements with a deadline: a heap, the earliest first
     uint32_t timed_count
     uint32_t timed_capacity
+    bint for_deadlines          # it would be a listpack but for these: the original calls it a listpackex
 
 
 cdef struct HashValue:
@@ -62,8 +63,8 @@ cdef int hash_new(Core* core, HashValue* hash, size_t fields) noexcept nogil
 # Tells that this many fields are about to be put: makes a table of the hash where they alone are too many for a
 # listpack. 0, or -1 where memory is out.
 cdef int hash_expect(Core* core, HashValue* hash, size_t fields) noexcept nogil
-# Makes a table of a hash that is none. 0, or -1 where memory is out.
-cdef int hash_convert(Core* core, HashValue* hash) noexcept nogil
+# Makes a table of a hash that is none; for_deadlines: only because fields will have some. 0, or -1 where memory is out.
+cdef int hash_convert(Core* core, HashValue* hash, bint for_deadlines) noexcept nogil
 # Whether the field is there; *item is what it is.
 cdef bint hash_find(const Core* core, const HashValue* hash, const char* field, size_t length,
                     HashItem* item) noexcept nogil
@@ -90,8 +91,9 @@ cdef size_t hash_expire(Core* core, HashValue* hash, size_t budget) noexcept nog
 # A field picked at random, each with the same probability; 0 where there is none.
 cdef bint hash_random(Core* core, const HashValue* hash, HashItem* item) noexcept nogil
 
-# Whether the hash would be a listpack but for its deadlines: it is small enough, and so are its fields and values.
-cdef bint hash_fits_listpack(const Core* core, const HashValue* hash) noexcept nogil
+# A listpack of field, value, deadline (0: none), as the original has where a table is for_deadlines; NULL where memory is
+# out. Whoever asks releases it.
+cdef listpack hash_timed_listpack(Heap* heap, const Core* core, const HashValue* hash) noexcept nogil
 
 # Walks all fields. Between begin and end the hash must not be changed.
 cdef void hash_iterate_begin(HashIterator* it, const Core* core, const HashValue* hash) noexcept nogil
@@ -111,6 +113,12 @@ cdef size_t hash_memory(const HashValue* hash, size_t samples) noexcept nogil
 # Number of fields with a deadline.
 cdef inline size_t hash_timed(const HashValue* hash) noexcept nogil:
     return (<HashTable*> hash.pointer).timed_count if hash.encoding == ENCODING_HASHTABLE else 0
+
+
+# Whether it is a table for its deadlines alone: since it has become one neither its length nor that of a field or value
+# was beyond the settings.
+cdef inline bint hash_is_for_deadlines(const HashValue* hash) noexcept nogil:
+    return hash.encoding == ENCODING_HASHTABLE and (<HashTable*> hash.pointer).for_deadlines
 
 
 cdef inline bint element_is_timed(const char* element) noexcept nogil:

@@ -20,6 +20,7 @@ from redislite._core.structures.listpack cimport (
 )
 from redislite._core.structures.release cimport Release, release_begin, release_block
 from redislite._core.text.encodings cimport ENCODING_HASHTABLE, ENCODING_LISTPACK
+from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64
 
 cdef enum:
     ELEMENT_KEY = 1             # bytes from an element's start to its field
@@ -191,6 +192,7 @@ cdef HashTable* table_new(Heap* heap, const uint64_t* seed) noexcept nogil:
     table.timed = NULL
     table.timed_count = 0
     table.timed_capacity = 0
+    table.for_deadlines = 0
     return table
 
 
@@ -282,7 +284,25 @@ cdef int table_put(Core* core, HashTable* table, const char* field, size_t field
     return result
 
 
+cdef inline void note_size(const Core* core, HashTable* table, size_t field_length, size_t value_length) noexcept nogil:
+    """Notes where a hash is too large for a listpack, once a field has been put."""
+    cdef int64_t longest = core.settings.hash_max_listpack_value
+    if table.for_deadlines and (<int64_t> field_length > longest or <int64_t> value_length > longest
+                                or <int64_t> dict_size(&table.fields) > core.settings.hash_max_listpack_entries):
+        table.for_deadlines = 0
+
+
 # Either encoding
+
+cdef bint append_part(Heap* heap, listpack* pack, const char* data, size_t length) noexcept nogil:
+    """Appends; where memory is out, releases all and answers false."""
+    cdef listpack more = listpack_append(heap, pack[0], data, length)
+    if more == NULL:
+        listpack_free(heap, pack[0])
+        return 0
+    pack[0] = more
+    return 1
+
 
 cdef void hash_item_at(const HashValue* hash, void* place, HashItem* item) noexcept nogil:
     cdef char* element
@@ -314,7 +334,7 @@ cdef int hash_new(Core* core, HashValue* hash, size_t fields) noexcept nogil:
     return 0 if hash.pointer != NULL else -1
 
 
-cdef int hash_convert(Core* core, HashValue* hash) noexcept nogil:
+cdef int hash_convert(Core* core, HashValue* hash, bint for_deadlines) noexcept nogil:
     cdef char field_text[LISTPACK_INTEGER_TEXT]
     cdef char value_text[LISTPACK_INTEGER_TEXT]
     cdef size_t field_length, value_length
@@ -342,15 +362,19 @@ cdef int hash_convert(Core* core, HashValue* hash) noexcept nogil:
                      HASH_NO_DEADLINE) < 0:
             hash_release(core.heap, &made)
             return -1
+    (<HashTable*> made.pointer).for_deadlines = for_deadlines
     listpack_free(core.heap, pack)
     hash[0] = made
     return 0
 
 
 cdef int hash_expect(Core* core, HashValue* hash, size_t fields) noexcept nogil:
-    if hash.encoding == ENCODING_HASHTABLE or <int64_t> fields <= core.settings.hash_max_listpack_entries:
+    if <int64_t> fields <= core.settings.hash_max_listpack_entries:
         return 0
-    if hash_convert(core, hash) != 0:
+    if hash.encoding == ENCODING_HASHTABLE:
+        (<HashTable*> hash.pointer).for_deadlines = 0
+        return 0
+    if hash_convert(core, hash, 0) != 0:
         return -1
     return dict_reserve(&(<HashTable*> hash.pointer).fields, fields)
 
@@ -383,12 +407,18 @@ cdef int hash_put(Core* core, HashValue* hash, const char* field, size_t field_l
     cdef listpack more
     cdef uint8_t* entry
     cdef uint8_t* last
+    cdef int result
+    if hash.encoding == ENCODING_LISTPACK and deadline_ms >= 0 and hash_convert(core, hash, 1) != 0:
+        return -1
     if hash.encoding == ENCODING_HASHTABLE:
-        return table_put(core, <HashTable*> hash.pointer, field, field_length, value, value_length, deadline_ms)
+        result = table_put(core, <HashTable*> hash.pointer, field, field_length, value, value_length, deadline_ms)
+        if result >= 0:
+            note_size(core, <HashTable*> hash.pointer, field_length, value_length)
+        return result
     pack = <listpack> hash.pointer
-    if deadline_ms >= 0 or <int64_t> field_length > longest or <int64_t> value_length > longest or \
+    if <int64_t> field_length > longest or <int64_t> value_length > longest or \
             listpack_bytes(pack) + field_length + value_length + 2 * ELEMENT_OVERHEAD > LISTPACK_MAX_BYTES:
-        if hash_convert(core, hash) != 0:
+        if hash_convert(core, hash, 0) != 0:
             return -1
         return table_put(core, <HashTable*> hash.pointer, field, field_length, value, value_length, deadline_ms)
     entry = listpack_find(pack, listpack_first(pack), field, field_length, 1)
@@ -400,7 +430,7 @@ cdef int hash_put(Core* core, HashValue* hash, const char* field, size_t field_l
         hash.pointer = pack
         return 0
     if <int64_t> listpack_length(pack) // 2 >= core.settings.hash_max_listpack_entries:
-        if hash_convert(core, hash) != 0:
+        if hash_convert(core, hash, 0) != 0:
             return -1
         return table_put(core, <HashTable*> hash.pointer, field, field_length, value, value_length, deadline_ms)
     more = listpack_append(core.heap, pack, field, field_length)
@@ -617,6 +647,7 @@ cdef int hash_copy(Heap* heap, const HashValue* hash, HashValue* copy) noexcept 
     copy.pointer = made
     if made == NULL:
         return -1
+    made.for_deadlines = table.for_deadlines
     if table.timed_count:
         made.timed = <char**> heap_alloc(heap, table.timed_capacity * sizeof(char*))
         if made.timed == NULL:
@@ -699,15 +730,18 @@ cdef size_t hash_memory(const HashValue* hash, size_t samples) noexcept nogil:
     return total
 
 
-cdef bint hash_fits_listpack(const Core* core, const HashValue* hash) noexcept nogil:
+cdef listpack hash_timed_listpack(Heap* heap, const Core* core, const HashValue* hash) noexcept nogil:
+    cdef char text[INTEGER_TEXT_MAX]
     cdef HashIterator it
     cdef HashItem item
-    cdef int64_t longest = core.settings.hash_max_listpack_value
-    cdef bint fits = 1
-    if <int64_t> hash_length(hash) > core.settings.hash_max_listpack_entries:
-        return 0
+    cdef listpack pack = listpack_new(heap)
+    cdef size_t length
     hash_iterate_begin(&it, core, hash)
-    while fits and hash_iterate_next(&it, &item):
-        fits = <int64_t> item.field.length <= longest and <int64_t> item.value.length <= longest
+    while pack != NULL and hash_iterate_next(&it, &item):
+        length = format_int64(text, item.deadline_ms if item.deadline_ms > 0 else 0)
+        if not (append_part(heap, &pack, item.field.data, item.field.length)
+                and append_part(heap, &pack, item.value.data, item.value.length)
+                and append_part(heap, &pack, text, length)):
+            pack = NULL
     hash_iterate_end(&it)
-    return fits
+    return pack
