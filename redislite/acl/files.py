@@ -57,7 +57,7 @@ def load_configured(users: Users, config: Config) -> None:
 def configured_rules(users: Users) -> Iterator[str]:
     """The users for the configuration file, each as it stands behind `user`."""
     for user in users.all():
-        words = user.text().split(" ")
+        words = users.text_of(user).split(" ")
         yield " ".join(word if split_arguments(word) == [word] else quoted(word) for word in words)
 
 
@@ -111,5 +111,5 @@ def _explanation(error: RuleError) -> str:
 
 def save_file(users: Users, config: Config) -> None:
     """Writes all users into the `aclfile`, at once. OSError, the old file then being intact."""
-    text = "".join(f"user {user.text()}\n" for user in users.all())
+    text = "".join(f"user {users.text_of(user)}\n" for user in users.all())
     replace(_path(config), encoded(text))

@@ -149,17 +149,20 @@ class User:
         matches = [compare_digest(digest, known) for known in self.passwords]
         return any(matches)
 
-    def flags(self) -> list[str]:
-        """The words about the user as such."""
+    def flags(self, payload_checks: bool = True) -> list[str]:
+        """The words about the user as such; payload_checks: also that about payloads, which not every original has."""
         words = ["on" if self.enabled else "off"]
         if self.any_password:
             words.append("nopass")
-        words.append("sanitize-payload" if self.sanitizes else "skip-sanitize-payload")
+        if payload_checks:
+            words.append("sanitize-payload" if self.sanitizes else "skip-sanitize-payload")
         return words
 
-    def text(self) -> str:
-        """The user's name and rules, as they stand behind `user` in a file."""
-        parts = [self.name, *self.flags(), *("#" + digest for digest in self.passwords), self.selectors[0].text()]
+    def text(self, payload_checks: bool = True) -> str:
+        """The user's name and rules, as they stand behind `user` in a file; payload_checks as for `flags`."""
+        parts = [self.name, *self.flags(payload_checks)]
+        parts += ["#" + digest for digest in self.passwords]
+        parts.append(self.selectors[0].text())
         parts.extend(f"({selector.text()})" for selector in self.selectors[1:])
         return " ".join(parts)
 
@@ -195,6 +198,10 @@ class Users:
     def all(self) -> list[User]:
         """All users, by name."""
         return [self._by_name[name] for name in sorted(self._by_name, key=encoded)]
+
+    def text_of(self, user: User) -> str:
+        """The user's rules as this server tells them, and writes them into files."""
+        return user.text(self._server.config.profile["acl_tells_payload_checks"])
 
     def user_of(self, connection: Connection) -> User:
         """Whose the connection is."""

@@ -108,22 +108,24 @@ def acl_getuser(server: Server, connection: Connection, args: list[bytes]) -> ob
     user = server.users.find(decoded(args[2]))
     if user is None:
         return None
+    profile = server.config.profile
+    all_databases = profile["acl_tells_all_databases"]
     return {
-        "flags": Set(user.flags()),
+        "flags": Set(user.flags(profile["acl_tells_payload_checks"])),
         "passwords": list(user.passwords),
-        **_describe_selector(user.selectors[0]),
-        "selectors": [_describe_selector(selector) for selector in user.selectors[1:]],
+        **_describe_selector(user.selectors[0], all_databases),
+        "selectors": [_describe_selector(selector, all_databases) for selector in user.selectors[1:]],
     }
 
 
-def _describe_selector(selector: Selector) -> dict[str, object]:
+def _describe_selector(selector: Selector, all_databases: bool) -> dict[str, object]:
     described: dict[str, object] = {
         "commands": encoded(selector.command_text()),
         "keys": encoded(selector.key_text()),
         "channels": encoded(selector.channel_text()),
     }
-    if selector.databases is not None:
-        # Clients that do not know of databases in permissions choke on more than they expect.
+    if all_databases or selector.databases is not None:
+        # Clients of Redis that do not know of databases in permissions choke on more than they expect.
         described["databases"] = encoded(selector.database_text())
     return described
 
@@ -139,7 +141,7 @@ def _describe_selector(selector: Selector) -> dict[str, object]:
 )
 def acl_list(server: Server, connection: Connection, args: list[bytes]) -> object:
     """ACL LIST."""
-    return [encoded(f"user {user.text()}") for user in server.users.all()]
+    return [encoded(f"user {server.users.text_of(user)}") for user in server.users.all()]
 
 
 @command(

@@ -17,7 +17,7 @@ from redislite._core.protocol.reply_types import (
     help_reply,
     subcommand_error,
 )
-from redislite.config.directives import parse_integer
+from redislite.config.directives import LONG_MIN, parse_integer
 from redislite.serving.clients import (
     CLIENT_CLOSE_NOW,
     CLIENT_IMPORT_SOURCE,
@@ -435,7 +435,17 @@ def client_import_source(server: Server, connection: Connection, args: list[byte
 )
 def client_list(server: Server, connection: Connection, args: list[bytes]) -> object:
     """CLIENT LIST: oldest first."""
-    return _lines(_select(server, connection, args[2:], skip_self=False))
+    profile = server.config.profile
+    return _lines(
+        _select(
+            server,
+            connection,
+            args[2:],
+            skip_self=False,
+            bad_id=profile["bad_listed_id"],
+            least_id=LONG_MIN if profile["lists_any_id"] else 1,
+        )
+    )
 
 
 @command(
@@ -463,7 +473,8 @@ def client_kill(server: Server, connection: Connection, args: list[bytes]) -> ob
     """CLIENT KILL: the old form names an address and answers OK, the new one filters and answers how many."""
     old_form = len(args) == 3
     filters = [b"addr", args[2]] if old_form else args[2:]
-    chosen = _select(server, connection, filters, skip_self=not old_form)
+    bad_id = server.config.profile["bad_killed_id"]
+    chosen = _select(server, connection, filters, skip_self=not old_form, bad_id=bad_id, least_id=1)
     if old_form:
         if not chosen:
             raise CommandError("ERR No such client")
@@ -606,10 +617,13 @@ def _lines(clients: list[Connection]) -> Verbatim:
 # --- filters of LIST and KILL
 
 
-def _select(server: Server, connection: Connection, args: list[bytes], *, skip_self: bool) -> list[Connection]:
+def _select(
+    server: Server, connection: Connection, args: list[bytes], *, skip_self: bool, bad_id: str, least_id: int
+) -> list[Connection]:
     """The connections that pass all filters in `args`, oldest first; of one given twice the last holds, IDs add up.
 
-    skip_self: whether `connection` stays out unless SKIPME says otherwise. CommandError.
+    skip_self: whether `connection` stays out unless SKIPME says otherwise. bad_id: the error of what is no number,
+    least_id: the least one that is no error. CommandError.
     """
     tests: dict[str, Test] = {}
     identifiers: dict[bool, set[int]] = {}  # by whether they are negated
@@ -619,7 +633,9 @@ def _select(server: Server, connection: Connection, args: list[bytes], *, skip_s
         base = filter_name.removeprefix("NOT-")
         negated = base != filter_name
         if base == "ID":
-            taken = _identifiers(args[at + 1 :])
+            if at + 1 == len(args):
+                raise CommandError(SYNTAX_ERROR)
+            taken = _identifiers(args[at + 1 :], bad_id, 1 if negated else least_id)
             identifiers.setdefault(negated, set()).update(taken)
             at += 1 + len(taken)
             continue
@@ -647,18 +663,18 @@ def _select(server: Server, connection: Connection, args: list[bytes], *, skip_s
     ]
 
 
-def _identifiers(args: list[bytes]) -> list[int]:
+def _identifiers(args: list[bytes], bad_id: str, least_id: int) -> list[int]:
     """The numbers that `args` begins with, at least one. CommandError."""
     numbers = []
     for value in args:
         number = _integer(value)
         if number is None:
             break
-        if number < 1:
+        if number < least_id:
             raise CommandError("ERR client-id should be greater than 0")
         numbers.append(number)
     if not numbers:
-        raise CommandError(SYNTAX_ERROR)
+        raise CommandError(f"ERR {bad_id}")
     return numbers
 
 

@@ -456,6 +456,9 @@ def _cpu_section(server: Server) -> list[str]:
         thread = resource.getrusage(who)
         lines.append(f"used_cpu_sys_main_thread:{thread.ru_stime:.6f}")
         lines.append(f"used_cpu_user_main_thread:{thread.ru_utime:.6f}")
+    if server.config.presented["tells_active_time"]:
+        active = max(0.0, server.engine.loop_statistics["us"] - server.metrics.cron_us)
+        lines.append(f"used_active_time_main_thread:{active / 1e6:.6f}")
     return lines
 
 
@@ -520,6 +523,9 @@ def _cluster_section(server: Server) -> list[str]:
     return ["cluster_enabled:0"]
 
 
+SCRIPTING_INTERFACE = 4  # version of Valkey's interface for engines, whose first and only one this is
+
+
 def _scripting_engines_section(server: Server) -> list[str]:
     functions = server.engine.function_statistics()  # which may make the interpreter
     scripting = server.engine.scripting_statistics()
@@ -529,7 +535,7 @@ def _scripting_engines_section(server: Server) -> list[str]:
         "engines_count:1",
         f"engines_total_used_memory:{used}",
         f"engines_total_memory_overhead:{overhead}",
-        f"engine_0:name=LUA,module=lua,abi_version=4,used_memory={used},memory_overhead={overhead}",
+        f"engine_0:name=LUA,module=lua,abi_version={SCRIPTING_INTERFACE},used_memory={used},memory_overhead={overhead}",
     ]
 
 
@@ -609,8 +615,9 @@ _SECTIONS: dict[str, tuple[str, Section]] = {
     "keysizes": ("Keysizes", _keysizes_section),
     "debug": ("Debug", _debug_section),
 }
-SECTIONS_OF_ONE = ("tls", "threads", "keysizes", "scriptingengines")  # shown if the profile's own_sections has them
-_DETAILED = ("commandstats", "latencystats", "scriptingengines")
+# Those that the profile's own_sections has are shown.
+SECTIONS_OF_ONE = ("tls", "threads", "keysizes", "scriptingengines")
+_DETAILED = ("commandstats", "latencystats", "tls", "scriptingengines")
 _ASKED_FOR = ("debug",)  # shown only by name
 _GROUPS: dict[str, tuple[str, ...]] = {
     "default": tuple(name for name in _SECTIONS if name not in _DETAILED + _ASKED_FOR),

@@ -16,10 +16,11 @@ from redislite._core.protocol.reply_types import (
 )
 from redislite.commands.info import MemoryFigures, human_bytes
 from redislite.commands.server import parse_integer_argument
+from redislite.config.compatibility import PROFILES
 from redislite.config.directives import parse_integer
 from redislite.observability.command_log import KIND_NAMES, SLOW
 from redislite.observability.redaction import redact
-from redislite.serving.clients import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_UNIX
+from redislite.serving.clients import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_SCRIPT, CLIENT_UNIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -415,17 +416,23 @@ def memory_stats(server: Server, connection: Connection, args: list[bytes]) -> o
     """MEMORY STATS: names and values; bytes, counts and ratios."""
     figures = MemoryFigures(server)
     net = max(0, figures.used - figures.startup)
+    scripting = server.engine.scripting_statistics()
     reply: dict[str, object] = {
         "peak.allocated": figures.peak,
         "total.allocated": figures.used,
         "startup.allocated": figures.startup,
         "replication.backlog": 0,
+        "replica.fullsync.buffer": 0,
+        "replicas.repl.buffer": 0,
         "clients.slaves": figures.replicas,
         "clients.normal": figures.clients,
         "cluster.links": 0,
+        "cluster.slot_import": 0,
+        "cluster.slot_export": 0,
         "aof.buffer": server.append_only.log.waiting,
-        "lua.caches": server.engine.scripting_statistics()["scripts_memory"],
+        "lua.caches": scripting["scripts_memory"],
         "functions.caches": server.engine.function_statistics()["memory"],
+        "script.VMs": scripting["vm_memory"],
     }
     for number in range(server.engine.databases_count):
         database = server.engine.database_statistics(number)
@@ -457,7 +464,9 @@ def memory_stats(server: Server, connection: Connection, args: list[bytes]) -> o
         "fragmentation": figures.resident / max(figures.used, 1),
         "fragmentation.bytes": figures.resident - figures.used,
     }
-    return reply
+    own = server.config.presented["memory_rows"]
+    others = {name for profile in PROFILES.values() for name in profile["memory_rows"] if name not in own}
+    return {name: value for name, value in reply.items() if name not in others}
 
 
 EMPTY_BELOW = 5 << 20  # bytes: a server with less has nothing to be diagnosed
@@ -599,7 +608,9 @@ def monitor_line(server: Server, connection: Connection, args: list[bytes]) -> b
     """What monitors are sent for a command of this connection, as it goes over the wire."""
     seconds, microseconds = divmod(time.time_ns() // 1000, 1000000)
     address = connection.address or ""
-    if connection.flags & CLIENT_UNIX:
+    if connection.flags & CLIENT_SCRIPT:
+        address = "lua"
+    elif connection.flags & CLIENT_UNIX:
         address = f"unix:{server.config['unixsocket']}"
     head = f"+{seconds}.{microseconds:06} [{connection.database} {address}]".encode()
     return b" ".join((head, *map(quote, redact(args)))) + b"\r\n"

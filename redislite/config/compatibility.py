@@ -67,12 +67,28 @@ FACTS: dict[str, tuple[object, object]] = {
     "volatile_items_field": ("subexpiry", "keys_with_volatile_items"),
     # Sections that only one of them has.
     "own_sections": (("threads", "keysizes"), ("tls", "scriptingengines")),
+    # INFO cpu tells for how long the main thread did not wait.
+    "tells_active_time": (False, True),
+    # Rows of MEMORY STATS that only one of them has.
+    "memory_rows": (
+        ("replica.fullsync.buffer", "script.VMs"),
+        ("replicas.repl.buffer", "cluster.slot_import", "cluster.slot_export"),
+    ),
     # A lone server's answers to commands of clusters.
     "readonly_wants_cluster": (True, False),
     "keyslot_wants_cluster": (True, False),
     # CONFIG SET appendonly is refused while a data set is being loaded.
     "append_only_waits_for_loading": (False, True),
+    # ACL LIST and GETUSER tell whether a user's payloads are checked; GETUSER tells databases of who may use all.
+    "acl_tells_payload_checks": (True, False),
+    "acl_tells_all_databases": (False, True),
+    # CLIENT LIST ID finds nobody by a number that is no ID, where that is an error otherwise, and for CLIENT KILL.
+    "lists_any_id": (True, False),
+    # A number of bytes that is beyond 64 bits: the largest there is, or refused.
+    "memory_saturates": (True, False),
     # Texts.
+    "bad_listed_id": ("Invalid client ID", "syntax error"),
+    "bad_killed_id": ("client-id should be greater than 0", "syntax error"),
     "brand": ("Redis ", ""),
     "bad_primary_port": ("Invalid master port", "Invalid primary port"),
 }
@@ -207,8 +223,8 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "fields_expire_on_access": (1, 0),
     # Hash fields whose time is up are loaded from an RDB file, and removed by active expiry.
     "loads_expired_fields": (1, 0),
-    # Errors that name the server (LOADING, BUSY) say Valkey.
-    "says_valkey": (0, 1),
+    # Errors of the data plane in Valkey's words: LOADING and BUSY name the server, NOSCRIPT gives no advice.
+    "valkey_texts": (0, 1),
     # MULTI and WATCH within a transaction end it.
     "nesting_aborts": (0, 1),
     # XREAD's error of unbalanced arguments names the ID +.

@@ -25,6 +25,8 @@ from redislite.config.directives import (
     VOLATILE,
     ConfigError,
     Directive,
+    Kind,
+    exceeds_memory,
     quoted,
 )
 from redislite.files import replace
@@ -168,6 +170,8 @@ class Config:
         self._observers: dict[str, list[Observer]] = {}
         self._seen: set[str] = set()
         self._including = ""  # the included file that is being read
+        self._place = (0, "")  # number and text of the line that is being read
+        self._excess: ConfigFileError | None = None  # the first amount of bytes that was beyond 64 bits
         # What the files say, all together, of the directives and users that included files have: a rewriting cannot
         # change those, and leaves alone what still holds.
         self._included: dict[str, Any] = {}
@@ -232,6 +236,9 @@ class Config:
                 error.message = error.profile["bad_primary_port"]
             raise
         self._take_profile()
+        if self._excess is not None and not self.profile["memory_saturates"]:
+            self._excess.profile = self.profile
+            raise self._excess
         if self["cluster-enabled"] and self["replicaof"] is not None:
             raise ConfigFileError("replicaof directive not allowed in cluster mode")
         if self["logfile"]:
@@ -302,6 +309,7 @@ class Config:
                 raise ConfigFileError("Unbalanced quotes in configuration line", number, line)
             if not arguments:
                 continue
+            self._place = (number, line)
             try:
                 self._load_statement(arguments, number, line)
             except (ConfigFileError, ConfigOpenError):
@@ -342,6 +350,7 @@ class Config:
         if kind.accumulates and row.name not in self._seen:
             current = ()
         self._seen.add(row.name)
+        self._refuse_excess(kind, values, reading=True)
         self._store(row, kind.read(values, current))
         if self._including or row.name in self._included:
             self._included[row.name] = self._values[row.name]
@@ -435,7 +444,17 @@ class Config:
         values = [text]
         if kind.several:
             values = text.split(" ") if text else []
+        self._refuse_excess(kind, values)
         return kind.read(values, () if kind.accumulates else self._values[row.name])
+
+    def _refuse_excess(self, kind: Kind, values: Sequence[str], reading: bool = False) -> None:
+        """An amount of bytes beyond 64 bits is an error of some originals: ConfigError. While files are read nobody knows
+        yet which one it is to be: the first such place is kept for the end."""
+        if kind.memory_error and any(map(exceeds_memory, values)):
+            if reading:
+                self._excess = self._excess or ConfigFileError(kind.memory_error, *self._place)
+            elif not self.profile["memory_saturates"]:
+                raise ConfigError(kind.memory_error)
 
     def _restore(self, before: dict[str, Any], called: Sequence[tuple[Observer, str]]) -> None:
         for name, value in before.items():

@@ -75,6 +75,12 @@ def parse_memory(text: str) -> int | None:
     return min(int(text[:digits] or "0"), ULONG_MAX) * factor & ULONG_MAX
 
 
+def exceeds_memory(text: str) -> bool:
+    """Whether the digits of an amount of bytes say more than 64 bits hold."""
+    digits = text[: len(text) - len(text.lstrip(_DIGITS))]
+    return len(digits) >= 20 and int(digits[:128]) > ULONG_MAX
+
+
 def format_memory(size: int) -> str:
     """Write bytes with the largest unit that divides them."""
     for unit, factor in (("gb", 1024**3), ("mb", 1024**2), ("kb", 1024)):
@@ -114,6 +120,7 @@ class Kind:
 
     several = False  # takes any number of arguments; one argument alone is split at its blanks
     accumulates = False  # in a file, each further line adds to the lines before it
+    memory_error = ""  # where values are amounts of bytes: the error of what is none
 
     def read(self, arguments: Sequence[str], current: Any) -> Any:
         """Turn arguments into a value; `current` is the value that the new one adds to or alters."""
@@ -183,6 +190,7 @@ class Memory(Integer):
     def __init__(self, lower: int, upper: int, percent: bool = False) -> None:
         super().__init__(-100 if percent else lower, upper)
         self.percent = percent
+        self.memory_error = f"argument must be a memory {'or percent ' if percent else ''}value"
 
     def read(self, arguments: Sequence[str], current: Any) -> int:
         text = arguments[0]
@@ -192,7 +200,7 @@ class Memory(Integer):
                 return self._checked(-share)
         value = parse_memory(text)
         if value is None:
-            raise ConfigError(f"argument must be a memory {'or percent ' if self.percent else ''}value")
+            raise ConfigError(self.memory_error)
         if value > LONG_MAX and self.upper < ULONG_MAX:
             value -= 2**64
         return self._checked(value)
@@ -212,10 +220,12 @@ class Memory(Integer):
 class SignedMemory(Integer):
     """An amount of bytes, or a negative number that switches something off; an int."""
 
+    memory_error = "argument must be a memory value"
+
     def read(self, arguments: Sequence[str], current: Any) -> int:
         value = parse_integer(arguments[0]) if arguments[0][:1] == "-" else parse_memory(arguments[0])
         if value is None or value > ULONG_MAX:
-            raise ConfigError("argument must be a memory value")
+            raise ConfigError(self.memory_error)
         return _check_range(value, self.lower, self.upper)
 
 
@@ -318,6 +328,7 @@ class BufferLimits(Kind):
     """
 
     several = True
+    memory_error = "Error in hard, soft or soft_seconds setting in buffer limit configuration."
 
     def read(self, arguments: Sequence[str], current: Any) -> dict[str, tuple[int, int, int]]:
         if len(arguments) % 4:
@@ -332,7 +343,7 @@ class BufferLimits(Kind):
             if duration is not None:
                 duration = wrapped_int(duration)
             if hard_bytes is None or soft_bytes is None or duration is None or duration < 0:
-                raise ConfigError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+                raise ConfigError(self.memory_error)
             limits[group] = (hard_bytes, soft_bytes, duration)
         return limits
 

@@ -65,6 +65,20 @@ def test_monitors_see_a_waiting_command_once_and_when_it_comes(server: ServerPro
     assert '"ECHO"' in monitor.read()
 
 
+@pytest.mark.parametrize("how", ["EVAL", "FCALL"])
+def test_monitors_see_a_script_and_then_what_it_calls(server: ServerProcess, client: Connection, how: str) -> None:
+    body = 'redis.call("SET", "k", 1) return redis.call("ECHO", "end")'
+    assert client("FUNCTION", "LOAD", "REPLACE", "#!lua name=l\nredis.register_function('f', function() " + body + " end)") == b"l"
+    monitor = server.connect()
+    assert monitor("MONITOR") == OK
+    address = client("CLIENT", "INFO").decode().split("addr=")[1].split()[0]
+    assert '"CLIENT"' in monitor.read()
+    client(how, body if how == "EVAL" else "f", 0)
+    lines = [monitor.read() for _ in range(3)]
+    assert f'[0 {address}] "{how}"' in lines[0]
+    assert '[0 lua] "SET" "k" "1"' in lines[1] and '[0 lua] "ECHO" "end"' in lines[2]
+
+
 def test_figures_of_the_loop(server: ServerProcess, client: Connection) -> None:
     client("CONFIG", "RESETSTAT")
     begun = time.perf_counter()

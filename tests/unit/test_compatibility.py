@@ -13,8 +13,9 @@ import redislite
 from redislite._core.engine import Engine
 from redislite._core.probes.protocol import ParserProbe
 from redislite._core.protocol.reply_types import CommandError
+from redislite.acl.files import configured_rules
 from redislite.config.compatibility import DEFAULTS, FACTS, PROFILES, SETTINGS
-from redislite.config.config import Config, ConfigFileError
+from redislite.config.config import Config, ConfigError, ConfigFileError
 from redislite.config.directives import DIRECTIVES
 from redislite.server import Server
 
@@ -395,3 +396,69 @@ def test_a_directive_of_our_own_may_be_set_to_what_it_is(name: str) -> None:
     other = {"compatibility": "redis", "io-multiplexing": "select", "io-threads-do-reads": "yes"}[name]
     with pytest.raises(Exception, match="can't set immutable config"):
         config.set_runtime([(name, other)])
+
+
+@pytest.mark.parametrize(
+    ("command", "redis", "valkey"),
+    [
+        ("CLIENT KILL ID 0", "ERR client-id should be greater than 0", "ERR client-id should be greater than 0"),
+        ("CLIENT KILL ID abc", "ERR client-id should be greater than 0", "ERR syntax error"),
+        ("CLIENT LIST ID 0", b"", "ERR client-id should be greater than 0"),
+        ("CLIENT LIST ID -5", b"", "ERR client-id should be greater than 0"),
+        ("CLIENT LIST ID abc", "ERR Invalid client ID", "ERR syntax error"),
+        ("CLIENT LIST ID 9999999999999999999", "ERR Invalid client ID", "ERR syntax error"),
+        ("CLIENT KILL ID -1", "ERR client-id should be greater than 0", "ERR client-id should be greater than 0"),
+        ("CLIENT KILL ID 9999999999999999999", "ERR client-id should be greater than 0", "ERR syntax error"),
+        ("CLIENT LIST ID", "ERR syntax error", "ERR syntax error"),
+        ("EVALSHA abc 0", "NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT No matching script."),
+    ],
+)
+def test_texts(server: Server, command: str, redis: object, valkey: object) -> None:
+    expected = redis if server.config.profile.name == "redis" else valkey
+    assert outcome(server.engine, *command.split()) == expected
+
+
+def test_users_are_told_as_the_original_tells_them(server: Server) -> None:
+    is_valkey = server.config.profile.name == "valkey"
+    server.engine.execute("ACL", "SETUSER", "u", "on", "skip-sanitize-payload", "~*", "(+get ~x)")
+    flags = b"on" if is_valkey else b"on skip-sanitize-payload"
+    line = b"user u %b ~* resetchannels -@all (~x resetchannels -@all +get)" % flags
+    assert line in server.engine.execute("ACL", "LIST")
+    assert line.removeprefix(b"user ").decode() in set(configured_rules(server.users))
+    told = server.engine.execute("ACL", "GETUSER", "u")
+    assert set(told[b"flags"]) == set(flags.split())
+    for selector in told, told[b"selectors"][0]:
+        assert selector.get(b"databases") == (b"alldbs" if is_valkey else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("maxmemory", "18446744073709551616", "argument must be a memory value"),
+        ("maxmemory-clients", "99999999999999999999", "argument must be a memory or percent value"),
+        (
+            "client-output-buffer-limit",
+            "normal 18446744073709551616 0 0",
+            "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
+        ),
+    ],
+)
+def test_amounts_beyond_64_bits(name: str, value: str, text: str) -> None:
+    configured("redis").set_runtime([(name, value)])
+    with pytest.raises(ConfigError, match=text):
+        configured("valkey").set_runtime([(name, value)])
+    with pytest.raises(ConfigFileError, match=text):
+        configured("valkey", f"{name} {value}\n")
+    configured("valkey").set_runtime([(name, value.replace("616", "615"))] if "616" in value else [(name, "1gb")])
+
+
+def test_rows_that_one_of_them_has(server: Server) -> None:
+    is_valkey = server.config.profile.name == "valkey"
+    rows = set(server.engine.execute("MEMORY", "STATS"))
+    own = {b"replicas.repl.buffer", b"cluster.slot_import", b"cluster.slot_export"}
+    others = {b"replica.fullsync.buffer", b"script.VMs"}
+    assert rows & (own | others) == (own if is_valkey else others)
+    assert (b"used_active_time_main_thread:" in server.engine.execute("INFO", "cpu")) == is_valkey
+    assert (b"engine_0:name=LUA," in server.engine.execute("INFO", "scriptingengines")) == is_valkey
+    assert (b"# Scripting Engines" in server.engine.execute("INFO", "all")) == is_valkey
+    assert b"# Scripting Engines" not in server.engine.execute("INFO")

@@ -137,7 +137,7 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
         return REFUSED
     if gate & GATE_LOADING and not command.flags & COMMAND_LOADING and not client.flags & CLIENT_INTERNAL:
         refuse(core, client, command, "LOADING Valkey is loading the dataset in memory"
-               if core.settings.says_valkey else "LOADING Redis is loading the dataset in memory")
+               if core.settings.valkey_texts else "LOADING Redis is loading the dataset in memory")
         return REFUSED
     if gate & GATE_BUSY and not flags & COMMAND_ALLOW_BUSY and not client.flags & CLIENT_INTERNAL:
         refuse(core, client, command, core.busy_reply)

@@ -61,6 +61,9 @@ cdef bint execute(Core* core, Client* client, Command* command, size_t request_b
     core.executing = client
     if outer == NULL:
         core.outermost = client
+    # What runs others is shown before these.
+    if core.gate & GATE_MONITORS and not again and command.flags & COMMAND_SKIP_MONITOR:
+        core.upcalls.feed_monitors(core, client)
     command_run(core, client, command)
     core.executing = outer
     if outer == NULL:

@@ -160,7 +160,7 @@ cdef const char* BUSY_FUNCTION_VALKEY = \
 
 cdef const char* busy_text(const Core* core) noexcept nogil:
     cdef const Run* run = running(core)
-    cdef bint valkey = core.settings.says_valkey != 0
+    cdef bint valkey = core.settings.valkey_texts != 0
     if run == NULL or run.kind == RUN_SCRIPT:
         return BUSY_SCRIPT_VALKEY if valkey else BUSY_SCRIPT
     if run.kind == RUN_FUNCTION:

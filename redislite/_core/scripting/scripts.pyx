@@ -49,6 +49,11 @@ cdef int64_t script_flag(const char* name, size_t length) noexcept nogil:
     return -1
 
 
+cdef void reply_no_script(Core* core, Client* client) noexcept nogil:
+    reply_error(&client.reply, "NOSCRIPT No matching script." if core.settings.valkey_texts
+                else "NOSCRIPT No matching script. Please use EVAL.")
+
+
 cdef const char* script_flag_name(int index) noexcept nogil:
     return FLAG_NAMES[index]
 
@@ -352,7 +357,7 @@ cdef void evaluate_script(Core* core, Client* client, bint by_digest, bint read_
         script = find_script(cache, digest)
     if script == NULL:
         if by_digest:
-            reply_error(&client.reply, "NOSCRIPT No matching script. Please use EVAL.")
+            reply_no_script(core, client)
             return
         script = add_script(cache, digest, client.argv[1].data, client.argv[1].length, error)
         if script == NULL:
@@ -426,7 +431,7 @@ cdef void script_exists_command(Core* core, Client* client) noexcept nogil:
 cdef void script_show_command(Core* core, Client* client) noexcept nogil:
     cdef Script* script = script_in_argument(core, &client.argv[2])
     if script == NULL:
-        reply_error(&client.reply, "NOSCRIPT No matching script. Please use EVAL.")
+        reply_no_script(core, client)
     else:
         reply_bulk(&client.reply, script.body, script.length)
 

@@ -84,7 +84,7 @@ cdef struct Settings:
     int64_t unblocking_rejects          # a command that CLIENT UNBLOCK ends with an error counts as rejected, not failed
     int64_t loads_expired_fields        # from a file: active expiry removes them, where otherwise they are left out
     int64_t scan_expires_all_types      # SCAN TYPE removes expired keys of other types, too
-    int64_t says_valkey                 # errors that name the server name Valkey
+    int64_t valkey_texts                # errors are in Valkey's words where they differ
     int64_t script_slow_ms              # busy-reply-threshold; 0: no script is slow
     int64_t python_functions            # enable-python-functions
     int64_t script_deprecated_api       # lua-enable-deprecated-api: scripts have getfenv, setfenv, newproxy
