@@ -1057,7 +1057,8 @@ cdef class Engine(Inspected):
         })
 
     def load_rdb(self, int fd, *, size=None, bint checksum=True, deep=None, bint keep_expired=False, bint replace=False,
-                 progress=None, uint64_t progress_step=2 << 20, int64_t key_delay_us=0, aux=None) -> dict[str, object]:
+                 progress=None, uint64_t progress_step=2 << 20, int64_t key_delay_us=0, aux=None,
+                 list trace=None) -> dict[str, object]:
         """Reads RDB data from a descriptor, from where it stands, into the databases, which are not emptied before.
 
         size: how many bytes there are (None: to the end of a file; unknown of a pipe or socket, and then more may be read
@@ -1065,7 +1066,9 @@ cdef class Engine(Inspected):
         too (None: as sanitize-dump-payload says for files). keep_expired: what has expired is loaded all the same.
         replace: a key that is there is replaced, else it is an error. progress(bytes read) is called every
         progress_step bytes, with all but the last few keys in their databases; what it raises ends the load. key_delay_us:
-        pause after each key, for tests. aux: a dict that auxiliary fields are put into as they are read.
+        pause after each key, for tests. aux: a dict that auxiliary fields are put into as they are read. trace: a list that
+        what is no key is added to, as (offset behind it, "aux", "function", "module", "empty" or "database", name, value),
+        and at last, however it ends, (offset, "end", what was being read, a dict of facts).
 
         Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded),
         empty_names (of the first few of the latter), checked (whether a checksum was compared), bytes (read, of the RDB
@@ -1078,7 +1081,7 @@ cdef class Engine(Inspected):
         return snapshot_load(&self.core, fd, {
             "size": size, "checksum": checksum, "deep": deep, "keep_expired": keep_expired, "replace": replace,
             "progress": progress, "progress_step": progress_step, "key_delay_us": key_delay_us,
-            "aux": {} if aux is None else aux,
+            "aux": {} if aux is None else aux, "trace": trace,
         })
 
     def add_module_aux(self, uint64_t identifier, bytes fields) -> None:

@@ -201,7 +201,7 @@ class Users:
 
     def text_of(self, user: User) -> str:
         """The user's rules as this server tells them, and writes them into files."""
-        return user.text(self._server.config.profile["acl_tells_payload_checks"])
+        return user.text(self._config.profile["acl_tells_payload_checks"])
 
     def user_of(self, connection: Connection) -> User:
         """Whose the connection is."""

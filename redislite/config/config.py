@@ -448,8 +448,8 @@ class Config:
         return kind.read(values, () if kind.accumulates else self._values[row.name])
 
     def _refuse_excess(self, kind: Kind, values: Sequence[str], reading: bool = False) -> None:
-        """An amount of bytes beyond 64 bits is an error of some originals: ConfigError. While files are read nobody knows
-        yet which one it is to be: the first such place is kept for the end."""
+        """An amount of bytes beyond 64 bits is an error of one original: ConfigError. While files are read nobody knows
+        yet whom to follow: the first such place is kept for the end."""
         if kind.memory_error and any(map(exceeds_memory, values)):
             if reading:
                 self._excess = self._excess or ConfigFileError(kind.memory_error, *self._place)

@@ -68,7 +68,8 @@ def test_monitors_see_a_waiting_command_once_and_when_it_comes(server: ServerPro
 @pytest.mark.parametrize("how", ["EVAL", "FCALL"])
 def test_monitors_see_a_script_and_then_what_it_calls(server: ServerProcess, client: Connection, how: str) -> None:
     body = 'redis.call("SET", "k", 1) return redis.call("ECHO", "end")'
-    assert client("FUNCTION", "LOAD", "REPLACE", "#!lua name=l\nredis.register_function('f', function() " + body + " end)") == b"l"
+    library = f"#!lua name=l\nredis.register_function('f', function() {body} end)"
+    assert client("FUNCTION", "LOAD", "REPLACE", library) == b"l"
     monitor = server.connect()
     assert monitor("MONITOR") == OK
     address = client("CLIENT", "INFO").decode().split("addr=")[1].split()[0]

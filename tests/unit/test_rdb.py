@@ -401,7 +401,7 @@ BROKEN_FILES = [
     (file_of(EXPIRE_MS + b"\xff" * 8 + key(0, b"a", string(b"b"))), "negative time", 18),
     (file_of(b"\xf6" + string(b"x")), "Pre-release function format", 10),
     (file_of(key(6, b"a", b"")), "Pre-release module format", 12),
-    (file_of(b"\xf3" + string(b"x" * 40) + length(0)), "unknown type of a value (243)", 51),
+    (file_of(b"\xf3" + string(b"x" * 40) + length(0)), "unknown type of a value (243)", 10),
     (file_of(RESIZE + b"\xc1\x00"), "encoding", 10),
     (file_of(key(0, b"a", b"\x80\xff\xff\xff\xff")), "4294967295 bytes", 17),
 ]

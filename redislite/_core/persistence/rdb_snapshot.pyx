@@ -18,7 +18,7 @@ from redislite._core.text.rdb_output cimport (
     RdbOutput, output_byte, output_bytes, output_close, output_length, output_open, output_text,
 )
 from redislite._core.rdb.rdb_read cimport (
-    RDB_SINK_EMPTY, RDB_SINK_FUNCTION, RDB_SINK_MODULE, RdbLoadOptions, RdbLoadResult, rdb_load,
+    RDB_SINK_AUX, RDB_SINK_EMPTY, RDB_SINK_FUNCTION, RDB_SINK_MODULE, RdbLoadOptions, RdbLoadResult, rdb_load,
 )
 from redislite._core.rdb.rdb_write cimport RdbSaveOptions, RdbSaveProgress, rdb_save, rdb_write_aux
 from redislite._core.values.module_value cimport module_id
@@ -166,6 +166,11 @@ cdef enum:
     EMPTY_NAMES = 10                # of keys that were not loaded, to be told
 
 
+cdef tuple SINK_NAMES = ("aux", "function", "empty", "module", "database")     # by RDB_SINK_*
+cdef tuple STAGE_NAMES = ("start", "read-type", "read-expire", "read-key", "read-object-value", "check-sum", "read-len",
+                          "read-aux", "read-module-aux", "read-functions")      # by RdbStage
+
+
 cdef class Sinks:
     """What a load tells Python on its way."""
     cdef dict aux
@@ -174,12 +179,16 @@ cdef class Sinks:
     cdef list empty
     cdef object progress
     cdef object exception
+    cdef list trace
+    cdef RdbInput* input
 
 
 cdef int take(void* argument, int kind, const char* name, size_t name_length, const char* value,
               size_t value_length) noexcept with gil:
     cdef Sinks sinks = <Sinks> <PyObject*> argument
     try:
+        if sinks.trace is not None:
+            sinks.trace.append((input_offset(sinks.input), SINK_NAMES[kind], name[:name_length], value[:value_length]))
         if kind == RDB_SINK_FUNCTION:
             sinks.functions.append(value[:value_length])
         elif kind == RDB_SINK_MODULE:
@@ -187,7 +196,7 @@ cdef int take(void* argument, int kind, const char* name, size_t name_length, co
         elif kind == RDB_SINK_EMPTY:
             if len(sinks.empty) < EMPTY_NAMES:
                 sinks.empty.append(name[:name_length])
-        else:
+        elif kind == RDB_SINK_AUX:
             sinks.aux[name[:name_length]] = value[:value_length]
         return 0
     except BaseException as error:
@@ -225,6 +234,8 @@ cdef object snapshot_load(Core* core, int fd, dict options):
     sinks.functions = []
     sinks.module_aux = {}
     sinks.empty = []
+    sinks.trace = options["trace"]
+    sinks.input = &input
     sinks.progress = options["progress"]
     load_options.deep = options["deep"]
     load_options.keep_expired = options["keep_expired"]
@@ -241,6 +252,16 @@ cdef object snapshot_load(Core* core, int fd, dict options):
     try:
         with nogil:
             failed = rdb_load(core, &input, &load_options, &result)
+        if sinks.trace is not None:
+            sinks.trace.append((input_offset(&input), "end", STAGE_NAMES[result.stage], {
+                "version": result.version,
+                "type": result.type,
+                "key": input.texts[0].data[:input.texts[0].length] if result.named else None,
+                "keys": result.seen,
+                "expires": result.seen_expires,
+                "expired": result.seen_expired,
+                "timed": result.seen_timed,
+            }))
         if failed:
             if sinks.exception is not None:
                 raise sinks.exception

@@ -12,6 +12,20 @@ cdef enum:
     RDB_SINK_FUNCTION = 1           # the code of a library: value
     RDB_SINK_EMPTY = 2              # a collection without elements, which is not loaded: its key as name
     RDB_SINK_MODULE = 3             # what a module has written beside the keys: identifier (8 bytes) as name, fields as value
+    RDB_SINK_SELECT = 4             # keys of another database follow: its number as value, in decimal
+
+# What is being read, as a checker tells it.
+cdef enum RdbStage:
+    RDB_STAGE_START = 0             # the header
+    RDB_STAGE_TYPE = 1              # an opcode or the type of a value
+    RDB_STAGE_EXPIRE = 2
+    RDB_STAGE_KEY = 3
+    RDB_STAGE_VALUE = 4
+    RDB_STAGE_CHECKSUM = 5
+    RDB_STAGE_LENGTH = 6
+    RDB_STAGE_AUX = 7
+    RDB_STAGE_MODULE = 8
+    RDB_STAGE_FUNCTION = 9
 
 # Gets what is not loaded as a key. Anything but 0 ends the reading.
 ctypedef int (*RdbSink)(void* argument, int kind, const char* name, size_t name_length, const char* value,
@@ -34,6 +48,14 @@ cdef struct RdbLoadResult:
     uint64_t expired                # not loaded
     uint64_t empty                  # collections without elements, not loaded
     bint summed                     # there was a checksum, and it was right
+    # Of all that was begun, loaded or not; for a checker.
+    RdbStage stage
+    int type                        # of the value that is read; 0 before the first, -1 behind each
+    bint named                      # its key is in the input's first text
+    uint64_t seen                   # keys
+    uint64_t seen_expires           # of these, with a time to live
+    uint64_t seen_expired           # of these, it is over
+    uint64_t seen_timed             # hashes with fields that have one
 
 
 # Reads a file, up to and with its checksum. 0, or -1 with the input's error; the keys before it are loaded then.

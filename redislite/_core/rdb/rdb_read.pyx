@@ -6,7 +6,9 @@ comes (Waiting). That is worth more than anything else here.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from redislite._core.base.sds cimport sds, sds_free, sds_length
-from redislite._core.keyspace.entry cimport NO_EXPIRE, Entry, entry_expires, entry_free, entry_key
+from redislite._core.keyspace.entry cimport (
+    NO_EXPIRE, TYPE_HASH, Entry, entry_encoding, entry_expires, entry_free, entry_key, entry_pointer, entry_type,
+)
 from redislite._core.keyspace.keyspace cimport (
     access_for_idle, access_for_frequency, access_for_new, delete_key, is_expired, load_entry,
 )
@@ -20,10 +22,14 @@ from redislite._core.text.rdb_input cimport (
     input_out_of_memory, input_skip_text, input_text, input_word,
 )
 from redislite._core.rdb.rdb_module cimport rdb_read_module_aux
-from redislite._core.rdb.rdb_values cimport RDB_VALUE_EMPTY, RDB_VALUE_READ, RdbValueOptions, rdb_read_entry
+from redislite._core.rdb.rdb_values cimport (
+    RDB_VALUE_EMPTY, RDB_VALUE_READ, RdbValueOptions, rdb_judge_type, rdb_read_entry,
+)
 from redislite._core.state.core cimport Database
 from redislite._core.structures.dict cimport dict_find, dict_hash, dict_prefetch_bucket, dict_reserve, dict_size
 from redislite._core.text.crc64 cimport crc64_update
+from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64
+from redislite._core.values.hash_value cimport HashValue, hash_timed
 from redislite._core.values.module_value cimport MODULE_ID
 
 cdef extern from *:
@@ -170,17 +176,34 @@ cdef bint tell_sink(Loader* loader, int kind, const RdbText* name, const RdbText
 cdef bint read_key(Loader* loader, int type) noexcept nogil:
     cdef int64_t deadline_ms = loader.prelude.deadline_ms
     cdef Entry* entry
+    cdef HashValue hash
     cdef int read
+    loader.result.stage = RDB_STAGE_KEY
+    loader.result.type = type
     if not input_text(loader.input, 0):
         return 0
+    loader.result.named = 1
+    loader.result.stage = RDB_STAGE_VALUE
+    loader.result.seen += 1
+    if deadline_ms != NO_EXPIRE:
+        loader.result.seen_expires += 1
+        loader.result.seen_expired += deadline_ms < loader.core.now_ms
     read = rdb_read_entry(loader.core, loader.input, type, &loader.values, &loader.input.texts[0], deadline_ms,
                           access_bits(loader), &entry)
     clear_prelude(loader)
     if read == RDB_VALUE_EMPTY:
         loader.result.empty += 1
+        loader.result.named = 0
+        loader.result.type = -1
         return tell_sink(loader, RDB_SINK_EMPTY, &loader.input.texts[0], NULL)
     if read != RDB_VALUE_READ:
         return 0
+    loader.result.named = 0
+    loader.result.type = -1
+    if entry_type(entry) == TYPE_HASH:
+        hash.pointer = entry_pointer(entry)
+        hash.encoding = entry_encoding(entry)
+        loader.result.seen_timed += hash_timed(&hash) != 0
     if is_expired(loader.core, deadline_ms) and not loader.options.keep_expired:
         entry_free(loader.core.heap, entry)
         loader.result.expired += 1
@@ -195,19 +218,25 @@ cdef bint read_key(Loader* loader, int type) noexcept nogil:
 # What is no key
 
 cdef bint read_select(Loader* loader) noexcept nogil:
+    cdef char text[INTEGER_TEXT_MAX]
+    cdef RdbText told
     cdef uint64_t number
+    loader.result.stage = RDB_STAGE_LENGTH
     if not input_length(loader.input, &number, NULL):
         return 0
     if number >= <uint64_t> loader.core.databases_count:
         return input_fail_number(loader.input, b"database %llu, which is beyond the number of databases of this server"
                                  b" (see the directive databases)", number)
     loader.database = loader.core.databases[number]
-    return 1
+    told.data = text
+    told.length = format_int64(text, <int64_t> number)
+    return tell_sink(loader, RDB_SINK_SELECT, NULL, &told)
 
 
 cdef bint read_resize(Loader* loader) noexcept nogil:
     """Makes room for the keys to come: no more than the rest of the file can hold."""
     cdef uint64_t keys, expires, most
+    loader.result.stage = RDB_STAGE_LENGTH
     if not input_length(loader.input, &keys, NULL) or not input_length(loader.input, &expires, NULL):
         return 0
     most = input_left(loader.input) // KEY_BYTES_LEAST if loader.input.sized else <uint64_t> RESERVE_UNSIZED
@@ -218,18 +247,22 @@ cdef bint read_resize(Loader* loader) noexcept nogil:
 
 
 cdef bint read_aux(Loader* loader) noexcept nogil:
+    loader.result.stage = RDB_STAGE_AUX
     return input_text(loader.input, 1) and input_text(loader.input, 2) and tell_sink(
         loader, RDB_SINK_AUX, &loader.input.texts[1], &loader.input.texts[2])
 
 
 cdef bint read_function(Loader* loader) noexcept nogil:
+    loader.result.stage = RDB_STAGE_FUNCTION
     return input_text(loader.input, 2) and tell_sink(loader, RDB_SINK_FUNCTION, NULL, &loader.input.texts[2])
 
 
 cdef bint read_module_aux(Loader* loader) noexcept nogil:
     cdef RdbText id, fields
     cdef bint told
-    cdef sds data = rdb_read_module_aux(loader.input)
+    cdef sds data
+    loader.result.stage = RDB_STAGE_MODULE
+    data = rdb_read_module_aux(loader.input)
     if data == NULL:
         return 0
     id.data = data
@@ -258,11 +291,13 @@ cdef bint read_opcode(Loader* loader, int opcode) noexcept nogil:
     cdef uint8_t byte
     cdef int i
     if opcode == RDB_EXPIRE_MS:
+        loader.result.stage = RDB_STAGE_EXPIRE
         if not input_word(loader.input, &number):
             return 0
         loader.prelude.deadline_ms = <int64_t> number
         return <int64_t> number >= 0 or input_fail(loader.input, b"a negative time of expiry")
     if opcode == RDB_EXPIRE:
+        loader.result.stage = RDB_STAGE_EXPIRE
         number = 0
         for i in range(4):
             if not input_byte(loader.input, &byte):
@@ -299,7 +334,7 @@ cdef bint read_opcode(Loader* loader, int opcode) noexcept nogil:
         return 1
     if opcode == RDB_SLOT_IMPORT and loader.result.version >= RDB_VERSION_VALKEY:
         return skip_slot_import(loader)
-    return read_key(loader, opcode)
+    return rdb_judge_type(loader.input, opcode) and read_key(loader, opcode)
 
 
 # The whole
@@ -340,11 +375,14 @@ cdef bint read_all(Loader* loader) noexcept nogil:
     cdef uint8_t opcode
     if not read_header(loader):
         return 0
+    loader.result.stage = RDB_STAGE_TYPE
     while input_byte(loader.input, &opcode):
         if opcode == RDB_END:
+            loader.result.stage = RDB_STAGE_CHECKSUM
             return place_all(loader) and read_checksum(loader)
         if not read_opcode(loader, opcode):
             return 0
+        loader.result.stage = RDB_STAGE_TYPE
     return 0
 
 
@@ -354,6 +392,10 @@ cdef int rdb_load(Core* core, RdbInput* input, const RdbLoadOptions* options, Rd
     result.version = 0
     result.keys = result.expires = result.expired = result.empty = 0
     result.summed = 0
+    result.stage = RDB_STAGE_START
+    result.type = 0
+    result.named = 0
+    result.seen = result.seen_expires = result.seen_expired = result.seen_timed = 0
     loader.core = core
     loader.input = input
     loader.options = options
@@ -365,5 +407,6 @@ cdef int rdb_load(Core* core, RdbInput* input, const RdbLoadOptions* options, Rd
     loader.waiting_count = loader.waiting_first = 0
     clear_prelude(&loader)
     read = read_all(&loader)
+    place_all(&loader)
     drop_waiting(&loader)
     return 0 if read and not input.failed else -1

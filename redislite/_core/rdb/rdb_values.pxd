@@ -22,6 +22,8 @@ cdef struct RdbValueOptions:
     bint keep_expired               # fields of hashes whose time is up are kept
 
 
+# Whether there are values of this type; where not, an error of the input.
+cdef bint rdb_judge_type(RdbInput* input, int type) noexcept nogil
 # Reads the value of a type into a new entry for the key (with deadline, or NO_EXPIRE, and access bits), the caller's.
 # The key's text may move meanwhile, as texts do.
 cdef int rdb_read_entry(Core* core, RdbInput* input, int type, const RdbValueOptions* options, const RdbText* key,

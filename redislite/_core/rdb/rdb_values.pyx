@@ -16,7 +16,7 @@ from redislite._core.text.rdb_format cimport (
     RDB_HASH_TIMED_EARLY, RDB_HASH_ZIPLIST, RDB_HASH_ZIPMAP, RDB_LIST, RDB_LIST_QUICKLIST, RDB_LIST_QUICKLIST_2,
     RDB_LIST_ZIPLIST, RDB_MODULE, RDB_MODULE_2, RDB_NODE_PACKED, RDB_NODE_PLAIN, RDB_SET, RDB_SET_INTSET,
     RDB_SET_LISTPACK, RDB_SORTED_SET, RDB_SORTED_SET_2, RDB_SORTED_SET_LISTPACK, RDB_SORTED_SET_ZIPLIST, RDB_STREAM,
-    RDB_STREAM_2, RDB_STREAM_3, RDB_STRING, RDB_VERSION, RDB_VERSION_VALKEY,
+    RDB_STREAM_2, RDB_STREAM_3, RDB_STRING, RDB_TYPE_UNUSED, RDB_VERSION, RDB_VERSION_VALKEY,
 )
 from redislite._core.text.rdb_input cimport (
     input_block, input_byte, input_count, input_fail, input_fail_number, input_length, input_need, input_out_of_memory,
@@ -808,6 +808,11 @@ cdef int read_module(Core* core, RdbInput* input, Collection* made) noexcept nog
 
 # Any value
 
+cdef bint rdb_judge_type(RdbInput* input, int type) noexcept nogil:
+    return (0 <= type <= RDB_HASH_LISTPACK_TIMED and type != RDB_TYPE_UNUSED) or \
+        input_fail_number(input, b"unknown type of a value (%llu)", <uint64_t> type)
+
+
 cdef int read_collection(Core* core, RdbInput* input, int type, const RdbValueOptions* options,
                          Collection* made) noexcept nogil:
     made.type = TYPE_HASH
@@ -838,10 +843,8 @@ cdef int read_collection(Core* core, RdbInput* input, int type, const RdbValueOp
     made.type = TYPE_MODULE
     if type == RDB_MODULE_2:
         return read_module(core, input, made)
-    if type == RDB_MODULE:
+    if rdb_judge_type(input, type):
         input_fail(input, b"Pre-release module format not supported")
-    else:
-        input_fail_number(input, b"unknown type of a value (%llu)", <uint64_t> type)
     return RDB_VALUE_FAILED
 
 

@@ -23,6 +23,7 @@ cdef enum:
     RDB_SORTED_SET_2 = 5            # scores as doubles
     RDB_MODULE = 6
     RDB_MODULE_2 = 7
+    RDB_TYPE_UNUSED = 8
     RDB_HASH_ZIPMAP = 9
     RDB_LIST_ZIPLIST = 10
     RDB_SET_INTSET = 11
