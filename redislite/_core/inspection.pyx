@@ -25,8 +25,9 @@ from redislite._core.scripting.scripts cimport Scripts
 from redislite._core.state.core cimport Client, Core, Database, WaitList, Waiter
 from redislite._core.state.flags cimport GATE_BUSY
 from redislite._core.state.statistics cimport HISTOGRAM_BUCKETS, CommandStatistics
+from redislite._core.structures.bucket cimport Bucket
 from redislite._core.structures.dict cimport (
-    Bucket, Dict, DictIterator, dict_capacity, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
+    Dict, DictIterator, dict_capacity, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
     dict_size, dict_table_bytes,
 )
 from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_free, listpack_length

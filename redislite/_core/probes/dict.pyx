@@ -15,8 +15,11 @@ from redislite._core.base.alloc cimport (
     heap_trim, heap_zalloc, heap_zalloc_lines,
 )
 from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixed_write
+from redislite._core.structures.bucket cimport (
+    BUCKET_SLOTS, FAN, LINK_CHAIN, LINK_FAN, Bucket, chain_next, count_ones, fan_entries, fan_of, mask_below,
+)
 from redislite._core.structures.dict cimport (
-    BUCKET_SLOTS, Bucket, Dict, DictIterator, DictVisitor, dict_find, dict_grow_if_full, dict_hash, dict_init,
+    Dict, DictIterator, DictVisitor, dict_find, dict_grow_if_full, dict_hash, dict_init,
     dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_prefetch_bucket, dict_prefetch_entry,
     dict_random, dict_rehash, dict_release, dict_release_step, dict_remove, dict_reserve, dict_sample, dict_scan,
     dict_shrink_if_sparse, dict_size, dict_table_bytes,
@@ -383,7 +386,7 @@ cdef class DictProbe:
 
     @property
     def children(self):
-        """Chained buckets."""
+        """Buckets behind those of homes."""
         return self.d.children
 
     @property
@@ -403,56 +406,107 @@ cdef class DictProbe:
 
         tight: no chain has more buckets than its entries need, as is so where nothing was removed while paused.
         """
-        cdef int table, slot
+        cdef int table
         cdef int64_t home
-        cdef uint64_t hash
-        cdef size_t used, length, children
-        cdef uint32_t depth
-        cdef Bucket* bucket
-        cdef const char* key
+        cdef size_t used
+        cdef size_t children = 0
+        cdef size_t found
         if (self.d.rehash_index >= 0) != (self.d.tables[1] != NULL):
             raise AssertionError("a second table stands exactly during a migration")
-        children = 0
         for table in range(2):
             used = 0
             if self.d.tables[table] != NULL:
                 if <uintptr_t> self.d.tables[table] & 63:
                     raise AssertionError("table not aligned to cache lines")
                 for home in range(max(self.d.rehash_index, 0) if table == 0 else 0, <int64_t> self.d.masks[table] + 1):
-                    bucket = self.d.tables[table] + home
-                    depth = 0
-                    while True:
-                        if bucket.chained and bucket.tags[BUCKET_SLOTS - 1]:
-                            raise AssertionError("a tag on the way to the next bucket")
-                        taken = 0
-                        for slot in range(BUCKET_SLOTS):
-                            if not bucket.tags[slot]:
-                                continue
-                            taken += 1
-                            key = prefixed_read(<const char*> bucket.slots[slot] + self.d.key_offset, &length)
-                            hash = dict_hash(&self.d, key, length)
-                            if bucket.tags[slot] != (hash >> 56 or 1):
-                                raise AssertionError("tag is not the hash's")
-                            if hash & self.d.masks[table] != <uint64_t> home:
-                                raise AssertionError("entry away from its home")
-                            if table != (<int64_t> (hash & self.d.masks[0]) < self.d.rehash_index):
-                                raise AssertionError("entry in the wrong table")
-                        used += taken
-                        if tight and (taken < BUCKET_SLOTS - 1 if bucket.chained else depth and taken < 2):
-                            raise AssertionError("chain longer than it need be")
-                        if not bucket.chained:
-                            break
-                        bucket = <Bucket*> bucket.slots[BUCKET_SLOTS - 1]
-                        if <uintptr_t> bucket & 63:
-                            raise AssertionError("bucket not aligned to cache lines")
-                        depth += 1
-                    if depth > self.d.depth[table]:
-                        raise AssertionError("chain longer than noted")
-                    children += depth
+                    found = self.check_bucket(
+                        self.d.tables[table] + home, table, home, self.d.masks[table], tight, &children
+                    )
+                    if found > BUCKET_SLOTS + (BUCKET_SLOTS - 1) * self.d.depth[table]:
+                        raise AssertionError("home fuller than noted")
+                    used += found
             if used != self.d.used[table]:
                 raise AssertionError(f"{used} entries in table {table}, {self.d.used[table]} counted")
         if children != self.d.children:
             raise AssertionError(f"{children} chained buckets, {self.d.children} counted")
+
+    cdef size_t check_bucket(
+        self, Bucket* bucket, int table, uint64_t place, uint64_t mask, bint tight, size_t* children,
+    ) except? 999999:
+        """Looks at a chain or a fan; how many entries it has."""
+        cdef uint64_t hash
+        cdef size_t length
+        cdef size_t found = 0
+        cdef int slot, taken, number
+        cdef int depth = 0
+        cdef const char* key
+        if bucket.link == LINK_FAN:
+            if any([bucket.tags[slot] for slot in range(BUCKET_SLOTS)]):
+                raise AssertionError("a tag where a fan hangs")
+            if <uintptr_t> fan_of(bucket) & 63:
+                raise AssertionError("fan not aligned to cache lines")
+            children[0] += FAN
+            for number in range(FAN):
+                found += self.check_bucket(
+                    fan_of(bucket) + number, table, place | <uint64_t> number << count_ones(mask), mask_below(mask),
+                    tight, children,
+                )
+            if found != fan_entries(bucket):
+                raise AssertionError(f"{found} entries in a fan, {fan_entries(bucket)} counted")
+            if tight and found <= BUCKET_SLOTS:
+                raise AssertionError("fan that need not be")
+            return found
+        while True:
+            if bucket.link == LINK_CHAIN and bucket.tags[BUCKET_SLOTS - 1]:
+                raise AssertionError("a tag on the way to the next bucket")
+            taken = 0
+            for slot in range(BUCKET_SLOTS):
+                if not bucket.tags[slot]:
+                    continue
+                taken += 1
+                key = prefixed_read(<const char*> bucket.slots[slot] + self.d.key_offset, &length)
+                hash = dict_hash(&self.d, key, length)
+                if bucket.tags[slot] != (hash >> 56 or 1):
+                    raise AssertionError("tag is not the hash's")
+                if hash & mask != place:
+                    raise AssertionError("entry away from its home")
+                if table != (<int64_t> (hash & self.d.masks[0]) < self.d.rehash_index):
+                    raise AssertionError("entry in the wrong table")
+            found += taken
+            if tight and (taken < BUCKET_SLOTS - 1 if bucket.link else depth and taken < 2):
+                raise AssertionError("chain longer than it need be")
+            if not bucket.link:
+                break
+            if bucket.link != LINK_CHAIN:
+                raise AssertionError("a chained bucket with a fan")
+            bucket = chain_next(bucket)
+            if <uintptr_t> bucket & 63:
+                raise AssertionError("bucket not aligned to cache lines")
+            depth += 1
+        children[0] += depth
+        return found
+
+    @property
+    def longest_walk(self):
+        """How many buckets a lookup goes over at most."""
+        cdef int table
+        cdef int64_t home
+        longest = 0
+        for table in range(2):
+            if self.d.tables[table] != NULL:
+                for home in range(max(self.d.rehash_index, 0) if table == 0 else 0, <int64_t> self.d.masks[table] + 1):
+                    longest = max(longest, self.walk_below(self.d.tables[table] + home))
+        return longest
+
+    cdef int walk_below(self, const Bucket* bucket) except -1:
+        cdef int buckets = 1
+        cdef int number
+        if bucket.link == LINK_FAN:
+            return 1 + max([self.walk_below(fan_of(bucket) + number) for number in range(FAN)])
+        while bucket.link == LINK_CHAIN:
+            bucket = chain_next(bucket)
+            buckets += 1
+        return buckets
 
     def grow_times(self, size_t entries):
         """Adds 8-byte keys 0..entries-1; nanoseconds of the slowest insert, which it was, and the mean (dict only)."""

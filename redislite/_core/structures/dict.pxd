@@ -3,24 +3,17 @@
 The dict stores pointers to entries that its owner allocates. An entry holds its own key: at ``key_offset`` bytes
 from the entry's start stands a prefixed string (see prefixed.pxd: length, then bytes).
 
-    bucket | 7 tags of 1 byte | chained | slot 0 | slot 1 | ... | slot 5 | slot 6, or the next bucket of the chain |
-
 Every entry stands in the chain of its home, the bucket that the low bits of its hash name. So removing leaves no
 tombstones, a scan or a migration of a home touches nothing else, and a load that must not be resized away for a while
 costs time only.
+
+Who scans and removes what is found leaves entries whose hashes are alike, in a few homes. A home whose chain becomes
+long is made a fan: eight buckets, each the home of a chain of its own (or a fan again), told by the next bits of the
+hash.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from redislite._core.base.alloc cimport Heap
-
-cdef enum:
-    BUCKET_SLOTS = 7
-
-
-cdef struct Bucket:                 # one cache line; tables are aligned to it
-    uint8_t tags[BUCKET_SLOTS]      # 0: empty slot, else 1..255 from the entry's hash
-    uint8_t chained                 # 1: the last slot points to the next bucket of the chain, and its tag is 0
-    void* slots[BUCKET_SLOTS]
-
+from redislite._core.structures.bucket cimport Bucket, Walk
 
 cdef struct Dict:
     Heap* heap
@@ -29,8 +22,8 @@ cdef struct Dict:
     size_t used[2]                  # entries
     int64_t rehash_index            # first home of table 0 not migrated yet; -1: not rehashing
     uint64_t seed[2]                # SipHash key
-    size_t children                 # chained buckets of both tables
-    uint32_t depth[2]               # chained buckets that one home of the table may have at most
+    size_t children                 # buckets of both tables behind those of homes: chained, or of a fan
+    uint32_t depth[2]               # a home has at most BUCKET_SLOTS + (BUCKET_SLOTS - 1) * depth entries
     int pauses                      # no entry is moved while > 0 (iteration, snapshot)
     uint8_t key_offset
     uint8_t no_resize               # a snapshot child runs: entries move only past the hard load limit
@@ -94,7 +87,7 @@ cdef size_t dict_capacity(uint64_t buckets) noexcept nogil
 # for an entry, which the visitor may make more through its argument. 1 while more is left, 0 where all is released. Never
 # rehashes; no other call but dict_size and dict_release may come between its steps.
 cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* budget) noexcept nogil
-# Bytes that the tables and the chained buckets take.
+# Bytes that the tables and the buckets behind them take.
 cdef size_t dict_table_bytes(const Dict* d) noexcept nogil
 
 
@@ -102,7 +95,7 @@ cdef size_t dict_table_bytes(const Dict* d) noexcept nogil
 # inserted may be answered or not, and where a bucket overflows by that an old one may be answered twice.
 cdef struct DictIterator:
     Dict* d
-    Bucket* bucket                  # of the chain at home; NULL: to be looked up
+    Walk walk                       # over the buckets at home; its bucket is NULL: to begin
     uint64_t home
     int table
     int slot

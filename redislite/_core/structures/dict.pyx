@@ -9,8 +9,12 @@ Invariants
 - Homes of table 0 before the index are left as they were when they moved: nobody reads them again, their memory goes
   back to the system in pieces, and a snapshot child shares it untouched.
 - A chain has no more buckets than its entries need, except where entries were removed while moving was paused.
+- A chain of more than CHAIN_MOST buckets behind its home is made a fan by the insert that made it so long, unless
+  moving is paused, memory is out, or all bits of the hash but the tag's are used up. A fan of no more entries than one
+  bucket takes is a bucket again, which needs no memory. So a lookup goes over a dozen buckets, however alike hashes
+  are: each level of fans that an adversary brings about takes eight times the work.
 - Growing needs no memory but the new table: the two homes that a home falls into need at most as many chained buckets
-  as it had, and get those. Shrinking may need more; where memory is out it stays where it is.
+  as it had, and get those. Shrinking may need more, and so may a fan; where memory is out it stays where it is.
 
 Sizes: a table grows from SOFT_LOAD entries per home on (under ``no_resize`` from HARD_LOAD), to the smallest one below
 that load; it shrinks below 1/8 of its slots, to at most 1/2 of them, by SHRINK_FACTOR_MAX at most, so that a step of a
@@ -20,40 +24,28 @@ from B homes is over. Whatever the load is meanwhile, a chain only becomes longe
 Large tables are mapped memory: asking for one costs nothing, and pages come in as the migration reaches them.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from redislite._core.base.alloc cimport (
     Heap, heap_discard_lines, heap_free_lines, heap_lines_footprint, heap_zalloc_lines,
 )
 from redislite._core.base.layout cimport size_is
+from redislite._core.structures.bucket cimport (
+    BUCKET_SLOTS, FAN, LAST, LINK_CHAIN, LINK_FAN, LINK_NONE, bucket_entries, bucket_word, chain_extend, chain_next,
+    count_ones, fan_bucket, fan_emptied, fan_entries, fan_of, first_slot, leaf_of, mask_below, place_after, set_slot,
+    slots_free, slots_taken, slots_with, tag_of, unlikely, walk_begin, walk_next, word_fanned, word_linked,
+)
 from redislite._core.base.prefixed cimport prefixed_read
+from redislite._core.text.siphash cimport load_32, load_64, siphash_1_3
 
 cdef extern from *:
     """
     #define REDISLITE_PREFETCH(address) __builtin_prefetch((const void *) (address))
-    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    #define REDISLITE_LITTLE_64(word) __builtin_bswap64(word)
-    #define REDISLITE_LITTLE_32(word) __builtin_bswap32(word)
-    #else
-    #define REDISLITE_LITTLE_64(word) (word)
-    #define REDISLITE_LITTLE_32(word) (word)
-    #endif
-    #define REDISLITE_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
     #define REDISLITE_MAX_BUCKETS ((uint64_t) 1 << 48)
-    #define REDISLITE_EVERY_BYTE UINT64_C(0x0101010101010101)
-    #define REDISLITE_LOW_BITS UINT64_C(0x7f7f7f7f7f7f7f7f)
-    #define REDISLITE_SLOT_BITS UINT64_C(0x0080808080808080)
+    #define REDISLITE_FAN_MASK_MAX (((uint64_t) 1 << 56) - 1)
     """
     const uint64_t MAX_BUCKETS "REDISLITE_MAX_BUCKETS"
-    const uint64_t EVERY_BYTE "REDISLITE_EVERY_BYTE"
-    const uint64_t LOW_BITS "REDISLITE_LOW_BITS"        # all but the top bit of each byte
-    const uint64_t SLOT_BITS "REDISLITE_SLOT_BITS"      # the top bit of each tag; the last byte is the chained mark
+    const uint64_t FAN_MASK_MAX "REDISLITE_FAN_MASK_MAX"    # the bits above are the tag's
     void prefetch "REDISLITE_PREFETCH"(const void* address) noexcept nogil
-    uint64_t little_64 "REDISLITE_LITTLE_64"(uint64_t word) noexcept nogil
-    uint32_t little_32 "REDISLITE_LITTLE_32"(uint32_t word) noexcept nogil
-    uint64_t swap_bytes "__builtin_bswap64"(uint64_t word) noexcept nogil
-    int count_trailing_zeros "__builtin_ctzll"(unsigned long long value) noexcept nogil
-    int count_ones "__builtin_popcountll"(unsigned long long value) noexcept nogil
-    bint unlikely "REDISLITE_UNLIKELY"(bint condition) noexcept nogil
 
 cdef enum:
     SOFT_LOAD = 8               # entries per home: 17 to 12.5 bytes of table per entry over a growth's cycle
@@ -66,7 +58,7 @@ cdef enum:
     DISCARD_BUCKETS = 4096      # 256 KiB
     BUCKETS_PER_PIECE = 128     # buckets whose memory is given back for a piece of work of dict_release_step
     HOMES_PER_PIECE = 8         # homes that it walks over for one
-    LAST = BUCKET_SLOTS - 1     # the slot that points to the next bucket of a chain
+    CHAIN_MOST = 8              # buckets chained to one home
     RANDOM_TRIES = 1024
     SCAN_MOST = 128             # entries of a home that a scan emits in one step
     SAMPLE_HOMES_PER_ENTRY = 10
@@ -77,127 +69,8 @@ cdef void assert_layout() noexcept nogil:
     size_is(bucket, 64)             # one cache line: tables are aligned to it
 
 
-cdef struct SipState:
-    uint64_t a
-    uint64_t b
-    uint64_t c
-    uint64_t d
-
-
-cdef inline uint64_t rotate(uint64_t word, int bits) noexcept nogil:
-    return (word << bits) | (word >> (64 - bits))
-
-
-cdef inline void sip_round(SipState* s) noexcept nogil:
-    s.a += s.b
-    s.c += s.d
-    s.b = rotate(s.b, 13) ^ s.a
-    s.d = rotate(s.d, 16) ^ s.c
-    s.a = rotate(s.a, 32)
-    s.c += s.b
-    s.a += s.d
-    s.b = rotate(s.b, 17) ^ s.c
-    s.d = rotate(s.d, 21) ^ s.a
-    s.c = rotate(s.c, 32)
-
-
-cdef inline uint64_t load_64(const char* place) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, place, 8)
-    return little_64(word)
-
-
-cdef inline uint64_t load_32(const char* place) noexcept nogil:
-    cdef uint32_t word
-    memcpy(&word, place, 4)
-    return little_32(word)
-
-
-cdef inline uint64_t load_tail(const char* key, size_t length) noexcept nogil:
-    """The last length % 8 bytes as a little-endian number, read with at most three loads inside the key."""
-    cdef size_t left = length & 7
-    cdef const uint8_t* last
-    if left == 0:
-        return 0
-    if length >= 8:
-        return load_64(key + length - 8) >> (64 - 8 * left)
-    if left >= 4:
-        return load_32(key) | (load_32(key + left - 4) << (8 * (left - 4)))
-    last = <const uint8_t*> key
-    return (<uint64_t> last[0] | (<uint64_t> last[left >> 1] << (8 * (left >> 1)))
-            | (<uint64_t> last[left - 1] << (8 * (left - 1))))
-
-
-cdef inline uint64_t siphash_1_3(const uint64_t* seed, const char* key, size_t length) noexcept nogil:
-    cdef SipState s
-    cdef uint64_t word
-    cdef const char* end = key + (length & ~<size_t> 7)
-    s.a = seed[0] ^ <uint64_t> 0x736f6d6570736575
-    s.b = seed[1] ^ <uint64_t> 0x646f72616e646f6d
-    s.c = seed[0] ^ <uint64_t> 0x6c7967656e657261
-    s.d = seed[1] ^ <uint64_t> 0x7465646279746573
-    word = load_tail(key, length) | (<uint64_t> length << 56)
-    while key != end:
-        s.d ^= load_64(key)
-        sip_round(&s)
-        s.a ^= load_64(key)
-        key += 8
-    s.d ^= word
-    sip_round(&s)
-    s.a ^= word
-    s.c ^= 0xff
-    sip_round(&s)
-    sip_round(&s)
-    sip_round(&s)
-    return s.a ^ s.b ^ s.c ^ s.d
-
-
 cdef uint64_t dict_hash(const Dict* d, const char* key, size_t length) noexcept nogil:
     return siphash_1_3(d.seed, key, length)
-
-
-cdef inline uint8_t tag_of(uint64_t hash) noexcept nogil:
-    cdef uint8_t tag = <uint8_t> (hash >> 56)
-    return tag if tag else 1
-
-
-cdef inline uint64_t bucket_word(const Bucket* bucket) noexcept nogil:
-    """Tags and chained mark, the first tag in the lowest byte."""
-    cdef uint64_t word
-    memcpy(&word, bucket, 8)
-    return little_64(word)
-
-
-cdef inline uint64_t slots_with(uint64_t word, uint8_t tag) noexcept nogil:
-    """Bit 8 i + 7 is set for each slot i whose tag this is (exactly)."""
-    cdef uint64_t different = word ^ (EVERY_BYTE * tag)
-    return ~(((different & LOW_BITS) + LOW_BITS) | different) & SLOT_BITS
-
-
-cdef inline uint64_t slots_taken(uint64_t word) noexcept nogil:
-    """The same for the slots with entries."""
-    return (((word & LOW_BITS) + LOW_BITS) | word) & SLOT_BITS
-
-
-cdef inline bint word_chained(uint64_t word) noexcept nogil:
-    return (word >> 56) != 0
-
-
-cdef inline uint64_t slots_free(uint64_t word) noexcept nogil:
-    """The same for the slots that an entry may be put into."""
-    cdef uint64_t taken = slots_taken(word)
-    if word_chained(word):
-        taken |= <uint64_t> 0x80 << (8 * LAST)
-    return ~taken & SLOT_BITS
-
-
-cdef inline int first_slot(uint64_t slots) noexcept nogil:
-    return count_trailing_zeros(slots) >> 3
-
-
-cdef inline Bucket* chain_next(const Bucket* bucket) noexcept nogil:
-    """The next bucket of the chain, or NULL."""
-    return <Bucket*> bucket.slots[LAST] if bucket.chained else NULL
 
 
 cdef inline uint64_t entry_hash(const Dict* d, const void* entry) noexcept nogil:
@@ -246,12 +119,19 @@ cdef inline Bucket* home_of(const Dict* d, uint64_t hash, int table) noexcept no
     return d.tables[table] + (hash & d.masks[table])
 
 
+cdef Bucket* leaf_at(const Dict* d, uint64_t hash, int table) noexcept nogil:
+    """The home of the chain of this hash, where the one in the table is a fan."""
+    cdef uint64_t mask = d.masks[table]
+    return leaf_of(home_of(d, hash, table), hash, &mask)
+
+
 cdef inline Bucket* find_slot(
-    const Dict* d, Bucket* bucket, const char* key, size_t length, uint64_t hash, int* slot,
+    const Dict* d, int table, const char* key, size_t length, uint64_t hash, int* slot,
 ) noexcept nogil:
-    """The bucket of this chain that has the entry of this key, and its slot; or NULL."""
+    """The bucket of this table that has the entry of this key, and its slot; or NULL."""
     cdef uint64_t word, candidates
     cdef uint8_t tag = tag_of(hash)
+    cdef Bucket* bucket = home_of(d, hash, table)
     while True:
         word = bucket_word(bucket)
         candidates = slots_with(word, tag)
@@ -260,9 +140,12 @@ cdef inline Bucket* find_slot(
             if entry_has_key(d, bucket.slots[slot[0]], key, length):
                 return bucket
             candidates &= candidates - 1
-        if not word_chained(word):
+        if not word_linked(word):
             return NULL
-        bucket = <Bucket*> bucket.slots[LAST]
+        if unlikely(word_fanned(word)):
+            bucket = leaf_at(d, hash, table)
+        else:
+            bucket = <Bucket*> bucket.slots[LAST]
 
 
 cdef inline void prefetch_entries(const Dict* d, const Bucket* bucket) noexcept nogil:
@@ -272,13 +155,8 @@ cdef inline void prefetch_entries(const Dict* d, const Bucket* bucket) noexcept 
     while taken:
         prefetch(<const char*> bucket.slots[first_slot(taken)] + d.key_offset)
         taken &= taken - 1
-    if word_chained(word):
+    if word_linked(word):
         prefetch(bucket.slots[LAST])
-
-
-cdef inline void set_slot(Bucket* bucket, int slot, uint8_t tag, void* entry) noexcept nogil:
-    bucket.tags[slot] = tag
-    bucket.slots[slot] = entry
 
 
 cdef Bucket* child_new(Dict* d) noexcept nogil:
@@ -293,31 +171,40 @@ cdef void child_free(Dict* d, Bucket* child) noexcept nogil:
     d.children -= 1
 
 
-cdef void chain_extend(Bucket* last, Bucket* child) noexcept nogil:
-    """Hangs an empty bucket behind the last one of a chain, whose last entry moves into it."""
-    if last.tags[LAST]:
-        set_slot(child, 0, last.tags[LAST], last.slots[LAST])
-        last.tags[LAST] = 0
-    last.slots[LAST] = child
-    last.chained = True
+cdef inline bint read_on(Bucket* copy, Bucket** spare) noexcept nogil:
+    """Goes on to the next bucket of a chain that is read from copies; the one that it stood in becomes a spare one."""
+    cdef Bucket* child = chain_next(copy)
+    if child == NULL:
+        return False
+    copy[0] = child[0]
+    child.slots[LAST] = spare[0]
+    spare[0] = child
+    return True
 
 
-cdef inline int put(Dict* d, int table, Bucket* bucket, uint8_t tag, void* entry, Bucket** spare) noexcept nogil:
-    """Enters an entry into the chain of its home. 0, or -1 where memory is out.
+cdef void spare_free(Dict* d, Bucket* spare) noexcept nogil:
+    cdef Bucket* child
+    while spare != NULL:
+        child = spare
+        spare = <Bucket*> child.slots[LAST]
+        child_free(d, child)
+
+
+cdef inline int chain_put(Dict* d, Bucket* bucket, uint8_t tag, void* entry, Bucket** spare) noexcept nogil:
+    """Enters an entry into the chain of this home; the number of buckets chained before it, or -1 where memory is out.
 
     spare: chained buckets to use first, linked through their last slot.
     """
     cdef uint64_t vacant
-    cdef uint32_t depth = 0
+    cdef int depth = 0
     cdef Bucket* child
     while True:
         vacant = slots_free(bucket_word(bucket))
         if vacant:
             set_slot(bucket, first_slot(vacant), tag, entry)
-            d.used[table] += 1
-            return 0
+            return depth
         depth += 1
-        if not bucket.chained:
+        if bucket.link != LINK_CHAIN:
             break
         bucket = <Bucket*> bucket.slots[LAST]
     child = spare[0]
@@ -330,9 +217,83 @@ cdef inline int put(Dict* d, int table, Bucket* bucket, uint8_t tag, void* entry
             return -1
     chain_extend(bucket, child)
     set_slot(child, 1, tag, entry)
-    d.used[table] += 1
+    return depth
+
+
+cdef void fan_count(Bucket* bucket, uint64_t hash, uint64_t mask, int more) noexcept nogil:
+    """Counts an entry more, or one less, in this fan and those below it that have this hash."""
+    while bucket.link == LINK_FAN:
+        bucket.slots[0] = <void*> (fan_entries(bucket) + more)
+        bucket = fan_bucket(bucket, hash, mask)
+        mask = mask_below(mask)
+
+
+cdef void fan_open(Dict* d, Bucket* bucket, uint64_t mask) noexcept nogil:
+    """Makes the home of a long chain a fan. It stays as it is where moving is paused, bits are used up or memory is
+    out."""
+    cdef Bucket* fan
+    cdef Bucket* spare = NULL
+    cdef Bucket copy = bucket[0]
+    cdef uint64_t taken, hash
+    cdef size_t count = 0
+    cdef int slot
+    if d.pauses > 0 or mask_below(mask) > FAN_MASK_MAX:
+        return
+    fan = <Bucket*> heap_zalloc_lines(d.heap, FAN * sizeof(Bucket))
+    if fan == NULL:
+        return
+    d.children += FAN
+    memset(bucket, 0, sizeof(Bucket))
+    bucket.slots[LAST] = fan
+    bucket.link = LINK_FAN
+    while True:
+        taken = slots_taken(bucket_word(&copy))
+        while taken:
+            slot = first_slot(taken)
+            taken &= taken - 1
+            hash = entry_hash(d, copy.slots[slot])
+            # The chain's own buckets are enough: parts of it need no more of them than the whole.
+            chain_put(d, fan_bucket(bucket, hash, mask), copy.tags[slot], copy.slots[slot], &spare)
+            count += 1
+        if not read_on(&copy, &spare):
+            break
+    spare_free(d, spare)
+    bucket.slots[0] = <void*> count
+
+
+cdef inline void note_depth(Dict* d, int table, uint32_t depth) noexcept nogil:
     if depth > d.depth[table]:
         d.depth[table] = depth
+
+
+cdef int put_in_fan(Dict* d, int table, Bucket* home, uint8_t tag, void* entry, Bucket** spare) noexcept nogil:
+    """The same as put where the home is a fan."""
+    cdef uint64_t hash = entry_hash(d, entry)
+    cdef uint64_t mask = d.masks[table]
+    cdef Bucket* leaf = leaf_of(home, hash, &mask)
+    cdef int depth = chain_put(d, leaf, tag, entry, spare)
+    if depth < 0:
+        return -1
+    d.used[table] += 1
+    fan_count(home, hash, d.masks[table], 1)
+    note_depth(d, table, <uint32_t> (fan_entries(home) // LAST))
+    if depth > CHAIN_MOST:
+        fan_open(d, leaf, mask)
+    return 0
+
+
+cdef inline int put(Dict* d, int table, Bucket* home, uint8_t tag, void* entry, Bucket** spare) noexcept nogil:
+    """Enters an entry at its home. 0, or -1 where memory is out. spare: as for chain_put."""
+    cdef int depth
+    if unlikely(home.link == LINK_FAN):
+        return put_in_fan(d, table, home, tag, entry, spare)
+    depth = chain_put(d, home, tag, entry, spare)
+    if depth < 0:
+        return -1
+    d.used[table] += 1
+    note_depth(d, table, depth)
+    if unlikely(depth > CHAIN_MOST):
+        fan_open(d, home, d.masks[table])
     return 0
 
 
@@ -343,10 +304,10 @@ cdef void chain_compact(Dict* d, Bucket* home) noexcept nogil:
     cdef Bucket* last
     cdef uint64_t taken
     cdef int slot
-    while home.chained:
+    while home.link == LINK_CHAIN:
         hole = NULL
         last = home
-        while last.chained:
+        while last.link == LINK_CHAIN:
             if hole == NULL and slots_free(bucket_word(last)):
                 hole = last
             before = last
@@ -354,7 +315,7 @@ cdef void chain_compact(Dict* d, Bucket* home) noexcept nogil:
         taken = slots_taken(bucket_word(last))
         if not taken & (taken - 1):
             # At most one entry: it has its place in the slot that pointed here.
-            before.chained = False
+            before.link = LINK_NONE
             before.slots[LAST] = NULL
             if taken:
                 slot = first_slot(taken)
@@ -366,6 +327,58 @@ cdef void chain_compact(Dict* d, Bucket* home) noexcept nogil:
             last.tags[slot] = 0
         else:
             return
+
+
+cdef void below_free(Dict* d, Bucket* bucket) noexcept nogil:
+    """Releases the buckets behind this one, of its chain or its fan, which it goes on pointing to."""
+    cdef Bucket* child = chain_next(bucket)
+    cdef Bucket* following
+    cdef int number
+    while child != NULL:
+        following = chain_next(child)
+        child_free(d, child)
+        child = following
+    if bucket.link == LINK_FAN:
+        for number in range(FAN):
+            below_free(d, fan_of(bucket) + number)
+        heap_free_lines(d.heap, fan_of(bucket), FAN * sizeof(Bucket))
+        d.children -= FAN
+
+
+cdef void fan_close(Dict* d, Bucket* root, uint64_t place, uint64_t mask) noexcept nogil:
+    """Makes a fan whose entries have room in one bucket that bucket."""
+    cdef Walk walk
+    cdef Bucket whole
+    cdef uint64_t taken
+    cdef int slot
+    cdef int count = 0
+    cdef const Bucket* bucket = walk_begin(&walk, root, place, mask)
+    memset(&whole, 0, sizeof(Bucket))
+    while bucket != NULL:
+        taken = slots_taken(bucket_word(bucket))
+        while taken:
+            slot = first_slot(taken)
+            taken &= taken - 1
+            set_slot(&whole, count, bucket.tags[slot], bucket.slots[slot])
+            count += 1
+        bucket = walk_next(&walk)
+    below_free(d, root)
+    root[0] = whole
+
+
+cdef void shorten(Dict* d, int table, Bucket* bucket, uint64_t hash) noexcept nogil:
+    """What follows where an entry has been removed from a home that is not one bucket."""
+    cdef uint64_t mask = d.masks[table]
+    fan_count(bucket, hash, mask, -1)
+    if d.pauses > 0:
+        return
+    while bucket.link == LINK_FAN:
+        if fan_entries(bucket) <= BUCKET_SLOTS:
+            fan_close(d, bucket, hash, mask)
+            return
+        bucket = fan_bucket(bucket, hash, mask)
+        mask = mask_below(mask)
+    chain_compact(d, bucket)
 
 
 cdef inline bint moving_is_free(const Dict* d) noexcept nogil:
@@ -428,18 +441,19 @@ cdef int resize_start(Dict* d, uint64_t buckets) noexcept nogil:
 
 
 cdef Bucket* reserve_children(Dict* d, const Bucket* source, const Bucket* target, bint* failed) noexcept nogil:
-    """As many spare buckets as the target's chain may need to take all entries of the source's chain in."""
+    """As many spare buckets as may be needed to take all entries of the source's home in at the target, or at several
+    homes without entries (target: NULL)."""
     cdef Bucket* spare = NULL
     cdef Bucket* child
-    cdef int64_t wanting = 0
+    cdef int64_t wanting = bucket_entries(source)
+    # A chained bucket takes 7 entries, one of which comes from the slot that points to it. All chains of a fan may be
+    # full.
+    cdef int64_t room = 1 if target != NULL and target.link == LINK_FAN else LAST
     failed[0] = False
-    while source != NULL:
-        wanting += count_ones(slots_taken(bucket_word(source)))
-        source = chain_next(source)
-    while target != NULL:
-        wanting -= count_ones(slots_free(bucket_word(target)))
-        target = chain_next(target)
-    # A chained bucket takes 7 entries, one of which comes from the slot that points to it.
+    if room == LAST:
+        while target != NULL:
+            wanting -= count_ones(slots_free(bucket_word(target)))
+            target = chain_next(target)
     while wanting > 0:
         child = child_new(d)
         if child == NULL:
@@ -447,7 +461,7 @@ cdef Bucket* reserve_children(Dict* d, const Bucket* source, const Bucket* targe
             break
         child.slots[LAST] = spare
         spare = child
-        wanting -= LAST
+        wanting -= room
     return spare
 
 
@@ -456,39 +470,43 @@ cdef int migrate_home(Dict* d, uint64_t home) noexcept nogil:
     cdef Bucket* source = d.tables[0] + home
     cdef Bucket* target = d.tables[1] + (home & d.masks[1])
     cdef Bucket* spare = NULL
-    cdef Bucket* child
+    cdef Bucket* bucket
     cdef Bucket copy
+    cdef Walk walk
     cdef uint64_t taken
     cdef bint grows = d.masks[1] > d.masks[0]
+    cdef bint fanned = source.link == LINK_FAN
     cdef bint failed = False
     cdef int slot
     cdef int moved = 0
-    if not grows and (slots_taken(bucket_word(source)) or source.chained):
-        spare = reserve_children(d, source, target, &failed)
+    if fanned or (not grows and (slots_taken(bucket_word(source)) or source.link)):
+        spare = reserve_children(d, source, NULL if grows else target, &failed)
     if not failed:
-        copy = source[0]
+        if unlikely(fanned):
+            bucket = walk_begin(&walk, source, home, d.masks[0])
+        else:
+            # A bucket that has been read can be used again at once.
+            copy = source[0]
+            bucket = &copy
         while True:
-            taken = slots_taken(bucket_word(&copy))
+            taken = slots_taken(bucket_word(bucket))
             while taken:
                 slot = first_slot(taken)
                 taken &= taken - 1
                 # A smaller table's homes follow from the larger one's: only growing needs the hash.
                 if grows:
-                    target = home_of(d, entry_hash(d, copy.slots[slot]), 1)
-                put(d, 1, target, copy.tags[slot], copy.slots[slot], &spare)
+                    target = home_of(d, entry_hash(d, bucket.slots[slot]), 1)
+                put(d, 1, target, bucket.tags[slot], bucket.slots[slot], &spare)
                 moved += 1
-            if not copy.chained:
+            if unlikely(fanned):
+                bucket = walk_next(&walk)
+                if bucket == NULL:
+                    below_free(d, source)
+                    break
+            elif not read_on(&copy, &spare):
                 break
-            # A bucket that has been read can be used again at once.
-            child = <Bucket*> copy.slots[LAST]
-            copy = child[0]
-            child.slots[LAST] = spare
-            spare = child
         d.used[0] -= moved
-    while spare != NULL:
-        child = spare
-        spare = <Bucket*> child.slots[LAST]
-        child_free(d, child)
+    spare_free(d, spare)
     return -1 if failed else moved
 
 
@@ -598,8 +616,6 @@ cdef void dict_init(Dict* d, Heap* heap, const uint64_t* seed, uint8_t key_offse
 
 
 cdef void dict_release(Dict* d) noexcept nogil:
-    cdef Bucket* child
-    cdef Bucket* following
     cdef uint64_t home
     cdef int table
     for table in range(2):
@@ -608,11 +624,7 @@ cdef void dict_release(Dict* d) noexcept nogil:
         for home in range(first_home(d, table), d.masks[table] + 1):
             if not d.children:
                 break
-            child = chain_next(d.tables[table] + home)
-            while child != NULL:
-                following = chain_next(child)
-                child_free(d, child)
-                child = following
+            below_free(d, d.tables[table] + home)
     table_free(d, 0)
     table_free(d, 1)
     d.rehash_index = -1
@@ -624,7 +636,7 @@ cdef void** dict_find(Dict* d, const char* key, size_t length, uint64_t hash) no
     cdef Bucket* bucket
     if unlikely(d.tables[0] == NULL):
         return NULL
-    bucket = find_slot(d, home_of(d, hash, table_of(d, hash)), key, length, hash, &slot)
+    bucket = find_slot(d, table_of(d, hash), key, length, hash, &slot)
     return &bucket.slots[slot] if bucket != NULL else NULL
 
 
@@ -634,7 +646,7 @@ cdef void** dict_find_hash(Dict* d, uint64_t hash) noexcept nogil:
     cdef int slot
     if d.tables[0] == NULL:
         return NULL
-    bucket = home_of(d, hash, table_of(d, hash))
+    bucket = leaf_at(d, hash, table_of(d, hash))
     while bucket != NULL:
         candidates = slots_with(bucket_word(bucket), tag_of(hash))
         while candidates:
@@ -660,7 +672,7 @@ cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil:
     candidates = slots_with(word, tag_of(hash))
     if candidates:
         prefetch(bucket.slots[first_slot(candidates)])
-    elif word_chained(word):
+    elif word_linked(word):
         prefetch(bucket.slots[LAST])
 
 
@@ -685,18 +697,16 @@ cdef void* dict_remove(Dict* d, const char* key, size_t length, uint64_t hash) n
     if unlikely(d.tables[0] == NULL):
         return NULL
     table = table_of(d, hash)
-    home = home_of(d, hash, table)
-    bucket = find_slot(d, home, key, length, hash, &slot)
+    bucket = find_slot(d, table, key, length, hash, &slot)
     if bucket == NULL:
         return NULL
     entry = bucket.slots[slot]
     bucket.tags[slot] = 0
     d.used[table] -= 1
-    if d.pauses > 0:
-        return entry
-    if home.chained:
-        chain_compact(d, home)
-    if not d.no_resize:
+    home = home_of(d, hash, table)
+    if home.link:
+        shorten(d, table, home, hash)
+    if moving_is_free(d):
         if d.rehash_index >= 0:
             migrate_along(d)
         elif d.used[0] < (BUCKET_SLOTS * (d.masks[0] + 1)) >> 3:
@@ -774,79 +784,75 @@ cdef inline const Bucket* emitted_home(const Dict* d, int table, uint64_t home) 
     return NULL if table == 0 and home < first_home(d, 0) else d.tables[table] + home
 
 
-cdef size_t chain_entries(const Bucket* bucket) noexcept nogil:
+cdef inline bint is_like(const Dict* d, const void* entry, uint64_t place, uint64_t mask) noexcept nogil:
+    return not (entry_hash(d, entry) ^ place) & mask
+
+
+cdef inline bint fan_has(uint64_t known, uint64_t number, uint64_t place, uint64_t mask) noexcept nogil:
+    """Whether a fan's bucket may have entries like the place; known: as for the bucket that the fan hangs on."""
+    return not (number << count_ones(known) ^ place) & mask & mask_below(known) & ~known
+
+
+cdef size_t count_like(
+    const Dict* d, const Bucket* bucket, uint64_t known, uint64_t place, uint64_t mask,
+) noexcept nogil:
+    """How many entries below a bucket have the place for their hash, as far as the mask goes; known: as far as all
+    have."""
+    cdef uint64_t number, taken
     cdef size_t count = 0
+    if bucket == NULL:
+        return 0
+    if not mask & ~known:
+        return bucket_entries(bucket)
+    if bucket.link == LINK_FAN:
+        for number in range(FAN):
+            if fan_has(known, number, place, mask):
+                count += count_like(d, fan_of(bucket) + number, mask_below(known), place, mask)
+        return count
     while bucket != NULL:
-        count += count_ones(slots_taken(bucket_word(bucket)))
+        taken = slots_taken(bucket_word(bucket))
+        while taken:
+            count += is_like(d, bucket.slots[first_slot(taken)], place, mask)
+            taken &= taken - 1
         bucket = chain_next(bucket)
     return count
 
 
-cdef void count_likeness(const Dict* d, const Bucket* bucket, uint64_t cursor, size_t* like) noexcept nogil:
-    """Counts the entries of a chain in like, by how many low bits of their hash are those of the cursor."""
-    cdef uint64_t taken, different
-    while bucket != NULL:
-        prefetch_entries(d, bucket)
-        taken = slots_taken(bucket_word(bucket))
-        while taken:
-            different = entry_hash(d, bucket.slots[first_slot(taken)]) ^ cursor
-            like[count_trailing_zeros(different) if different else 64] += 1
-            taken &= taken - 1
-        bucket = chain_next(bucket)
-
-
-cdef void emit_home(const Dict* d, int table, uint64_t home, uint64_t cursor, uint64_t mask, DictVisitor visit,
-                    void* argument) noexcept nogil:
-    """Shows the visitor the entries of this table with this home in it, of which the hash is the cursor as far as the mask
-    goes."""
-    cdef const Bucket* bucket = emitted_home(d, table, home)
-    cdef uint64_t taken
+cdef void emit_like(
+    const Dict* d, const Bucket* bucket, uint64_t known, uint64_t place, uint64_t mask, DictVisitor visit,
+    void* argument,
+) noexcept nogil:
+    """Shows the visitor those entries."""
+    cdef uint64_t number, taken
     cdef void* entry
+    if bucket != NULL and bucket.link == LINK_FAN:
+        for number in range(FAN):
+            if fan_has(known, number, place, mask):
+                emit_like(d, fan_of(bucket) + number, mask_below(known), place, mask, visit, argument)
+        return
     while bucket != NULL:
         prefetch_entries(d, bucket)
         taken = slots_taken(bucket_word(bucket))
         while taken:
             entry = bucket.slots[first_slot(taken)]
-            if mask <= d.masks[table] or not (entry_hash(d, entry) ^ cursor) & mask:
+            if not mask & ~known or is_like(d, entry, place, mask):
                 visit(argument, entry)
             taken &= taken - 1
         bucket = chain_next(bucket)
 
 
-cdef inline uint64_t reverse_bits(uint64_t word) noexcept nogil:
-    word = swap_bytes(word)
-    word = ((word >> 4) & <uint64_t> 0x0f0f0f0f0f0f0f0f) | ((word & <uint64_t> 0x0f0f0f0f0f0f0f0f) << 4)
-    word = ((word >> 2) & <uint64_t> 0x3333333333333333) | ((word & <uint64_t> 0x3333333333333333) << 2)
-    return ((word >> 1) & <uint64_t> 0x5555555555555555) | ((word & <uint64_t> 0x5555555555555555) << 1)
-
-
-cdef uint64_t scan_mask(const Dict* d, int smaller, uint64_t cursor) noexcept nogil:
-    """As many low bits of a hash as a step of a scan goes by: those of a home, or more where that has many entries."""
-    cdef uint64_t mask = d.masks[smaller]
+cdef size_t count_step(const Dict* d, int smaller, uint64_t place, uint64_t mask) noexcept nogil:
+    """How many entries a step of a scan emits that goes by so many low bits of the hash."""
     cdef uint64_t home
-    cdef size_t like[65]
-    cdef size_t count = chain_entries(emitted_home(d, smaller, cursor & mask))
-    cdef int bits
+    cdef uint64_t larger = d.masks[1 - smaller]
+    cdef uint64_t known = d.masks[smaller]
+    cdef size_t count = count_like(d, emitted_home(d, smaller, place & known), known, place, mask)
     if d.tables[1] != NULL:
-        home = cursor & mask
-        while home <= d.masks[1 - smaller]:
-            count += chain_entries(emitted_home(d, 1 - smaller, home))
-            home += mask + 1
-    if count <= SCAN_MOST:
-        return mask
-    memset(like, 0, sizeof(like))
-    count_likeness(d, emitted_home(d, smaller, cursor & mask), cursor, like)
-    if d.tables[1] != NULL:
-        home = cursor & mask
-        while home <= d.masks[1 - smaller]:
-            count_likeness(d, emitted_home(d, 1 - smaller, home), cursor, like)
-            home += mask + 1
-    for bits in range(count_ones(mask), 64):
-        if count <= SCAN_MOST:
-            break
-        count -= like[bits]
-        mask = mask << 1 | 1
-    return mask
+        home = place & mask & larger
+        while home <= larger:
+            count += count_like(d, emitted_home(d, 1 - smaller, home), larger, place, mask)
+            home += (mask & larger) + 1
+    return count
 
 
 cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil:
@@ -859,15 +865,18 @@ cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argum
         return 0
     if d.tables[1] != NULL and d.masks[1] < d.masks[0]:
         smaller = 1
-    mask = scan_mask(d, smaller, cursor)
-    emit_home(d, smaller, cursor & d.masks[smaller], cursor, mask, visit, argument)
+    mask = d.masks[smaller]
+    while count_step(d, smaller, cursor, mask) > SCAN_MOST and mask < FAN_MASK_MAX:
+        mask = mask << 1 | 1
+    home = cursor & d.masks[smaller]
+    emit_like(d, emitted_home(d, smaller, home), d.masks[smaller], cursor, mask, visit, argument)
     if d.tables[1] != NULL:
         larger = d.masks[1 - smaller]
         home = cursor & mask & larger
         while home <= larger:
-            emit_home(d, 1 - smaller, home, cursor, mask, visit, argument)
+            emit_like(d, emitted_home(d, 1 - smaller, home), larger, cursor, mask, visit, argument)
             home += (mask & larger) + 1
-    return reverse_bits(reverse_bits(cursor | ~mask) + 1)
+    return place_after(cursor, mask)
 
 
 cdef inline uint64_t random_next(uint64_t* state) noexcept nogil:
@@ -898,10 +907,42 @@ cdef inline Bucket* home_at(const Dict* d, uint64_t index) noexcept nogil:
     return d.tables[1] + (index - (d.masks[0] + 1 - first))
 
 
+cdef Bucket* home_walk(const Dict* d, uint64_t index, Walk* walk) noexcept nogil:
+    """Begins at the first bucket of the home with this number."""
+    cdef uint64_t before = d.masks[0] + 1 - first_home(d, 0)
+    if index < before:
+        return walk_begin(walk, home_at(d, index), first_home(d, 0) + index, d.masks[0])
+    return walk_begin(walk, home_at(d, index), index - before, d.masks[1])
+
+
+cdef Bucket* fan_place(const Bucket* bucket, uint64_t number, int* slot) noexcept nogil:
+    """The bucket and the slot of the fan's entry with this number, or NULL where it has not so many."""
+    cdef size_t count
+    cdef uint64_t taken
+    if number >= fan_entries(bucket):
+        return NULL
+    while bucket.link == LINK_FAN:
+        bucket = fan_of(bucket)
+        count = bucket_entries(bucket)
+        while number >= count:
+            number -= count
+            bucket += 1
+            count = bucket_entries(bucket)
+    while True:
+        taken = slots_taken(bucket_word(bucket))
+        while taken and number:
+            taken &= taken - 1
+            number -= 1
+        if taken:
+            slot[0] = first_slot(taken)
+            return <Bucket*> bucket
+        bucket = chain_next(bucket)
+
+
 cdef Bucket* random_place(const Dict* d, uint64_t* random, uint64_t* index, int* slot) noexcept nogil:
     """A place with an entry, each with the same probability: the bucket, its slot, and the number of its home. NULL where
     luck fails, as there is hardly anything in a large table."""
-    # Every place that a chain as long as the longest may have is drawn with the same probability, until one is taken.
+    # Every place that a home as full as the fullest may have is drawn with the same probability, until one is taken.
     # Places of a chain count on from LAST per bucket, as only the last bucket has an entry in its last slot.
     cdef uint64_t homes = home_count(d)
     cdef uint64_t places = LAST * <uint64_t> max(d.depth[0], d.depth[1]) + BUCKET_SLOTS
@@ -913,7 +954,12 @@ cdef Bucket* random_place(const Dict* d, uint64_t* random, uint64_t* index, int*
         place = ((number >> 40) * places) >> 24
         index[0] = (number & (~<uint64_t> 0 >> 24)) % homes
         bucket = home_at(d, index[0])
-        while place >= LAST and bucket.chained:
+        if unlikely(bucket.link == LINK_FAN):
+            bucket = fan_place(bucket, place, slot)
+            if bucket != NULL:
+                return bucket
+            continue
+        while place >= LAST and bucket.link == LINK_CHAIN:
             bucket = <Bucket*> bucket.slots[LAST]
             place -= LAST
         if place < BUCKET_SLOTS and bucket.tags[place]:
@@ -928,6 +974,7 @@ cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
     cdef uint64_t seen = 0
     cdef void* found = NULL
     cdef const Bucket* bucket
+    cdef Walk walk
     cdef int slot
     if not dict_size(d):
         return NULL
@@ -937,7 +984,7 @@ cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
     # One of the next home behind a random place that has any.
     number = random_next(random) % homes
     while found == NULL:
-        bucket = home_at(d, number)
+        bucket = home_walk(d, number, &walk)
         while bucket != NULL:
             taken = slots_taken(bucket_word(bucket))
             while taken:
@@ -945,7 +992,7 @@ cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil:
                 if random_next(random) % seen == 0:
                     found = bucket.slots[first_slot(taken)]
                 taken &= taken - 1
-            bucket = chain_next(bucket)
+            bucket = walk_next(&walk)
         number += 1
         if number == homes:
             number = 0
@@ -958,7 +1005,8 @@ cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count)
     cdef uint64_t index, taken
     cdef uint64_t visited = 0
     cdef size_t found = 0
-    cdef const Bucket* bucket
+    cdef Bucket* bucket
+    cdef Walk walk
     cdef int slot = 0
     if not dict_size(d) or not count:
         return 0
@@ -967,7 +1015,12 @@ cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count)
     bucket = random_place(d, random, &index, &slot)
     if bucket == NULL:
         index = random_next(random) % homes
-        bucket = home_at(d, index)
+        bucket = home_walk(d, index, &walk)
+    else:
+        home_walk(d, index, &walk)
+        if unlikely(walk.root.link == LINK_FAN):
+            walk.place = entry_hash(d, bucket.slots[slot])
+        walk.bucket = bucket
     taken = slots_taken(bucket_word(bucket)) & (~<uint64_t> 0 << (8 * slot))
     while True:
         while taken:
@@ -977,7 +1030,7 @@ cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count)
             found += 1
             if found == count:
                 return found
-        bucket = chain_next(bucket)
+        bucket = walk_next(&walk)
         if bucket == NULL:
             visited += 1
             if visited > homes or (found and visited > SAMPLE_HOMES_PER_ENTRY * count):
@@ -985,7 +1038,7 @@ cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count)
             index += 1
             if index == homes:
                 index = 0
-            bucket = home_at(d, index)
+            bucket = home_walk(d, index, &walk)
         taken = slots_taken(bucket_word(bucket))
 
 
@@ -993,6 +1046,7 @@ cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* 
     # From here on the index is the next home to empty, and after those of table 0 come those of table 1.
     cdef uint64_t taken, home, following
     cdef Bucket* bucket
+    cdef Bucket* fan
     cdef Bucket* child
     cdef int slot, table
     if not d.draining:
@@ -1008,6 +1062,10 @@ cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* 
         if not budget[0]:
             return True
         bucket = d.tables[table] + home
+        fan = NULL
+        while bucket.link == LINK_FAN and fan_emptied(bucket) < FAN:
+            fan = bucket
+            bucket = fan_of(fan) + fan_emptied(fan)
         if visit != NULL:
             taken = slots_taken(bucket_word(bucket))
             while taken and budget[0]:
@@ -1023,6 +1081,12 @@ cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* 
         if child != NULL:
             bucket[0] = child[0]
             child_free(d, child)
+        elif bucket.link == LINK_FAN:
+            below_free(d, bucket)
+            bucket.link = LINK_NONE
+        if child != NULL or fan != NULL:
+            if child == NULL:
+                fan.slots[1] = <void*> (fan_emptied(fan) + 1)
             if budget[0]:
                 budget[0] -= 1
             continue
@@ -1045,7 +1109,7 @@ cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* 
 
 cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil:
     it.d = d
-    it.bucket = NULL
+    it.walk.bucket = NULL
     it.home = first_home(d, 0)
     it.table = 0
     it.slot = 0
@@ -1054,19 +1118,22 @@ cdef void dict_iterate_begin(DictIterator* it, Dict* d) noexcept nogil:
 
 cdef void* dict_iterate_next(DictIterator* it) noexcept nogil:
     cdef Dict* d = it.d
+    cdef Bucket* bucket
     cdef uint64_t taken
     while it.table < 2 and d.tables[it.table] != NULL:
         while it.home <= d.masks[it.table]:
-            if it.bucket == NULL:
-                it.bucket = d.tables[it.table] + it.home
+            bucket = it.walk.bucket
+            if bucket == NULL:
+                bucket = d.tables[it.table] + it.home
                 if it.home + PREFETCH_AHEAD <= d.masks[it.table]:
-                    prefetch_entries(d, it.bucket + PREFETCH_AHEAD)
-            while it.bucket != NULL:
-                taken = slots_taken(bucket_word(it.bucket)) >> (8 * it.slot)
+                    prefetch_entries(d, bucket + PREFETCH_AHEAD)
+                bucket = walk_begin(&it.walk, bucket, it.home, d.masks[it.table])
+            while bucket != NULL:
+                taken = slots_taken(bucket_word(bucket)) >> (8 * it.slot)
                 if taken:
                     it.slot += first_slot(taken) + 1
-                    return it.bucket.slots[it.slot - 1]
-                it.bucket = chain_next(it.bucket)
+                    return bucket.slots[it.slot - 1]
+                bucket = walk_next(&it.walk)
                 it.slot = 0
             it.home += 1
         it.table += 1
