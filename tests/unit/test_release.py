@@ -251,6 +251,24 @@ def test_what_is_emptied_by_its_own_commands_is_released_in_steps(
     assert used(engine) == empty
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 99), (-100, -1), (COUNT // 2, COUNT // 2 + 99)])
+def test_what_is_trimmed_off_a_list_is_released_in_steps(engine: Engine, first: int, last: int) -> None:
+    fill_list(engine, "other")
+    engine.execute("LTRIM", "other", first, last)
+    engine.release_all()
+    small = used(engine)
+    fill_list(engine, "large")
+    full = used(engine)
+    kept = engine.execute("LRANGE", "large", first, last)
+    engine.execute("LTRIM", "large", first, last)
+    assert things(engine) == 1
+    assert full - used(engine) < DIRECT_BYTES + 2 * 8192
+    assert engine.execute("LRANGE", "large", 0, -1) == kept and len(kept) == 100
+    release(engine)
+    engine.execute("DEL", "other")
+    assert used(engine) <= small
+
+
 @pytest.mark.parametrize("words", [("SUNION",), ("ZUNION", 6)], ids=str)
 def test_results_that_nobody_keeps_are_released_in_steps(engine: Engine, words: tuple[object, ...]) -> None:
     fill = fill_set if words[0] == "SUNION" else fill_sorted_set

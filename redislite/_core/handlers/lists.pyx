@@ -10,6 +10,7 @@ from redislite._core.commands.arguments cimport (
     argument_timeout_or_reply, clamp_range, reply_out_of_memory, reply_syntax_error, reply_wrong_type,
 )
 from redislite._core.keyspace.blocking cimport block_on_keys
+from redislite._core.keyspace.discard cimport discard_value
 from redislite._core.keyspace.entry cimport (
     NO_EXPIRE, TYPE_LIST, Entry, entry_block_size, entry_encoding, entry_new, entry_pointer, entry_set_encoding,
     entry_set_pointer, entry_type,
@@ -451,7 +452,7 @@ cdef void rpop_command(Core* core, Client* client) noexcept nogil:
 
 cdef void ltrim_command(Core* core, Client* client) noexcept nogil:
     cdef Entry** slot
-    cdef ListValue value
+    cdef ListValue value, rest
     cdef int64_t start, end, length
     if not argument_integer_or_reply(client, 2, &start) or not argument_integer_or_reply(client, 3, &end):
         return
@@ -465,12 +466,14 @@ cdef void ltrim_command(Core* core, Client* client) noexcept nogil:
             delete_key(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1), 0)
             note_change(core, client, 1, <size_t> length, "ltrim")
             notify_deleted(core, client, 1)
-        elif list_keep_range(core.heap, &value, <size_t> start, <size_t> (end - start)) != 0:
+        elif list_keep_range(core.heap, &value, <size_t> start, <size_t> (end - start), &rest) != 0:
             give(slot[0], &value)
             reply_out_of_memory(client)
             return
         else:
             finish_removal(core, client, 1, slot[0], &value, <size_t> (length - (end - start)), "ltrim")
+            if rest.block != NULL:
+                discard_value(core, TYPE_LIST, rest.encoding, rest.block)
     reply_ok(&client.reply)
 
 

@@ -207,7 +207,14 @@ cdef class QuicklistProbe:
         done(quicklist_delete_range(self.heap, self.list, start, count))
 
     def keep_range(self, size_t start, size_t count):
-        done(quicklist_keep_range(self.heap, self.list, start, count))
+        """Keeps a range; answers of how many elements the nodes were that went as a whole."""
+        cdef Quicklist* rest
+        cdef size_t elements = 0
+        done(quicklist_keep_range(self.heap, self.list, start, count, &rest))
+        if rest != NULL:
+            elements = rest.count
+            quicklist_free(self.heap, rest)
+        return elements
 
     def copy(self):
         """The elements of a copy, which is released again; the copy has as many nodes."""

@@ -116,10 +116,11 @@ cdef listpack quicklist_into_listpack(Heap* heap, Quicklist* list) noexcept nogi
 cdef bint quicklist_end(Heap* heap, Quicklist* list, bint at_head, ListpackValue* value) noexcept nogil
 # Removes the element at an end, which quicklist_end has shown.
 cdef void quicklist_drop(Heap* heap, Quicklist* list, bint at_head) noexcept nogil
-# Removes count elements from start on (both within the list), or all others, where count is not 0. -1 where memory is out,
-# and nothing has changed.
+# Removes count elements from start on (both within the list). -1 where memory is out, and nothing has changed.
 cdef int quicklist_delete_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil
-cdef int quicklist_keep_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil
+# Removes all others, where count is not 0; likewise. *rest: a list, the caller's, that is only to be released: of nodes
+# of which nothing is kept; or NULL.
+cdef int quicklist_keep_range(Heap* heap, Quicklist* list, size_t start, size_t count, Quicklist** rest) noexcept nogil
 
 # Goes to an element by index, from the end where negative. 0 out of range, or failed is set. Stop is due in any case.
 cdef bint quicklist_seek(QuicklistIterator* it, Heap* heap, Quicklist* list, int64_t index) noexcept nogil

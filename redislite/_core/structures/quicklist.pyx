@@ -1,6 +1,6 @@
 """Quicklist: linked nodes of listpacks; the contract and the layout are in quicklist.pxd."""
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove, memset
 from redislite._core.base.alloc cimport Heap, heap_alloc, heap_footprint, heap_free, heap_realloc, heap_zalloc
 from redislite._core.base.growth cimport growth_size
 from redislite._core.structures.listpack cimport (
@@ -260,8 +260,8 @@ cdef void link_before(Quicklist* list, QuicklistNode* node, QuicklistNode* next)
     list.nodes += 1
 
 
-cdef void remove_node(Heap* heap, Quicklist* list, QuicklistNode* node) noexcept nogil:
-    """Takes the node out and releases it. Its elements have been taken off the count."""
+cdef void unlink_node(Quicklist* list, QuicklistNode* node) noexcept nogil:
+    """Takes the node out. Its elements have been taken off the count."""
     if node.previous != NULL:
         node.previous.next = node.next
     else:
@@ -271,6 +271,11 @@ cdef void remove_node(Heap* heap, Quicklist* list, QuicklistNode* node) noexcept
     else:
         list.tail = node.previous
     list.nodes -= 1
+
+
+cdef void remove_node(Heap* heap, Quicklist* list, QuicklistNode* node) noexcept nogil:
+    """The same, and releases it."""
+    unlink_node(list, node)
     node_free(heap, node)
 
 
@@ -578,8 +583,9 @@ cdef QuicklistNode* node_across(const Quicklist* list, size_t index) noexcept no
     return node if within else NULL
 
 
-cdef void cut(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
-    """Removes the range; nodes that lose some of their elements only are open."""
+cdef void cut(Heap* heap, Quicklist* list, size_t start, size_t count, Quicklist* rest) noexcept nogil:
+    """Removes the range; nodes that lose some of their elements only are open. The others go to another list, or (NULL)
+    are released."""
     cdef size_t within, part, offset, end
     cdef QuicklistNode* node
     cdef QuicklistNode* next
@@ -592,7 +598,11 @@ cdef void cut(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept 
         if part > count:
             part = count
         list.count -= part
-        if part == node.count:
+        if part == node.count and rest != NULL:
+            unlink_node(list, node)
+            link_before(rest, node, NULL)
+            rest.count += part
+        elif part == node.count:
             remove_node(heap, list, node)
         else:
             offset = listpack_seek(node_pack(node), <int64_t> within) - node_pack(node)
@@ -608,18 +618,19 @@ cdef void cut(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept 
         node = next
 
 
-cdef int cut_range(Heap* heap, Quicklist* list, size_t start, size_t count, bint keep) noexcept nogil:
-    """Removes a range of elements, or all but it. All memory that this needs is asked for first."""
+cdef int cut_range(Heap* heap, Quicklist* list, size_t start, size_t count, Quicklist* rest) noexcept nogil:
+    """Removes a range of elements, or all but it, whose nodes go to the rest then. All memory that this needs is asked
+    for first."""
     cdef QuicklistNode* first = node_across(list, start)
     cdef QuicklistNode* last = node_across(list, start + count)
     cdef int failed = 0
     if (first != NULL and not node_open(heap, first)) or (last != NULL and not node_open(heap, last)):
         failed = -1
-    elif keep:
-        cut(heap, list, start + count, list.count - (start + count))
-        cut(heap, list, 0, start)
+    elif rest != NULL:
+        cut(heap, list, start + count, list.count - (start + count), rest)
+        cut(heap, list, 0, start, rest)
     else:
-        cut(heap, list, start, count)
+        cut(heap, list, start, count, NULL)
     settle(heap, list, first)
     if last != first:
         settle(heap, list, last)
@@ -627,11 +638,23 @@ cdef int cut_range(Heap* heap, Quicklist* list, size_t start, size_t count, bint
 
 
 cdef int quicklist_delete_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
-    return cut_range(heap, list, start, count, 0) if count else 0
+    return cut_range(heap, list, start, count, NULL) if count else 0
 
 
-cdef int quicklist_keep_range(Heap* heap, Quicklist* list, size_t start, size_t count) noexcept nogil:
-    return cut_range(heap, list, start, count, 1)
+cdef int quicklist_keep_range(Heap* heap, Quicklist* list, size_t start, size_t count, Quicklist** rest) noexcept nogil:
+    cdef Quicklist removed
+    memset(&removed, 0, sizeof(Quicklist))
+    rest[0] = NULL
+    if cut_range(heap, list, start, count, &removed) != 0:
+        return -1
+    if removed.head != NULL:
+        rest[0] = <Quicklist*> heap_alloc(heap, sizeof(Quicklist))
+        if rest[0] != NULL:
+            rest[0][0] = removed
+    if rest[0] == NULL:
+        while removed.head != NULL:
+            remove_node(heap, &removed, removed.head)
+    return 0
 
 
 # --- iterators

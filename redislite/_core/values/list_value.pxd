@@ -51,10 +51,11 @@ cdef int list_push(Heap* heap, ListValue* value, bint at_head, const char* data,
 cdef bint list_end(Heap* heap, const ListValue* value, bint at_head, ListpackValue* element) noexcept nogil
 # Removes the element at an end, which list_end has shown. 0, or -1.
 cdef int list_drop(Heap* heap, ListValue* value, bint at_head) noexcept nogil
-# Removes count elements from start on (both within the list), or all others, where count is not 0. 0, or -1: nothing has
-# changed then.
+# Removes count elements from start on (both within the list). 0, or -1: nothing has changed then.
 cdef int list_delete_range(Heap* heap, ListValue* value, size_t start, size_t count) noexcept nogil
-cdef int list_keep_range(Heap* heap, ListValue* value, size_t start, size_t count) noexcept nogil
+# Removes all others, where count is not 0; likewise. rest: a list that the caller is to release, if its block is not
+# NULL.
+cdef int list_keep_range(Heap* heap, ListValue* value, size_t start, size_t count, ListValue* rest) noexcept nogil
 # Appends count elements from start on (both within the list) to a reply, in the list's order or backward from start.
 cdef void list_reply_range(Reply* reply, Heap* heap, ListValue* value, size_t start, size_t count,
                            bint backward) noexcept nogil

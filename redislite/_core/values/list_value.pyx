@@ -150,17 +150,19 @@ cdef int list_delete_range(Heap* heap, ListValue* value, size_t start, size_t co
     return changed(value, listpack_delete_range(heap, pack_of(value), &entry, count))
 
 
-cdef int list_keep_range(Heap* heap, ListValue* value, size_t start, size_t count) noexcept nogil:
+cdef int list_keep_range(Heap* heap, ListValue* value, size_t start, size_t count, ListValue* rest) noexcept nogil:
     cdef size_t length = list_length(value)
     cdef listpack slice
+    rest.encoding = value.encoding
+    rest.block = NULL
     if not is_small(value):
-        return quicklist_keep_range(heap, quick_of(value), start, count)
+        return quicklist_keep_range(heap, quick_of(value), start, count, <Quicklist**> &rest.block)
     if start == 0 or start + count == length:
         return list_delete_range(heap, value, count if start == 0 else 0, length - count)
     slice = listpack_slice(heap, listpack_seek(pack_of(value), <int64_t> start), count)
     if slice == NULL:
         return -1
-    listpack_free(heap, pack_of(value))
+    rest.block = value.block
     value.block = slice
     return 0
 
