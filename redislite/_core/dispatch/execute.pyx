@@ -23,7 +23,8 @@ from redislite._core.keyspace.latency cimport latency_sample_if_long
 from redislite._core.keyspace.propagate cimport propagate_command, propagate_unit
 from redislite._core.protocol.reply cimport ReplyMark, reply_error, reply_mark, reply_pending, reply_rollback
 from redislite._core.protocol.resp cimport (
-    PARSE_ERROR, PARSE_LONG, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_is_idle, parser_new,
+    PARSE_ERROR, PARSE_LONG, PARSE_NO_MEMORY, PARSE_REQUEST, PARSE_STRICT, PARSE_UNAUTHENTICATED, parser_compact,
+    parser_free, parser_is_idle, parser_new,
     parser_release_owned, parser_reset, resp_large_done, resp_parse,
 )
 from redislite._core.state.core cimport (
@@ -288,7 +289,7 @@ cdef void keep_rest(Core* core, Client* client, char* data, size_t length, Parse
 cdef void serve_complete(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
     """Executes what is complete in data[0:length]."""
     cdef int state = PARSE_REQUEST
-    cdef int ahead, i
+    cdef int ahead, rules, i
     cdef char text[128]
     core.ticks = clock_counter()
     if core.ticks >= core.renewal_ticks:
@@ -305,10 +306,13 @@ cdef void serve_complete(Core* core, Client* client, char* data, size_t length, 
     while True:
         if parser.large == NULL and state >= 0:
             # The limits of the unauthenticated hold until a request has been executed.
-            ahead = 1 if client.gate & GATE_UNAUTHENTICATED else REQUEST_BATCH
+            ahead = REQUEST_BATCH
+            rules = PARSE_STRICT if core.settings.strict_line_ends else 0
+            if client.gate & GATE_UNAUTHENTICATED:
+                ahead = 1
+                rules |= PARSE_UNAUTHENTICATED
             while parser.requests_count < ahead:
-                state = resp_parse(core.heap, parser, data, length, core.settings.max_bulk_length,
-                                   not client.gate & GATE_UNAUTHENTICATED, core.settings.strict_line_ends != 0)
+                state = resp_parse(core.heap, parser, data, length, core.settings.max_bulk_length, rules)
                 if state != PARSE_REQUEST:
                     break
                 take_request(core, client, parser, data)

@@ -6,7 +6,8 @@ from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 from redislite._core.base.alloc cimport Heap, heap_alloc, heap_destroy, heap_free, heap_new, heap_realloc
 from redislite._core.base.sds cimport sds, sds_append, sds_capacity, sds_free, sds_length, sds_new, sds_set_length
 from redislite._core.protocol.resp cimport (
-    PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, parser_compact, parser_free, parser_new,
+    PARSE_ERROR, PARSE_LONG, PARSE_MORE, PARSE_NO_MEMORY, PARSE_REQUEST, PARSE_STRICT, PARSE_UNAUTHENTICATED,
+    parser_compact, parser_free, parser_new,
     parser_release_owned, parser_reset, resp_large_done, resp_parse,
 )
 from redislite._core.state.core cimport Argument, Parser
@@ -97,7 +98,8 @@ cdef class ParserProbe:
                 state = PARSE_REQUEST
                 while state == PARSE_REQUEST:
                     state = resp_parse(self.heap, self.parser, self.query, sds_length(self.query),
-                                       self.max_bulk_length, self.authenticated, self.strict)
+                                       self.max_bulk_length, (0 if self.authenticated else PARSE_UNAUTHENTICATED)
+                                       | (PARSE_STRICT if self.strict else 0))
                     if state == PARSE_REQUEST:
                         requests.append(self.take())
                 if self.parser.large != NULL:
@@ -129,7 +131,7 @@ cdef class ParserProbe:
                 state = PARSE_REQUEST
                 while state == PARSE_REQUEST:
                     self.parser.used = 0
-                    state = resp_parse(self.heap, self.parser, buffer, length, self.max_bulk_length, True, False)
+                    state = resp_parse(self.heap, self.parser, buffer, length, self.max_bulk_length, 0)
                     requests += state == PARSE_REQUEST
                 if state != PARSE_MORE:
                     break

@@ -25,6 +25,10 @@ cdef enum:
     PARSE_ERROR = -1
     PARSE_NO_MEMORY = -2
 
+cdef enum:                      # what a connection's requests are held against
+    PARSE_UNAUTHENTICATED = 1   # narrow limits for the number and the length of arguments
+    PARSE_STRICT = 2            # what should be CR LF is looked at, elsewhere two bytes are passed over whatever they are
+
 cdef enum:
     INLINE_MAX_BYTES = 65536
     UNAUTHENTICATED_ARGUMENTS_MAX = 10
@@ -45,10 +49,9 @@ cdef void parser_release_owned(Heap* heap, Parser* parser, size_t first, size_t 
 # True where no request is incomplete or waits to be executed. Only such a parser may be lent to the next client.
 cdef bint parser_is_idle(const Parser* parser) noexcept nogil
 # Parses up to one request from data[position:length]. Arguments hold offsets in data.
-# An empty request (blank line, *0) is skipped. strict: what should be CR LF is looked at, elsewhere two bytes are passed
-# over whatever they are.
+# An empty request (blank line, *0) is skipped. rules: PARSE_UNAUTHENTICATED, PARSE_STRICT.
 cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64_t max_bulk_length,
-                    bint authenticated, bint strict) noexcept nogil
+                    int rules) noexcept nogil
 # Tells that Parser.large is filled: it becomes the next argument, without the two bytes behind it, for which it had room.
 # PARSE_REQUEST where the request is complete with it, PARSE_MORE where not, PARSE_NO_MEMORY; PARSE_ERROR under strict.
 cdef int resp_large_done(Heap* heap, Parser* parser, bint strict) noexcept nogil

@@ -296,8 +296,8 @@ cdef int parse_inline(Heap* heap, Parser* parser, char* data, size_t length) noe
     return PARSE_REQUEST
 
 
-cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64_t max_bulk_length,
-                    bint authenticated, bint strict) noexcept nogil:
+cdef inline int parse(Heap* heap, Parser* parser, char* data, size_t length, int64_t max_bulk_length,
+                      int rules) noexcept nogil:
     cdef int64_t value
     cdef size_t behind
     cdef int found
@@ -320,11 +320,11 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                 return PARSE_MORE
             if found == -1:
                 return fail(parser, b"too big mbulk count string")
-            if strict and found == 1 and not ends_line(data, behind - 2):
+            if rules & PARSE_STRICT and found == 1 and not ends_line(data, behind - 2):
                 return fail(parser, INVALID_LINE_END)
             if found == -2 or value > INT32_MAX:
                 return fail(parser, b"invalid multibulk length")
-            if value > UNAUTHENTICATED_ARGUMENTS_MAX and not authenticated:
+            if rules & PARSE_UNAUTHENTICATED and value > UNAUTHENTICATED_ARGUMENTS_MAX:
                 return fail(parser, b"unauthenticated multibulk length")
             parser.position = behind
             if value <= 0:
@@ -351,11 +351,11 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
                     return PARSE_MORE
                 if found == -1:
                     return fail(parser, b"too big bulk count string")
-                if strict and found == 1 and not ends_line(data, behind - 2):
+                if rules & PARSE_STRICT and found == 1 and not ends_line(data, behind - 2):
                     return fail(parser, INVALID_LINE_END)
                 if found == -2 or value < 0 or value > max_bulk_length:
                     return fail(parser, b"invalid bulk length")
-                if value > UNAUTHENTICATED_BULK_MAX and not authenticated:
+                if rules & PARSE_UNAUTHENTICATED and value > UNAUTHENTICATED_BULK_MAX:
                     return fail(parser, b"unauthenticated bulk length")
                 parser.position = behind
                 parser.bulk = value
@@ -367,7 +367,7 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
             # A sum, which no length can make negative: what is read must be there, whatever went wrong elsewhere.
             if length < parser.position + <size_t> parser.bulk + 2:
                 return PARSE_MORE
-            if strict and not ends_line(data, parser.position + <size_t> parser.bulk):
+            if rules & PARSE_STRICT and not ends_line(data, parser.position + <size_t> parser.bulk):
                 return fail(parser, INVALID_LINE_END)
             if not add_argument(heap, parser, parser.position, <size_t> parser.bulk, NULL):
                 return starve(parser)
@@ -375,6 +375,14 @@ cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64
             parser.bulk = -1
             parser.remaining -= 1
         return PARSE_REQUEST
+
+
+cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64_t max_bulk_length,
+                    int rules) noexcept nogil:
+    # What is not usual is asked once here, not for each argument: the compiler makes two functions of the one.
+    if rules:
+        return parse(heap, parser, data, length, max_bulk_length, rules)
+    return parse(heap, parser, data, length, max_bulk_length, 0)
 
 
 cdef int resp_large_done(Heap* heap, Parser* parser, bint strict) noexcept nogil:
