@@ -41,8 +41,10 @@ from redislite._core.state.core cimport Client, Command, Core
 cdef class Connection:
     cdef Client client
     cdef readonly object engine
-    # What the client said of itself, and where it comes from; str.
-    cdef public str name, library_name, library_version, user, address, local_address
+    # What the client said of itself, counted as its memory.
+    cdef readonly str said_name, said_library_name, said_library_version
+    # Who it is, and where it comes from.
+    cdef public str user, address, local_address
     cdef Permissions permissions    # of its user; None: it may do everything
     # Free for the control plane: state that commands keep per client.
     cdef public object state
@@ -50,6 +52,7 @@ cdef class Connection:
     cdef bint is_leaving            # out of service, and not all given back
 
     cdef int _check_open(self) except -1
+    cdef int _count_text(self, str old, str new) except -1
     cdef bint is_busy(self) noexcept
     cdef bint _takes_output(self) noexcept
     cdef bint _end_waiting(self, bytes error) noexcept

@@ -7,7 +7,7 @@ from redislite._core.clients.client_memory cimport client_recount, client_uncoun
 from redislite._core.clients.ending cimport client_doom, client_is_doomed, client_takes_output
 from redislite._core.clients.output cimport client_end, client_in_time, client_queue_write, client_write
 from redislite._core.clients.tracking cimport (
-    Prefix, Tracker, prefix_text, tracker_of, tracking_forget_client, tracking_options,
+    Prefix, Tracker, prefix_text, tracker_of, tracking_find_overlap, tracking_forget_client, tracking_options,
 )
 from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.clients.channels cimport (
@@ -16,6 +16,7 @@ from redislite._core.clients.channels cimport (
 )
 from redislite._core.clients.transaction_queue cimport transaction_discard
 from redislite._core.keyspace.blocking cimport WAIT_AND_ANSWER, unblock
+from redislite._core.keyspace.watching cimport watched_count
 from redislite._core.protocol.reply cimport (
     ReplyMark, reply_error, reply_init, reply_object, reply_pending, reply_null_array, reply_raw, reply_release,
 )
@@ -28,7 +29,7 @@ from redislite._core.state.flags cimport (
     CLIENT_WAS_AUTHENTICATED, GATE_MONITORING, GATE_REPLY_OFF, GATE_UNAUTHENTICATED, GATE_USER,
 )
 from redislite._core.state.statistics cimport CommandStatistics
-from redislite._core.structures.pointer_set cimport pointer_set_at, pointer_set_places
+from redislite._core.structures.rax cimport RaxIterator, rax_walk
 from redislite._core.dispatch.execute cimport (
     client_serve, finish_blocked, muted_reply_begin, muted_reply_end, wake_client,
 )
@@ -40,6 +41,11 @@ cdef enum:
                       CLIENT_REPLY_SKIP_NEXT | CLIENT_MONITOR | CLIENT_IMPORT_SOURCE)
     EVENT_READABLE = 1
     EVENT_WRITABLE = 4
+
+
+cdef void collect_key(RaxIterator* it, void* keys) noexcept nogil:
+    with gil:
+        (<list> keys).append((<char*> it.key)[:it.key_length])
 
 
 cdef class Connection:
@@ -162,7 +168,7 @@ cdef class Connection:
 
     @property
     def watched_keys(self) -> int:
-        return self.client.watches_count
+        return watched_count(&self.client)
 
     @property
     def subscription_counts(self) -> tuple[int, int, int]:
@@ -191,23 +197,75 @@ cdef class Connection:
             unsubscribe_all(self.client.core, &self.client)
 
     @property
-    def tracking(self) -> tuple[int, int, list[bytes]] | None:
-        """TRACKING_* bits of tracking.pxd, id of who gets its messages (0: itself), prefixes in order; None where it is off."""
+    def tracking_options(self) -> int:
+        """TRACKING_* bits of tracking.pxd; 0 where tracking is off."""
+        return tracking_options(&self.client)
+
+    @property
+    def tracking_redirect(self) -> int:
+        """Id of who gets its messages, 0: itself; -1 where tracking is off."""
         cdef Tracker* tracker = tracker_of(&self.client)
-        cdef Prefix* prefix
+        if not tracking_options(&self.client):
+            return -1
+        return tracker.redirect.id if tracker.redirect != NULL else 0
+
+    @property
+    def tracking_prefixes(self) -> list[bytes]:
+        """Its prefixes of the broadcasting mode, in order. MemoryError."""
+        cdef Tracker* tracker = tracker_of(&self.client)
+        cdef list prefixes = []
+        if tracker != NULL and not rax_walk(&tracker.prefixes, collect_key, <void*> prefixes):
+            raise MemoryError
+        return prefixes
+
+    def overlapping_prefix(self, bytes prefix not None) -> bytes | None:
+        """One of its prefixes that begins with this one, or that this one begins with; None where there is none.
+        MemoryError."""
+        cdef Prefix* found
         cdef size_t length
         cdef char* text
-        cdef int i
-        cdef list prefixes = []
-        if not tracking_options(&self.client):
+        if tracking_find_overlap(&self.client, prefix, len(prefix), &found) != 0:
+            raise MemoryError
+        if found == NULL:
             return None
-        for i in range(<int> pointer_set_places(&tracker.prefixes)):
-            prefix = <Prefix*> pointer_set_at(&tracker.prefixes, i)
-            if prefix != NULL:
-                text = prefix_text(prefix, &length)
-                prefixes.append(text[:length])
-        prefixes.sort()
-        return tracker.options, (tracker.redirect.id if tracker.redirect != NULL else 0), prefixes
+        text = prefix_text(found, &length)
+        return text[:length]
+
+    @property
+    def name(self) -> str:
+        """What CLIENT SETNAME said."""
+        return self.said_name
+
+    @name.setter
+    def name(self, str text not None) -> None:
+        self._count_text(self.said_name, text)
+        self.said_name = text
+
+    @property
+    def library_name(self) -> str:
+        """What CLIENT SETINFO said, as its version."""
+        return self.said_library_name
+
+    @library_name.setter
+    def library_name(self, str text not None) -> None:
+        self._count_text(self.said_library_name, text)
+        self.said_library_name = text
+
+    @property
+    def library_version(self) -> str:
+        return self.said_library_version
+
+    @library_version.setter
+    def library_version(self, str text not None) -> None:
+        self._count_text(self.said_library_version, text)
+        self.said_library_version = text
+
+    cdef int _count_text(self, str old, str new) except -1:
+        """The client's memory counts what it said of itself."""
+        self.client.said_bytes += <size_t> len(new)
+        if old is not None:
+            self.client.said_bytes -= <size_t> len(old)
+        return 0
 
     def append(self, object value) -> None:
         """Appends a reply or a push message out of turn; it is written before the loop sleeps."""

@@ -13,6 +13,7 @@ from redislite._core.clients.tracking cimport (
 from redislite._core.connection cimport Connection
 from redislite._core.clients.channels cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, subscription_count
 from redislite._core.clients.transaction_queue cimport transaction_memory
+from redislite._core.keyspace.watching cimport watched_count
 from redislite._core.protocol.reply cimport reply_pending
 from redislite._core.state.core cimport Chunk, Client, Parser
 from redislite._core.state.flags cimport (
@@ -157,11 +158,12 @@ def describe(Connection connection not None, str name not None, str user not Non
         letters, text(declared), client.database.id,
         <long long> subscription_count(client, KIND_CHANNEL), <long long> subscription_count(client, KIND_PATTERN),
         <long long> subscription_count(client, KIND_SHARD),
-        <long long> (client.transaction.count if client.transaction != NULL else -1), <long long> client.watches_count,
+        <long long> (client.transaction.count if client.transaction != NULL else -1), <long long> watched_count(client),
         query, query_free, argument_bytes(client), transaction_memory(client),
         reply_buffer_size(peak), min(peak, <size_t> REPLY_BUFFER_MAX), min(pending, <size_t> REPLY_BUFFER_MAX),
         (chunks - 1 if chunks > 1 else <size_t> 1) if listed else <size_t> 0, listed, client_memory(client),
         <const char*> b"rw" if client.flags & CLIENT_WAITS_WRITABLE else <const char*> b"r",
         <const char*> client.command.own_name if client.command != NULL else <const char*> b"NULL",
-        text(user), redirect, <int> client.reply.protocol, text(connection.library_name), text(connection.library_version),
+        text(user), redirect, <int> client.reply.protocol, text(connection.said_library_name),
+        text(connection.said_library_version),
         text(tail))

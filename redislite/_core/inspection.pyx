@@ -6,7 +6,7 @@ from redislite._core.clients.output cimport CLASS_NORMAL, CLASS_PUBSUB, CLASS_RE
 from redislite._core.clients.tracking cimport Tracking
 from redislite._core.commands.table cimport histogram_bound
 from redislite._core.clients.channels cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, subscribers_count
-from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING
+from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, first_waiting
 from redislite._core.keyspace.discard cimport discarded_things
 from redislite._core.keyspace.entry cimport (
     ENCODING_HASHTABLE, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_SKIPLIST, KEY_OFFSET, TYPE_HASH, TYPE_LIST,
@@ -414,13 +414,13 @@ cdef class Inspected:
         figures["timed_clients"] = core.deadlines_count
         for i in range(core.databases_count):
             figures["watched_keys"] += dict_size(&core.databases[i].watched)
-            figures["keys"] += dict_size(&core.databases[i].waiting)
             dict_iterate_begin(&position, &core.databases[i].waiting)
             waiting = <WaitList*> dict_iterate_next(&position)
             while waiting != NULL:
-                waiter = waiting.first
-                while waiter != NULL and not waiter.client.blocked.options & WAIT_ALSO_MISSING:
-                    waiter = waiter.next
+                waiter = first_waiting(waiting.first)
+                figures["keys"] += waiter != NULL
+                while waiter != NULL and not waiter.blocked.options & WAIT_ALSO_MISSING:
+                    waiter = first_waiting(waiter.next)
                 figures["keys_also_missing"] += waiter != NULL
                 waiting = <WaitList*> dict_iterate_next(&position)
             dict_iterate_end(&position)

@@ -91,9 +91,9 @@ def _start(
         raise CommandError("ERR CLIENT TRACKING is for connections")
     if prefixes and not options & TRACKING_BCAST:
         raise CommandError("ERR PREFIX option requires BCAST mode to be enabled")
-    before, _, present = connection.tracking or (0, 0, [])
+    before = connection.tracking_options
     either = TRACKING_OPTIN | TRACKING_OPTOUT
-    if connection.tracking is not None and (before ^ options) & TRACKING_BCAST:
+    if before and (before ^ options) & TRACKING_BCAST:
         raise CommandError(_SWITCHED.format("BCAST", " on/off"))
     if options & TRACKING_BCAST and options & either:
         raise CommandError("ERR OPTIN and OPTOUT are not compatible with BCAST")
@@ -101,45 +101,48 @@ def _start(
         raise CommandError("ERR You can't specify both OPTIN mode and OPTOUT mode")
     if options & either and before & either and (options ^ before) & either:
         raise CommandError(_SWITCHED.format("OPTIN/OPTOUT", ""))
-    _refuse_overlap(prefixes, present)
-    if options & TRACKING_BCAST and not prefixes:
-        prefixes = [b""]
     try:
+        _refuse_overlap(connection, prefixes)
+        if options & TRACKING_BCAST and not prefixes:
+            prefixes = [b""]
         server.engine.track(connection, options, redirect, prefixes)
     except MemoryError:
         raise CommandError("OOM out of memory") from None
 
 
-def _refuse_overlap(prefixes: list[bytes], present: list[bytes]) -> None:
-    """No change may be told twice: one prefix of a client must not begin with another."""
-    number = _first_overlapping(prefixes, present)
-    if number is None:
-        return
-    prefix = prefixes[number]
-    for others, kind in ((present, "an existing"), (prefixes[number + 1 :], "another provided")):
-        for other in others:
-            if prefix.startswith(other) or other.startswith(prefix):
-                shown, other_shown = (text.decode("utf-8", "surrogateescape") for text in (prefix, other))
-                raise CommandError(
-                    f"ERR Prefix '{shown}' overlaps with {kind} prefix '{other_shown}'. Prefixes for a single "
-                    "client must not overlap."
-                )
+def _refuse_overlap(connection: Connection, prefixes: list[bytes]) -> None:
+    """No change may be told twice: one prefix of a client must not begin with another. MemoryError."""
+    first = _first_overlapping(prefixes)
+    for prefix in prefixes[:first] if first is None else prefixes[: first + 1]:
+        present = connection.overlapping_prefix(prefix)
+        if present is not None:
+            raise _overlap(prefix, "an existing", present)
+    if first is not None:
+        prefix = prefixes[first]
+        other = next(text for text in prefixes[first + 1 :] if prefix.startswith(text) or text.startswith(prefix))
+        raise _overlap(prefix, "another provided", other)
 
 
-def _first_overlapping(prefixes: list[bytes], present: list[bytes]) -> int | None:
-    """Number of the first of the prefixes that overlaps with a later one or one that is present, else None.
+def _overlap(prefix: bytes, kind: str, other: bytes) -> CommandError:
+    shown, other_shown = (text.decode("utf-8", "surrogateescape") for text in (prefix, other))
+    return CommandError(
+        f"ERR Prefix '{shown}' overlaps with {kind} prefix '{other_shown}'. Prefixes for a single client must not "
+        "overlap."
+    )
+
+
+def _first_overlapping(prefixes: list[bytes]) -> int | None:
+    """Number of the first of the prefixes that overlaps with a later one, else None.
 
     In order, what begins with a prefix follows it at once: no pair needs to be looked at.
     """
-    ordered = sorted([(text, number) for number, text in enumerate(prefixes)] + [(text, -1) for text in present])
     enclosing: list[tuple[bytes, int]] = []  # each begins with the one before it
     found = len(prefixes)
-    for text, number in ordered:
+    for text, number in sorted((text, number) for number, text in enumerate(prefixes)):
         while enclosing and not text.startswith(enclosing[-1][0]):
             enclosing.pop()
         if enclosing:
-            pair = [place for place in (number, enclosing[-1][1]) if place >= 0]
-            found = min([found, *pair])
+            found = min(found, number, enclosing[-1][1])
         enclosing.append((text, number))
     return found if found < len(prefixes) else None
 
@@ -156,12 +159,12 @@ def _first_overlapping(prefixes: list[bytes], present: list[bytes]) -> int | Non
 )
 def client_caching(server: Server, connection: Connection, args: list[bytes]) -> object:
     """CLIENT CACHING: for the next command, or the transaction that it begins."""
-    if connection.tracking is None:
+    options = connection.tracking_options
+    if not options:
         raise CommandError(
             "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode "
             "enabled"
         )
-    options = connection.tracking[0]
     answer = args[2].lower()
     if answer not in (b"yes", b"no"):
         raise CommandError(SYNTAX_ERROR)
@@ -184,7 +187,7 @@ def client_caching(server: Server, connection: Connection, args: list[bytes]) ->
 )
 def client_getredir(server: Server, connection: Connection, args: list[bytes]) -> object:
     """CLIENT GETREDIR: 0 where it is itself, -1 where the connection tracks no keys."""
-    return connection.tracking[1] if connection.tracking is not None else -1
+    return connection.tracking_redirect
 
 
 @command(
@@ -198,14 +201,18 @@ def client_getredir(server: Server, connection: Connection, args: list[bytes]) -
 )
 def client_trackinginfo(server: Server, connection: Connection, args: list[bytes]) -> object:
     """CLIENT TRACKINGINFO: flags, who gets the messages, prefixes."""
-    if connection.tracking is None:
+    options = connection.tracking_options
+    if not options:
         return {b"flags": Set([b"off"]), b"redirect": -1, b"prefixes": []}
-    options, redirect, prefixes = connection.tracking
     flags = Set([b"on"])
     for bits, name in _SHOWN:
         if options & bits == bits:
             flags.append(name)
-    return {b"flags": flags, b"redirect": redirect, b"prefixes": prefixes}
+    return {
+        b"flags": flags,
+        b"redirect": connection.tracking_redirect,
+        b"prefixes": connection.tracking_prefixes,
+    }
 
 
 # All bits must be set for the name to be shown; in the order of the reply.

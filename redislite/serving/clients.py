@@ -37,7 +37,7 @@ CLIENT_IMPORT_SOURCE = 1 << 27
 CLIENT_DIRTY_WATCH = 524288
 CLIENT_IN_EXEC = 2097152
 
-# Bits of Connection.tracking, as in the data plane's tracking.pxd.
+# Bits of Connection.tracking_options, as in the data plane's tracking.pxd.
 TRACKING_ON = 1
 TRACKING_BCAST = 2
 TRACKING_OPTIN = 4

@@ -545,7 +545,7 @@ def test_off_and_leaving(server: Server, reader: Client, writer: Client) -> None
 
 def test_reset_ends_it(server: Server, reader: Client) -> None:
     reader("GET a", "RESET")
-    assert reader.connection.tracking is None
+    assert reader.connection.tracking_options == 0 and reader.connection.tracking_redirect == -1
     assert server.counts["clients"] == 0
 
 
@@ -757,21 +757,76 @@ TestCaches.settings = settings(max_examples=60, stateful_step_count=30, deadline
 PREFIXES = st.lists(st.binary(max_size=3).map(lambda text: bytes(byte % 2 + 97 for byte in text)), max_size=6)
 
 
+def overlap_of(prefixes: list[bytes], present: list[bytes]) -> str | None:
+    """The error for the first prefix that overlaps with one that is present or with a later one."""
+    for number, prefix in enumerate(prefixes):
+        for others, kind in ((sorted(present), "an existing"), (prefixes[number + 1 :], "another provided")):
+            for other in others:
+                if prefix.startswith(other) or other.startswith(prefix):
+                    return (
+                        f"ERR Prefix '{prefix.decode()}' overlaps with {kind} prefix '{other.decode()}'. Prefixes for "
+                        "a single client must not overlap."
+                    )
+    return None
+
+
 @given(PREFIXES, PREFIXES)
 def test_the_first_prefix_that_overlaps(prefixes: list[bytes], present: list[bytes]) -> None:
-    def overlaps(number: int) -> bool:
-        others = [*present, *prefixes[number + 1 :]]
-        return any(prefixes[number].startswith(other) or other.startswith(prefixes[number]) for other in others)
+    # What is present does not overlap, but for the empty one, which comes by itself.
+    present = [text for text in set(present) if not any(text != t and t and text.startswith(t) for t in present)]
+    engine = Engine()
+    ours, peer = socket.socketpair()
+    connection = engine.connect(ours.detach(), "127.0.0.1:1", "127.0.0.1:2")
+    engine.track(connection, TRACKING_BCAST, None, present)
+    assert connection.tracking_prefixes == sorted(present)
+    try:
+        tracking_commands._refuse_overlap(connection, prefixes)
+        found = None
+    except CommandError as error:
+        found = str(error)
+    engine.close(connection)
+    peer.close()
+    assert found == overlap_of(prefixes, present)
 
-    # What is present does not overlap.
-    present = [text for text in set(present) if not any(text != t and text.startswith(t) for t in present)]
-    expected = next((number for number in range(len(prefixes)) if overlaps(number)), None)
-    assert tracking_commands._first_overlapping(prefixes, present) == expected
 
-
-def test_many_prefixes_take_no_longer_each() -> None:
-    prefixes = [b"prefix:%d:" % number for number in range(60_000)]
+def test_many_prefixes_take_no_longer_each(server: Server) -> None:
+    client = server.connect()
+    names = [f"prefix:{number}:" for number in range(20_000)]
     begun = time.process_time()
-    assert tracking_commands._first_overlapping(prefixes[30_000:], prefixes[:30_000]) is None
-    # A fifth of a second, where comparing all pairs takes four minutes.
-    assert time.process_time() - begun < 5
+    for start in range(0, len(names), 100):
+        # One each, and all at once.
+        client(*(f"CLIENT TRACKING ON BCAST PREFIX {name}" for name in names[start : start + 100]))
+    assert tracking_commands._first_overlapping([name.encode() for name in names]) is None
+    # A second, where looking at all that there are takes half a minute.
+    assert time.process_time() - begun < 8
+    assert server.counts["prefixes"] == len(names)
+
+
+def test_prefixes_count_as_memory_of_their_client(server: Server) -> None:
+    client, other = server.connect(), server.connect()
+    before = memory_of(client)
+    for number in range(100):
+        for one in (other, client):
+            one(f"CLIENT TRACKING ON BCAST PREFIX prefix:{number:0200}")
+    assert memory_of(client) > before + 100 * 200
+    client("CLIENT TRACKING OFF")
+    assert memory_of(client) < before + 1000
+
+
+def test_what_a_client_says_of_itself_counts_as_its_memory(server: Server) -> None:
+    client = server.connect()
+    before = memory_of(client)
+    client(
+        f"CLIENT SETNAME {'n' * 5000}", f"CLIENT SETINFO LIB-NAME {'l' * 4000}", f"CLIENT SETINFO LIB-VER {'1' * 3000}"
+    )
+    assert memory_of(client) == before + 12_000
+    client("CLIENT SETNAME short", "CLIENT SETINFO LIB-NAME x")
+    assert memory_of(client) == before + 3006
+    client("RESET")
+    assert memory_of(client) == before + 3001
+
+
+def memory_of(client: Client) -> int:
+    """What a client takes, as CLIENT LIST tells."""
+    line = describe(client.connection)
+    return int(line.partition("tot-mem=")[2].split()[0])

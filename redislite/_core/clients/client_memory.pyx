@@ -7,6 +7,7 @@ from redislite._core.clients.tracking cimport tracking_memory
 from redislite._core.clients.channels cimport subscriptions_memory
 from redislite._core.clients.transaction_queue cimport transaction_memory
 from redislite._core.keyspace.blocking cimport blocked_memory
+from redislite._core.keyspace.watching cimport watched_memory
 from redislite._core.protocol.reply cimport reply_release
 from redislite._core.protocol.resp cimport parser_free, parser_memory
 from redislite._core.state.core cimport CLIENT_SIZE_CLASSES, Client, ClientSizes, Core
@@ -20,8 +21,8 @@ cdef enum:
 
 
 cdef size_t client_memory(const Client* client) noexcept nogil:
-    cdef size_t total = sizeof(Client) + client.reply.held + transaction_memory(client)
-    total += subscriptions_memory(client) + tracking_memory(client) + blocked_memory(client) + client.watches_bytes
+    cdef size_t total = sizeof(Client) + client.said_bytes + client.reply.held + transaction_memory(client)
+    total += subscriptions_memory(client) + tracking_memory(client) + blocked_memory(client) + watched_memory(client)
     if client.query != NULL:
         total += heap_footprint(client.query_capacity)
     if client.parser != NULL:

@@ -20,6 +20,7 @@ from redislite._core.base.prefixed cimport prefixed_read
 from redislite._core.state.core cimport Client, Command, Core
 from redislite._core.structures.dict cimport Dict
 from redislite._core.structures.pointer_set cimport PointerSet
+from redislite._core.structures.rax cimport Rax
 
 cdef enum:                      # Tracker.options
     TRACKING_ON = 1
@@ -37,7 +38,8 @@ cdef struct Tracker:
     int64_t references          # from its client, tracked keys, changed keys and redirections
     int options                 # TRACKING_* bits; without TRACKING_ON the others mean nothing
     Tracker* redirect           # who gets its messages; NULL: it does itself
-    PointerSet prefixes         # Prefixes that it is a member of
+    Rax prefixes                # text → Prefix that it is a member of; but for the empty one, none begins with another
+    size_t prefixes_bytes       # what these take, in full
     size_t own_changes          # while a message is made: changes in it that are its own
 
 
@@ -92,9 +94,12 @@ cdef size_t tracking_memory(const Client* client) noexcept nogil
 cdef int tracking_add_prefix(Core* core, Client* client, const char* prefix, size_t length) noexcept nogil
 # Has CLIENT CACHING turn round what the mode says, for the next command. The client is in an OPTIN or OPTOUT mode.
 cdef void tracking_set_caching(Client* client) noexcept nogil
+# One of the client's prefixes that begins with this text, or that this text begins with: *found, or NULL where there is
+# none. 0, or -1 where memory is out.
+cdef int tracking_find_overlap(const Client* client, const char* text, size_t length, Prefix** found) noexcept nogil
 # Turns it off. Harmless where it is off.
 cdef void tracking_disable(Core* core, Client* client) noexcept nogil
-# The client is being released.
+# The client is being released. Prefixes that it was a member of are left in pieces (discard.pxd).
 cdef void tracking_forget_client(Core* core, Client* client) noexcept nogil
 
 # To be called behind each command of a client with GATE_TRACKING: remembers the keys that it read. executed: it was; command

@@ -1,11 +1,12 @@
 """Client-side caching; the contract is in tracking.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memmove
-from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.base.alloc cimport heap_footprint, heap_free, heap_realloc, heap_zalloc
+from redislite._core.base.prefixed cimport prefixed_size
 from redislite._core.clients.ending cimport client_is_doomed, client_takes_output
 from redislite._core.clients.output cimport client_queue_write, push_place
 from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys_next
-from redislite._core.keyspace.discard cimport DiscardStep, discard_all, discard_dict
+from redislite._core.keyspace.discard cimport DiscardStep, discard_all, discard_dict, discard_thing
 from redislite._core.keyspace.keyspace cimport argument_hash
 from redislite._core.protocol.reply cimport reply_array, reply_bulk, reply_integer, reply_null, reply_push, reply_raw
 from redislite._core.state.core cimport Argument, Client, Command, Core, Reply
@@ -16,9 +17,14 @@ from redislite._core.structures.dict cimport Dict, dict_hash, dict_init, dict_ra
 from redislite._core.structures.pointer_set cimport (
     PointerSet, pointer_set_add, pointer_set_at, pointer_set_places, pointer_set_release, pointer_set_remove,
 )
+from redislite._core.structures.rax cimport (
+    RAX_AT_LEAST, RAX_AT_MOST, RaxIterator, rax_find, rax_init, rax_insert, rax_release_step, rax_remove, rax_seek,
+    rax_size, rax_start, rax_stop,
+)
 from redislite._core.structures.records cimport (
     record_add, record_find, record_free, record_name, record_remove, record_take,
 )
+from redislite._core.structures.release cimport Release
 from redislite._core.text.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
 cdef enum:
@@ -62,6 +68,7 @@ cdef Tracker* tracker_for(Core* core, Client* client) noexcept nogil:
     tracker.client = client
     tracker.id = client.id
     tracker.references = 1
+    rax_init(&tracker.prefixes, core.heap)
     client.tracking = tracker
     return tracker
 
@@ -466,42 +473,97 @@ cdef int tracking_enable(Core* core, Client* client, int options, Client* redire
 cdef int tracking_add_prefix(Core* core, Client* client, const char* prefix, size_t length) noexcept nogil:
     cdef Tracker* tracker = tracker_of(client)
     cdef Prefix* place = prefix_for(core, prefix, length)
+    cdef void* old
+    cdef int added
     if place == NULL:
         return -1
-    if pointer_set_add(core.heap, &tracker.prefixes, place) >= 0:
+    added = rax_insert(&tracker.prefixes, prefix, length, place, &old)
+    if added == 0:
+        return 0
+    if added > 0:
         if pointer_set_add(core.heap, &place.members, tracker) >= 0:
+            tracker.prefixes_bytes += heap_footprint(sizeof(Prefix) + prefixed_size(length)) + sizeof(void*)
             return 0
-        pointer_set_remove(&tracker.prefixes, place)
+        rax_remove(&tracker.prefixes, prefix, length)
     if place.members.count == 0:
         discard_prefix(core, place)
     return -1
+
+
+cdef inline bint begins_with(const char* text, size_t length, const RaxIterator* other) noexcept nogil:
+    return length >= other.key_length and memcmp(text, other.key, other.key_length) == 0
+
+
+cdef int tracking_find_overlap(const Client* client, const char* text, size_t length, Prefix** found) noexcept nogil:
+    cdef Tracker* tracker = tracker_of(client)
+    cdef RaxIterator it
+    cdef void** slot
+    found[0] = NULL
+    if tracker == NULL or rax_size(&tracker.prefixes) == 0:
+        return 0
+    # The empty one comes beside others. Of those none begins with another: to be asked are the neighbours in order.
+    slot = rax_find(&tracker.prefixes, b"", 0)
+    if slot != NULL:
+        found[0] = <Prefix*> slot[0]
+        return 0
+    rax_start(&it, &tracker.prefixes)
+    if rax_seek(&it, RAX_AT_MOST, text, length) and begins_with(text, length, &it):
+        found[0] = <Prefix*> it.value
+    elif not it.failed and rax_seek(&it, RAX_AT_LEAST, text, length):
+        if it.key_length >= length and memcmp(it.key, text, length) == 0:
+            found[0] = <Prefix*> it.value
+    rax_stop(&it)
+    return -1 if it.failed else 0
 
 
 cdef size_t tracking_memory(const Client* client) noexcept nogil:
     cdef const Tracker* tracker = <const Tracker*> client.tracking
     if tracker == NULL:
         return 0
-    return sizeof(Tracker) + tracker.prefixes.capacity * sizeof(void*) + tracker.prefixes.count * sizeof(Prefix)
+    return heap_footprint(sizeof(Tracker)) + tracker.prefixes.bytes + tracker.prefixes_bytes
 
 
 cdef void tracking_set_caching(Client* client) noexcept nogil:
     tracker_of(client).options |= TRACKING_CACHING
 
 
-cdef void tracking_disable(Core* core, Client* client) noexcept nogil:
+# What ends a tracker's membership of prefixes.
+cdef struct Leaving:
+    Core* core
+    Tracker* tracker
+
+
+cdef void leave_prefix(void* argument, void* value) noexcept nogil:
+    cdef Leaving* leaving = <Leaving*> argument
+    cdef Prefix* prefix = <Prefix*> value
+    pointer_set_remove(&prefix.members, leaving.tracker)
+    if prefix.members.count == 0:
+        discard_prefix(leaving.core, prefix)
+
+
+cdef bint leave_prefixes(Core* core, Tracker* tracker, size_t* budget) noexcept nogil:
+    """1 while more is to do."""
+    cdef Leaving leaving
+    leaving.core = core
+    leaving.tracker = tracker
+    tracker.prefixes_bytes = 0
+    return rax_release_step(&tracker.prefixes, leave_prefix, &leaving, budget)
+
+
+cdef bint release_tracker(Release* step, void* thing) noexcept nogil:
+    """Releases what a client that is gone had: its prefixes, then its reference to its tracker."""
+    cdef Core* core = (<DiscardStep*> step).core
+    cdef Tracker* tracker = <Tracker*> thing
+    if leave_prefixes(core, tracker, &step.budget):
+        return 1
+    leave_tracker(core, tracker)
+    return 0
+
+
+cdef void turn_off(Core* core, Client* client, Tracker* tracker) noexcept nogil:
     cdef Tracking* tracking = tracking_of(core)
-    cdef Tracker* tracker = tracker_of(client)
-    cdef Prefix* prefix
-    cdef uint32_t i
-    if tracker == NULL or not tracker.options & TRACKING_ON:
+    if not tracker.options & TRACKING_ON:
         return
-    for i in range(pointer_set_places(&tracker.prefixes)):
-        prefix = <Prefix*> pointer_set_at(&tracker.prefixes, i)
-        if prefix != NULL:
-            pointer_set_remove(&prefix.members, tracker)
-            if prefix.members.count == 0:
-                discard_prefix(core, prefix)
-    pointer_set_release(core.heap, &tracker.prefixes)
     tracker.options = 0
     client.gate &= ~<uint64_t> GATE_TRACKING
     if tracker.redirect != NULL:
@@ -511,14 +573,22 @@ cdef void tracking_disable(Core* core, Client* client) noexcept nogil:
     note_interest(core)
 
 
+cdef void tracking_disable(Core* core, Client* client) noexcept nogil:
+    cdef Tracker* tracker = tracker_of(client)
+    cdef size_t budget = ~<size_t> 0
+    if tracker != NULL:
+        turn_off(core, client, tracker)
+        leave_prefixes(core, tracker, &budget)
+
+
 cdef void tracking_forget_client(Core* core, Client* client) noexcept nogil:
     cdef Tracker* tracker = tracker_of(client)
     if tracker == NULL:
         return
-    tracking_disable(core, client)
+    turn_off(core, client, tracker)
     tracker.client = NULL
     client.tracking = NULL
-    leave_tracker(core, tracker)
+    discard_thing(core, release_tracker, tracker)
 
 
 cdef inline bint is_client_command(const Command* command) noexcept nogil:

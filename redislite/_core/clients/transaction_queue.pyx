@@ -2,11 +2,13 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free
-from redislite._core.base.sds cimport sds_block_size, sds_free
+from redislite._core.base.sds cimport sds, sds_block_size, sds_free
 from redislite._core.commands.command_keys cimport DATABASE_FIRST, DatabaseIterator, databases_begin, databases_next
+from redislite._core.keyspace.discard cimport discard_thing
 from redislite._core.keyspace.watching cimport unwatch_all
 from redislite._core.state.core cimport Argument, Client, Command, Core, QueuedCommand, Transaction
 from redislite._core.state.flags cimport CLIENT_DIRTY_QUEUE, CLIENT_IN_EXEC, GATE_TRANSACTION
+from redislite._core.structures.release cimport Release, release_block, release_charge
 
 
 cdef int transaction_queue(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil:
@@ -57,29 +59,41 @@ cdef int transaction_queue(Core* core, Client* client, Command* command, size_t 
     return 0
 
 
-cdef void release_queued(Core* core, QueuedCommand* queued) noexcept nogil:
+cdef void release_queued(Release* step, QueuedCommand* queued) noexcept nogil:
+    cdef sds owner
     cdef int i
     for i in range(queued.count):
-        if queued_arguments(queued)[i].owner != NULL:
-            sds_free(core.heap, queued_arguments(queued)[i].owner)
-    heap_free(core.heap, queued, queued.size)
+        owner = queued_arguments(queued)[i].owner
+        if owner != NULL:
+            release_charge(step, sds_block_size(owner))
+            sds_free(step.heap, owner)
+    release_block(step, queued, queued.size)
+
+
+cdef bint release_transaction(Release* step, void* thing) noexcept nogil:
+    cdef Transaction* transaction = <Transaction*> thing
+    cdef QueuedCommand* queued
+    while transaction.first != NULL:
+        if step.budget == 0:
+            return 1
+        step.budget -= 1
+        queued = transaction.first
+        transaction.first = queued.next
+        release_queued(step, queued)
+    heap_free(step.heap, transaction, sizeof(Transaction))
+    return 0
 
 
 cdef void transaction_discard(Core* core, Client* client) noexcept nogil:
     cdef Transaction* transaction = client.transaction
-    cdef QueuedCommand* queued
     unwatch_all(core, client)
     # Those that are being executed go when they are through.
     if transaction == NULL or client.flags & CLIENT_IN_EXEC:
         return
-    while transaction.first != NULL:
-        queued = transaction.first
-        transaction.first = queued.next
-        release_queued(core, queued)
-    heap_free(core.heap, transaction, sizeof(Transaction))
     client.transaction = NULL
     client.flags &= ~<uint64_t> CLIENT_DIRTY_QUEUE
     client.gate &= ~<uint64_t> GATE_TRANSACTION
+    discard_thing(core, release_transaction, transaction)
 
 
 cdef size_t transaction_memory(const Client* client) noexcept nogil:

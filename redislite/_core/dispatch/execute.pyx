@@ -16,7 +16,9 @@ from redislite._core.dispatch.admission cimport (
     ADMITTED, POSTPONED, REFUSED, admit, refuse_arity, reply_unknown, reply_unknown_subcommand, speaks_http,
 )
 from redislite._core.dispatch.turns cimport renew_clock
-from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, WAIT_FOR_DISK, discard_if_empty, unblock
+from redislite._core.keyspace.blocking cimport (
+    WAIT_ALSO_MISSING, WAIT_FOR_DISK, discard_if_empty, first_waiting, unblock,
+)
 from redislite._core.keyspace.entry cimport Entry, entry_type
 from redislite._core.keyspace.keyspace cimport keyspace_find
 from redislite._core.keyspace.latency cimport latency_sample_if_long
@@ -397,7 +399,7 @@ cdef bint is_wanted(Core* core, WaitList* waiting, const Blocked* blocked) noexc
 
 cdef void wake_waiters(Core* core) noexcept nogil:
     cdef WaitList* waiting
-    cdef Client* client
+    cdef Blocked* blocked
     if core.waking:
         return                          # a woken command changed a key: the loop below comes to it
     core.waking = 1
@@ -408,13 +410,15 @@ cdef void wake_waiters(Core* core) noexcept nogil:
             core.ready_last = NULL
         waiting.is_ready = 0
         waiting.is_walked = 1
-        waiting.following = waiting.first
+        waiting.following = first_waiting(waiting.first)
         # A woken command may end the waiting of any client: whoever leaves the list moves on what follows.
         while waiting.following != NULL:
-            client = waiting.following.client
+            blocked = waiting.following.blocked
             waiting.following = waiting.following.next
-            if is_wanted(core, waiting, client.blocked):
-                wake_client(core, client)
+            if is_wanted(core, waiting, blocked):
+                wake_client(core, blocked.client)
+            # Only now: the client that has been woken may have ended the waiting of those that follow.
+            waiting.following = first_waiting(waiting.following)
         waiting.is_walked = 0
         discard_if_empty(waiting)
     core.waking = 0

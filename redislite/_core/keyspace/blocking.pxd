@@ -10,11 +10,12 @@ cases, and any kind of write wakes.
 
     Core.deadlines: heap of Deadline ─▶ Client        of those that do not wait for ever
 
-A client that is served, timed out, doomed (ending.pxd) or unblocked is taken out with unblock, and nothing of its waiting is
-left. The engine has one timer for all, which is due when the earliest deadline was, or before.
+A client that is served, timed out, doomed (ending.pxd) or unblocked is taken out with unblock, and waits for nothing
+from then on; its Waiters, of which there may be very many, leave their lists in bounded pieces (discard.pxd), and who
+walks a list passes over them. The engine has one timer for all, which is due when the earliest deadline was, or before.
 """
 from libc.stdint cimport int64_t, uint64_t
-from redislite._core.state.core cimport Blocked, Client, Core, Database, WaitList
+from redislite._core.state.core cimport Blocked, Client, Core, Database, Waiter, WaitList
 
 cdef enum:
     WAIT_ALSO_MISSING = 1       # execute again also when the key is gone or has another type (XREADGROUP)
@@ -35,7 +36,7 @@ cdef const uint64_t* blocked_words(const Client* client) noexcept nogil
 cdef size_t blocked_memory(const Client* client) noexcept nogil
 # A client whose deadline has passed and who still waits; NULL where there is none, and the timer is set for the next one.
 cdef Client* overdue_client(Core* core) noexcept nogil
-# Ends the waiting: the client is in no list any more. Its request is still there.
+# Ends the waiting: no list leads to the client any more. Its request is still there.
 cdef void unblock(Core* core, Client* client) noexcept nogil
 # Releases a list that nobody waits in, unless it is queued as ready: then whoever takes it from there does.
 cdef void discard_if_empty(WaitList* waiting) noexcept nogil
@@ -43,3 +44,10 @@ cdef void discard_if_empty(WaitList* waiting) noexcept nogil
 cdef void mark_ready(Core* core, Database* database, const char* key, size_t length) noexcept nogil
 # The whole database has changed (SWAPDB).
 cdef void mark_all_ready(Core* core, Database* database) noexcept nogil
+
+
+# The first of these waiters whose client still waits, or NULL.
+cdef inline Waiter* first_waiting(Waiter* waiter) noexcept nogil:
+    while waiter != NULL and waiter.blocked.client == NULL:
+        waiter = waiter.next
+    return waiter

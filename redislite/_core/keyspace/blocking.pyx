@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 from redislite._core.base.alloc cimport heap_footprint, heap_free, heap_realloc, heap_zalloc
 from redislite._core.base.clock cimport clock_monotonic_ns
+from redislite._core.keyspace.discard cimport discard_thing
 from redislite._core.state.core cimport Blocked, Client, Core, Database, Deadline, WaitList, Waiter
 from redislite._core.state.flags cimport (
     CLIENT_BLOCKED, CLIENT_CLOSE_NOW, CLIENT_DENY_BLOCKING, CLIENT_INTERNAL, INTEREST_BLOCKED,
@@ -11,6 +12,7 @@ from redislite._core.structures.dict cimport (
     DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
 )
 from redislite._core.structures.records cimport record_add, record_find, record_remove
+from redislite._core.structures.release cimport Release
 
 cdef enum:
     DEADLINES_LEAST = 16        # that there is room for once there is one
@@ -170,6 +172,7 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
     blocked = <Blocked*> heap_zalloc(core.heap, blocked_size(count, words_count))
     if blocked == NULL:
         return 0
+    blocked.client = client
     blocked.type = type
     blocked.options = options
     blocked.deadline_place = -1
@@ -184,10 +187,10 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
         if waiting == NULL:
             unblock(core, client)
             return 0
-        if waiting.last != NULL and waiting.last.client == client:
+        if waiting.last != NULL and waiting.last.blocked == blocked:
             continue
         waiter = &waiters_of(blocked)[i]
-        waiter.client = client
+        waiter.blocked = blocked
         waiter.waiting = waiting
         waiter.previous = waiting.last
         waiter.next = NULL
@@ -208,28 +211,39 @@ cdef bint block_on_keys(Core* core, Client* client, int first, int step, int cou
     return 1
 
 
+cdef bint release_blocked(Release* step, void* thing) noexcept nogil:
+    """Has what a client waited for leave the keys' lists."""
+    cdef Blocked* blocked = <Blocked*> thing
+    cdef Waiter* waiter
+    while blocked.left < blocked.keys_count:
+        if step.budget == 0:
+            return 1
+        step.budget -= 1
+        waiter = &waiters_of(blocked)[blocked.left]
+        blocked.left += 1
+        if waiter.waiting != NULL:
+            leave(waiter)
+            discard_if_empty(waiter.waiting)
+    heap_free(step.heap, blocked, blocked_size(blocked.keys_count, blocked.words_count))
+    return 0
+
+
 cdef void unblock(Core* core, Client* client) noexcept nogil:
     cdef Blocked* blocked = client.blocked
-    cdef Waiter* waiter
-    cdef int i
     client.flags &= ~<uint64_t> CLIENT_BLOCKED
     if blocked == NULL:
         return
     if blocked.deadline_place >= 0:
         remove_deadline(core, blocked.deadline_place)
     client.blocked = NULL
-    for i in range(blocked.keys_count):
-        waiter = &waiters_of(blocked)[i]
-        if waiter.waiting != NULL:
-            leave(waiter)
-            discard_if_empty(waiter.waiting)
+    blocked.client = NULL
     if blocked.is_counted:
         core.blocked_clients -= 1
         if blocked.options & WAIT_FOR_DISK:
             core.acknowledgement_clients -= 1
         if core.blocked_clients == 0:
             core.interest &= ~<uint64_t> INTEREST_BLOCKED
-    heap_free(core.heap, blocked, blocked_size(blocked.keys_count, blocked.words_count))
+    discard_thing(core, release_blocked, blocked)
 
 
 cdef void queue_ready(Core* core, WaitList* waiting) noexcept nogil:

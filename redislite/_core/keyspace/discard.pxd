@@ -17,10 +17,11 @@ from libc.stdint cimport int64_t
 from redislite._core.keyspace.entry cimport Entry
 from redislite._core.state.core cimport Core
 from redislite._core.structures.dict cimport Dict, DictVisitor
-from redislite._core.structures.release cimport Release
+from redislite._core.structures.release cimport Release, ReleaseStep
 
 
-# What the visitor of a discarded dict is called with: it charges what an entry is more than one piece of work.
+# What a discarded thing's release is called with, and the visitor of a discarded dict, which charges what an entry is
+# more than one piece of work.
 cdef struct DiscardStep:
     Release release
     Core* core
@@ -29,6 +30,9 @@ cdef struct DiscardStep:
 
 # Releases an entry that is in no dict any more. counted: as released lazily, where it waits.
 cdef void release_entry(Core* core, Entry* entry, bint counted) noexcept nogil
+# Releases a thing that nobody refers to any more but what its release takes it out of; release is called with a
+# DiscardStep.
+cdef void discard_thing(Core* core, ReleaseStep release, void* thing) noexcept nogil
 # Releases a collection that no entry holds.
 cdef void discard_value(Core* core, int type, int encoding, void* value) noexcept nogil
 # Takes the content of a dict, which is empty then. Its entries go to visit, with a DiscardStep; NULL: they are somebody

@@ -8,7 +8,7 @@ from redislite._core.keyspace.entry cimport (
 )
 from redislite._core.state.core cimport Core, Discarded
 from redislite._core.structures.dict cimport Dict, DictVisitor, dict_init, dict_release_step
-from redislite._core.structures.release cimport RELEASE_PIECE_BITS, Release, release_begin
+from redislite._core.structures.release cimport RELEASE_PIECE_BITS, Release, ReleaseStep, release_begin
 
 cdef enum:
     DIRECT_PIECES = 64          # what takes no more than this is released at once
@@ -17,7 +17,13 @@ cdef enum:
     GROWTH_SHARE = 8            # one part in so many of what it was
 
 
-cdef bint put(Core* core, void* entry, Dict* dictionary, DictVisitor visit, bint counted) noexcept nogil:
+# A dict that waits.
+cdef struct DiscardedDict:
+    Dict dictionary
+    DictVisitor visit           # what its entries go to; NULL: only the tables go
+
+
+cdef bint put(Core* core, ReleaseStep release, void* thing, bint counted) noexcept nogil:
     """Notes what is to be released. 0 where memory is out."""
     cdef Discarded* item = <Discarded*> heap_alloc(core.heap, sizeof(Discarded))
     if item == NULL:
@@ -25,9 +31,8 @@ cdef bint put(Core* core, void* entry, Dict* dictionary, DictVisitor visit, bint
     if core.discarded == NULL:
         core.discard_mark = core.heap.used
         core.discard_ended = clock_counter()
-    item.entry = entry
-    item.dictionary = dictionary
-    item.visit = visit
+    item.release = release
+    item.thing = thing
     item.is_counted = counted
     item.next = core.discarded
     core.discarded = item
@@ -40,10 +45,25 @@ cdef inline bint is_growing(const Core* core) noexcept nogil:
         core.heap.used > core.discard_mark + max(<size_t> GROWTH_LEAST, core.discard_mark // GROWTH_SHARE)
 
 
+cdef void begin(DiscardStep* step, Core* core, size_t pieces, bint counted) noexcept nogil:
+    release_begin(&step.release, core.heap, pieces)
+    step.core = core
+    step.is_counted = counted
+
+
+cdef bint release_waiting_entry(Release* release, void* entry) noexcept nogil:
+    cdef DiscardStep* step = <DiscardStep*> release
+    if entry_release_step(release, <Entry*> entry):
+        return 1
+    step.core.discarded_entries -= step.is_counted
+    step.core.statistics.lazily_freed += step.is_counted
+    return 0
+
+
 cdef void put_entry(Core* core, Entry* entry, bint counted) noexcept nogil:
     """The same for an entry whose release has begun; it is ended where memory is out."""
     cdef Release step
-    if put(core, entry, NULL, NULL, counted):
+    if put(core, release_waiting_entry, entry, counted):
         core.discarded_entries += counted
         return
     release_begin(&step, core.heap, ~<size_t> 0)
@@ -57,6 +77,19 @@ cdef void release_entry(Core* core, Entry* entry, bint counted) noexcept nogil:
         put_entry(core, entry, counted)
         if is_growing(core):
             discard_turn(core)
+
+
+cdef void discard_thing(Core* core, ReleaseStep release, void* thing) noexcept nogil:
+    cdef DiscardStep step
+    begin(&step, core, DIRECT_PIECES, 0)
+    if not release(&step.release, thing):
+        return
+    if put(core, release, thing, 0):
+        if is_growing(core):
+            discard_turn(core)
+        return
+    step.release.budget = ~<size_t> 0
+    release(&step.release, thing)
 
 
 cdef void discard_value(Core* core, int type, int encoding, void* value) noexcept nogil:
@@ -97,15 +130,17 @@ cdef void release_entry_visitor(void* argument, void* entry) noexcept nogil:
     step.release.budget -= min(budget - own.budget, step.release.budget)
 
 
-cdef void begin(DiscardStep* step, Core* core, size_t pieces, bint counted) noexcept nogil:
-    release_begin(&step.release, core.heap, pieces)
-    step.core = core
-    step.is_counted = counted
+cdef bint release_waiting_dict(Release* release, void* thing) noexcept nogil:
+    cdef DiscardedDict* waiting = <DiscardedDict*> thing
+    if dict_release_step(&waiting.dictionary, waiting.visit, release, &release.budget):
+        return 1
+    heap_free(release.heap, waiting, sizeof(DiscardedDict))
+    return 0
 
 
 cdef void discard_dict(Core* core, Dict* dictionary, DictVisitor visit, bint counted) noexcept nogil:
     cdef Dict taken = dictionary[0]
-    cdef Dict* kept
+    cdef DiscardedDict* waiting
     cdef DiscardStep step
     if taken.tables[0] == NULL:
         return
@@ -113,12 +148,13 @@ cdef void discard_dict(Core* core, Dict* dictionary, DictVisitor visit, bint cou
     dictionary.no_resize = taken.no_resize
     if visit != NULL and counted:
         core.discarded_entries += <int64_t> (taken.used[0] + taken.used[1])
-    kept = <Dict*> heap_alloc(core.heap, sizeof(Dict))
-    if kept != NULL:
-        kept[0] = taken
-        if put(core, NULL, kept, visit, counted):
+    waiting = <DiscardedDict*> heap_alloc(core.heap, sizeof(DiscardedDict))
+    if waiting != NULL:
+        waiting.dictionary = taken
+        waiting.visit = visit
+        if put(core, release_waiting_dict, waiting, counted):
             return
-        heap_free(core.heap, kept, sizeof(Dict))
+        heap_free(core.heap, waiting, sizeof(DiscardedDict))
     begin(&step, core, ~<size_t> 0, counted)
     while dict_release_step(&taken, visit, &step, &step.release.budget):
         step.release.budget = ~<size_t> 0
@@ -128,15 +164,8 @@ cdef bint release_first(Core* core, DiscardStep* step) noexcept nogil:
     """A step of what is first; 1 while there is more to do of it."""
     cdef Discarded* item = core.discarded
     step.is_counted = item.is_counted
-    if item.entry != NULL:
-        if entry_release_step(&step.release, <Entry*> item.entry):
-            return 1
-        core.discarded_entries -= item.is_counted
-        core.statistics.lazily_freed += item.is_counted
-    else:
-        if dict_release_step(item.dictionary, item.visit, step, &step.release.budget):
-            return 1
-        heap_free(core.heap, item.dictionary, sizeof(Dict))
+    if item.release(&step.release, item.thing):
+        return 1
     if core.discarded == item:
         core.discarded = item.next
     else:

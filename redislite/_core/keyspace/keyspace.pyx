@@ -62,6 +62,8 @@ cdef void keyspace_release(Core* core) noexcept nogil:
     cdef int i
     if core.databases == NULL:
         return
+    # Keys that closed clients have waited for or watched.
+    discard_all(core)
     for i in range(core.databases_count):
         if core.databases[i] != NULL:
             flush_database(core, core.databases[i], 0)

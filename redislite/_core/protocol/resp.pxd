@@ -27,7 +27,7 @@ cdef enum:
 
 cdef enum:                      # what a connection's requests are held against
     PARSE_UNAUTHENTICATED = 1   # narrow limits for the number and the length of arguments
-    PARSE_STRICT = 2            # what should be CR LF is looked at, elsewhere two bytes are passed over whatever they are
+    PARSE_STRICT = 2            # CR LF is looked at; else two bytes are passed over where it should be
 
 cdef enum:
     INLINE_MAX_BYTES = 65536

@@ -14,7 +14,8 @@ from redislite._core.base.alloc cimport Heap
 from redislite._core.base.sds cimport sds
 from redislite._core.state.settings cimport Settings
 from redislite._core.state.statistics cimport CommandStatistics, ErrorKind, Statistics
-from redislite._core.structures.dict cimport Dict, DictVisitor
+from redislite._core.structures.dict cimport Dict
+from redislite._core.structures.release cimport ReleaseStep
 
 
 # One argument of a command. Until its request is executed, data is an offset in the query buffer. The bytes belong to the
@@ -102,7 +103,7 @@ cdef struct Parser:
 
 # One client's place in the queue for one key.
 cdef struct Waiter:
-    Client* client
+    Blocked* blocked            # whose client it is that waits, or has waited
     WaitList* waiting           # NULL: this key was named twice
     Waiter* previous
     Waiter* next
@@ -121,6 +122,8 @@ cdef struct WaitList:
 
 # What a client waits for; keys_count Waiters and then words_count words stand behind the struct.
 cdef struct Blocked:
+    Client* client              # NULL: it waits no longer, and its Waiters are to leave their lists
+    int32_t left                # of its Waiters, how many have left by then
     int64_t deadline_place      # in Core.deadlines; -1: it waits for ever
     int32_t type                # wanted
     int32_t options
@@ -136,13 +139,22 @@ cdef struct Deadline:
     Client* client
 
 
-# A key that a client watches: a member of the key's WatchList and of the client's own list.
+# The keys that a client watches.
+cdef struct Watcher:
+    Client* client              # NULL: it watches them no longer, and they are to leave their lists
+    Watch* first
+    Watcher* next               # of those that one change has marked
+    int64_t count
+    size_t bytes                # what they take, names included
+
+
+# A key that a client watches: a member of the key's WatchList and of the Watcher's.
 cdef struct Watch:
-    Client* client
+    Watcher* watcher
     WatchList* watched
     Watch* previous             # of the same key
     Watch* next
-    Watch* next_of_client
+    Watch* next_of_watcher
     bint was_expired            # when it was watched: its removal is no change
 
 
@@ -204,9 +216,8 @@ cdef struct Client:
     size_t query_peak           # longest the own query buffer was since it was last trimmed
     Blocked* blocked            # what it waits for, or NULL
     Transaction* transaction    # what MULTI began, or NULL
-    Watch* watches              # keys that it watches
-    int64_t watches_count
-    size_t watches_bytes        # what these take, names included
+    Watcher* watcher            # the keys that it watches, or NULL
+    size_t said_bytes           # of what it said of itself: its name and those of its library
     void* subscriptions         # of the subsystems: what each keeps per client, or NULL
     void* tracking
     void* user
@@ -357,12 +368,11 @@ cdef struct Feed:
     bint has_lost               # units were dropped for that
 
 
-# What waits to be released bit by bit: an entry with a large value, or a dict (discard.pxd).
+# What waits to be released bit by bit (discard.pxd).
 cdef struct Discarded:
     Discarded* next
-    void* entry                 # NULL: the dict
-    Dict* dictionary
-    DictVisitor visit           # what its entries go to; NULL: only the tables go
+    ReleaseStep release
+    void* thing
     bint is_counted             # by lazyfree_pending_objects and lazyfreed_objects
 
 

@@ -17,6 +17,10 @@ cdef struct Release:
     size_t budget               # pieces of work left
 
 
+# Releases a thing in steps: 1 while more is left, 0 where it is gone.
+ctypedef bint (*ReleaseStep)(Release* step, void* thing) noexcept nogil
+
+
 # Charges for a block of this size what it is more than one piece.
 cdef inline void release_charge(Release* step, size_t size) noexcept nogil:
     size >>= RELEASE_PIECE_BITS
