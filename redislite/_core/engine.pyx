@@ -372,9 +372,24 @@ cdef class Engine(Inspected):
     # --- commands
 
     def register(self, object rows) -> None:
-        """Adds command rows (row.py) of either tier. ValueError for a name that is taken."""
-        for row in self.table.register(rows):
-            table_add(&self.core, row)
+        """Adds command rows (row.py) of either tier: all of them or, where one cannot be, none. ValueError for a name that is
+        taken or none; TypeError for what is no row; MemoryError."""
+        self._add_rows(self.table.register(rows))
+
+    cdef int _add_rows(self, list rows) except -1:
+        """Has the data plane know what the table has registered, or neither of them."""
+        known = []
+        try:
+            for row in rows:
+                if row.name in self.retired:
+                    table_revive(&self.core, <Command*> <uintptr_t> self.retired[row.name], row)
+                    del self.retired[row.name]
+                    known.append(row)
+            table_add(&self.core, [row for row in rows if row not in known])
+        except BaseException:
+            self._retire_rows(rows, known)
+            raise
+        return 0
 
     def register_type(self, object capsule) -> None:
         """Adds a type of values from outside: a capsule named redislite.ValueType with the address of a ValueType
@@ -429,27 +444,18 @@ cdef class Engine(Inspected):
         watchdog_start(&self.core)
         if hooks and self.hooks is None:
             self._start_hooks()
-        added = []
-        for row in self.table.register(rows):
-            added.append(row)
+        added = self.table.register(rows)
+        for row in added:
             if row.handler is not None:
                 row.address = <size_t> <void*> python_command
-        done = []
+        self._add_rows(added)
         try:
-            for row in added:
-                name = row.name.encode()
-                if row.name in self.retired:
-                    table_revive(&self.core, <Command*> <uintptr_t> self.retired[row.name], row)
-                    del self.retired[row.name]
-                else:
-                    table_add(&self.core, row)
-                done.append(row)
             for hook in hooks:
                 self.hooks.add(hook)
         except BaseException:
             for hook in hooks:
                 self.hooks.remove(hook)
-            self._retire_rows(added, done)
+            self._retire_rows(added, added)
             raise
         return tuple(added), tuple(hooks)
 

@@ -213,7 +213,7 @@ def test_table_registers_looks_up_and_numbers() -> None:
 def test_table_refuses_duplicates_and_orphans() -> None:
     table = CommandTable()
     table.register([example("get")])
-    with pytest.raises(ValueError, match="registered twice"):
+    with pytest.raises(ValueError, match="there is a command 'get' already"):
         table.register([example("get")])
     with pytest.raises(ValueError, match="without its container"):
         table.register([example("box|b")])

@@ -360,7 +360,9 @@ def native(
     system: bool = False,
     history: tuple[tuple[str, str], ...] = (),
 ) -> CommandRow:
-    """The row of a command whose handler is the C function at `address`."""
+    """The row of a command whose handler is the C function at `address`. ValueError where there is none."""
+    if not address:
+        raise ValueError(f"command {name!r} without a handler")
     return CommandRow(
         name,
         arity,
@@ -435,9 +437,12 @@ def command(
 
     `args` is the whole request, names included. What the function returns is the reply, see `reply_types`; it raises
     CommandError for an error reply. The function itself stays as it is; decorated twice, it serves two commands.
+    ValueError for flags, keys or corrections of categories that there are not; TypeError for what is no function.
     """
 
     def decorate(handler: AnyHandler) -> AnyHandler:
+        if not callable(handler) or not hasattr(handler, "__dict__"):
+            raise TypeError(f"the handler of command {name!r} is {handler!r}, which is no function")
         row = CommandRow(
             name,
             arity,
@@ -485,11 +490,22 @@ class CommandTable:
     def register(self, rows: Iterable[CommandRow]) -> list[CommandRow]:
         """Add rows in any order, containers of the subcommands among them included or registered before.
 
-        Returns the table's own copies, ids assigned. Raises ValueError for a name that is taken or a subcommand
-        without its container; rows before it stay registered.
+        Returns the table's own copies, ids assigned. Raises ValueError for a name that is taken or none, or a
+        subcommand without its container; TypeError for what is no row. None of the rows is registered then.
         """
-        pending = sorted(rows, key=lambda row: "|" in row.name)
-        return [self._add(row) for row in pending]
+        given = list(rows)
+        for row in given:
+            if not isinstance(row, CommandRow):
+                raise TypeError(f"a command is registered by its row, not by {row!r}")
+        added: list[CommandRow] = []
+        try:
+            for row in sorted(given, key=lambda row: "|" in row.name):
+                added.append(self._add(row))
+        except BaseException:
+            for own in reversed(added):
+                self.withdraw(own)
+            raise
+        return added
 
     def _add(self, row: CommandRow) -> CommandRow:
         parent_name, bar, own_name = row.name.partition("|")
@@ -503,7 +519,9 @@ class CommandTable:
             siblings = parent.subcommands
             key = own_name.encode()
         if key in siblings:
-            raise ValueError(f"command {row.name!r} is registered twice")
+            raise ValueError(f"there is a command {row.name!r} already")
+        if not row.name or row.name != row.name.lower() or (bar and not own_name):
+            raise ValueError(f"{row.name!r} cannot be the name of a command: it is written in small letters")
         former = self._retired.pop(row.name, None)
         own = row._registered(len(self.rows) if former is None else former.id, parent)
         siblings[key] = own

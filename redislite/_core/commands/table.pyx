@@ -102,35 +102,64 @@ cdef int set_name(Command* command, bytes name) except -1:
     return 0
 
 
-cdef int table_add(Core* core, object row) except -1:
-    cdef Command* command
+cdef int table_add(Core* core, list rows) except -1:
+    cdef Command** added
     cdef CommandStatistics* statistics
-    cdef bytes name = row.name.encode()
-    if core.commands_count >= COMMAND_TABLE_SLOTS // 2:
+    cdef Command* parent
+    cdef int count = <int> len(rows)
+    cdef int made = 0
+    cdef int i, id
+    if core.commands_count + count > COMMAND_TABLE_SLOTS // 2:
         raise ValueError(f"the command table holds {COMMAND_TABLE_SLOTS // 2} commands at the most")
-    if command_find(core, name, len(name)) != NULL:
-        raise ValueError(f"there is a command {row.name!r} already")
-    command = <Command*> heap_zalloc(core.heap, sizeof(Command))
-    if command == NULL:
+    if count == 0:
+        return 0
+    added = <Command**> heap_zalloc(core.heap, count * sizeof(Command*))
+    if added == NULL:
         raise MemoryError
+    # Whatever fails does so before the first of them is in the table.
     try:
-        fill(core, command, row, name)
+        for row in rows:
+            added[made] = <Command*> heap_zalloc(core.heap, sizeof(Command))
+            if added[made] == NULL:
+                raise MemoryError
+            made += 1
+            fill(core, added[made - 1], row)
         statistics = <CommandStatistics*> heap_realloc(
             core.heap, core.command_statistics, core.commands_count * sizeof(CommandStatistics),
-            (core.commands_count + 1) * sizeof(CommandStatistics))
+            (core.commands_count + count) * sizeof(CommandStatistics))
         if statistics == NULL:
             raise MemoryError
     except BaseException:
-        command_free(core, command)
+        for i in range(made):
+            command_free(core, added[i])
+        heap_free(core.heap, added, count * sizeof(Command*))
         raise
     core.command_statistics = statistics
-    memset(&statistics[core.commands_count], 0, sizeof(CommandStatistics))
-    insert(core, command)
-    core.commands_count += 1
+    memset(&statistics[core.commands_count], 0, count * sizeof(CommandStatistics))
+    for i in range(count):
+        insert(core, added[i])
+        if added[i].is_subcommand:
+            id = rows[i].parent.id - core.commands_count
+            parent = added[id] if id >= 0 else command_of_id(core, rows[i].parent.id)
+            if parent != NULL:  # not taken away
+                parent.container = 1
+    core.commands_count += count
+    heap_free(core.heap, added, count * sizeof(Command*))
     return 0
 
 
-cdef int fill(Core* core, Command* command, object row, bytes name) except -1:
+cdef Command* command_of_id(Core* core, int id) noexcept nogil:
+    cdef int i
+    for i in range(COMMAND_TABLE_SLOTS):
+        if core.commands[i] != NULL and core.commands[i].id == id:
+            return core.commands[i]
+    return NULL
+
+
+cdef int fill(Core* core, Command* command, object row) except -1:
+    cdef bytes name = row.name.encode()
+    if command_find(core, name, len(name)) != NULL:
+        raise ValueError(f"there is a command {row.name!r} already")
     set_name(command, name)
     memcpy(command.own_name, command.name, sizeof(command.name))
     command.own_length = command.name_length
@@ -177,7 +206,7 @@ cdef Command* table_retire(Core* core, bytes name) except NULL:
 cdef int table_revive(Core* core, Command* command, object row) except -1:
     keys_release(core, command)
     try:
-        fill(core, command, row, row.name.encode())
+        fill(core, command, row)
     except BaseException:
         command.key_specs_count = 0     # somebody may have queued it
         raise
