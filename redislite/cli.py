@@ -63,7 +63,7 @@ def _overcommit_problem() -> str | None:
 
 
 def _huge_page_problem() -> str | None:
-    from redislite.process.supervision import huge_pages_are_on
+    from redislite.process.limits import huge_pages_are_on
 
     if not huge_pages_are_on():
         return None

@@ -7,7 +7,6 @@ process, each on its own thread; only the first lines of ``run`` and signals con
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import sys
@@ -39,8 +38,7 @@ from redislite.commands import (
 from redislite.commands import server as server_commands
 from redislite.commands.info import info_text
 from redislite.config.config import Config, ConfigError
-from redislite.config.directives import LONG_MAX
-from redislite.config.keyspace_events import event_classes
+from redislite.config.following import follow_calls, follow_settings
 from redislite.files import explain
 from redislite.observability.command_log import CommandLog
 from redislite.observability.latency_monitor import LatencyMonitor
@@ -53,19 +51,24 @@ from redislite.persistence.leftovers import remove_left
 from redislite.persistence.loading import Loading, LoadingStopped
 from redislite.persistence.refusal import WriteRefusal
 from redislite.persistence.snapshots import LoadError, Snapshots
+from redislite.process.collector import Collector
 from redislite.process.crash_reports import CrashReports
+from redislite.process.limits import (
+    RESERVED_DESCRIPTORS,
+    adjust_descriptors,
+    descriptor_limit,
+    huge_pages_are_on,
+    raise_descriptor_limit,
+)
+from redislite.process.oom_score import OomScore
 from redislite.process.supervision import (
-    Collector,
-    OomScore,
     Supervisor,
     daemonize,
-    huge_pages_are_on,
     pid_file_path,
     remove_pid_file,
-    set_title,
-    title_text,
     write_pid_file,
 )
+from redislite.process.title import set_title, title_text
 from redislite.serving.clients import (
     CLIENT_BLOCKED,
     CLIENT_MONITOR,
@@ -106,58 +109,8 @@ COMMAND_MODULES = (
 
 # Clients that `timeout` does not close, whether they say anything or not.
 NEVER_IDLE = CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_MONITOR | CLIENT_PUBSUB
-RESERVED_DESCRIPTORS = 32  # beside one per client: listeners, files, the loop's own
 FAILURE_PAUSE = 0.1  # seconds for which a descriptor is left alone whose handler has failed
 EXPIRE_SLICE_US = 1000  # of active expiry at a stretch, as others wait meanwhile
-
-# What maxmemory-policy compares keys by, and whether all keys are candidates: bits of the data plane's eviction.pxd.
-POLICY_MEASURES = {"lru": 1, "lfu": 2, "ttl": 4, "random": 8}
-POLICY_ALL_KEYS = 16
-
-# Directives that set a field of the data plane's settings, as they are.
-ENGINE_SETTINGS = {
-    "proto-max-bulk-len": "max_bulk_length",
-    "busy-reply-threshold": "script_slow_ms",
-    "enable-python-functions": "python_functions",
-    "lua-enable-deprecated-api": "script_deprecated_api",
-    "lua-enable-insecure-api": "script_insecure_api",
-    "client-query-buffer-limit": "query_buffer_limit",
-    "slowlog-log-slower-than": "slow_us",
-    "commandlog-request-larger-than": "large_request_bytes",
-    "commandlog-reply-larger-than": "large_reply_bytes",
-    "latency-tracking": "latency_tracking",
-    "latency-monitor-threshold": "latency_threshold_ms",
-    "active-expire-effort": "expire_effort",
-    "activerehashing": "active_rehashing",
-    "maxmemory": "max_memory",
-    "maxmemory-clients": "max_client_memory",
-    "maxmemory-samples": "eviction_samples",
-    "maxmemory-eviction-tenacity": "eviction_tenacity",
-    "maxmemory-warning-percent": "memory_warning_percent",
-    "lazyfree-lazy-eviction": "lazy_eviction",
-    "lfu-log-factor": "lfu_log_factor",
-    "lfu-decay-time": "lfu_decay_minutes",
-    "lazyfree-lazy-user-del": "lazy_user_delete",
-    "lazyfree-lazy-user-flush": "lazy_user_flush",
-    "lazyfree-lazy-expire": "lazy_expire",
-    "lazyfree-lazy-server-del": "lazy_server_delete",
-    "import-mode": "import_mode",
-    "hz": "hz",
-    "hll-sparse-max-bytes": "hll_sparse_max_bytes",
-    "zset-max-listpack-entries": "zset_max_listpack_entries",
-    "zset-max-listpack-value": "zset_max_listpack_value",
-    "hash-max-listpack-entries": "hash_max_listpack_entries",
-    "hash-max-listpack-value": "hash_max_listpack_value",
-    "set-max-intset-entries": "set_max_intset_entries",
-    "set-max-listpack-entries": "set_max_listpack_entries",
-    "set-max-listpack-value": "set_max_listpack_value",
-    "list-max-listpack-size": "list_max_listpack_size",
-    "list-compress-depth": "list_compress_depth",
-    "stream-node-max-bytes": "stream_node_max_bytes",
-    "stream-node-max-entries": "stream_node_max_entries",
-    "rdbcompression": "rdb_compression",
-    "tracking-table-max-keys": "tracking_max_keys",
-}
 
 
 class ServerLost(Exception):
@@ -216,7 +169,8 @@ class Server:
         self._next_second = 0.0
         self._waiting_timer: Timer | None = None
         self._follow_engine()
-        self._follow_configuration()
+        follow_settings(config, self.engine)
+        follow_calls(config, self)
 
     # Configuration
 
@@ -240,64 +194,10 @@ class Server:
                 raise ExtensionError(f"Module {path} failed to load: {error}") from error
             self.log.notice(f"Module '{extension.name}' loaded from {path}")
 
-    def _follow_configuration(self) -> None:
-        config = self.config
-        for setting, value in config.profile.settings.items():
-            self.engine.set(setting, value)
-        for name in ENGINE_SETTINGS:
-            # An observer of its own for each: one that is shared would be called once for all.
-            config.on_change(name, partial(self._apply_setting))
-            self._apply_setting(config, name)
-        for name, apply in (
-            ("client-output-buffer-limit", self._apply_output_limits),
-            ("maxmemory", self._warn_of_limit),
-            ("maxmemory-policy", self._apply_policy),
-            ("rdb-version-check", self._apply_format),
-            ("sanitize-dump-payload", self._apply_format),
-            ("rdb-hash-field-expiry", self._apply_format),
-            ("notify-keyspace-events", self._apply_notifications),
-            ("requirepass", self._apply_password),
-            ("maxclients", self._apply_maximum_clients),
-            ("port", self._apply_address),
-            ("bind", self._apply_address),
-            ("proc-title-template", self._apply_title),
-        ):
-            config.on_change(name, apply)
-        self._apply_output_limits(config, "")
-        self._apply_policy(config, "")
-        self._apply_format(config, "")
-        self._apply_notifications(config, "")
+    # What rows of directives call after a change
 
-    def _set(self, setting: str, value: int) -> None:
-        # Some directives have 64 bits without a sign; nothing is ever as large as what the data plane has room for.
-        self.engine.set(setting, min(value, LONG_MAX))
-
-    def _apply_setting(self, config: Config, name: str) -> None:
-        self._set(ENGINE_SETTINGS[name], int(config[name]))
-
-    def _apply_output_limits(self, config: Config, _name: str) -> None:
-        for group, prefix in (("normal", "output"), ("slave", "replica"), ("pubsub", "pubsub")):
-            hard, soft, seconds = config["client-output-buffer-limit"][group]
-            self._set(f"{prefix}_hard_limit", hard)
-            self._set(f"{prefix}_soft_limit", soft)
-            self._set(f"{prefix}_soft_seconds", seconds)
-
-    def _apply_policy(self, config: Config, _name: str) -> None:
-        scope, _, measure = config["maxmemory-policy"].partition("-")
-        policy = POLICY_MEASURES.get(measure, 0)
-        self.engine.set("lfu", measure == "lfu")
-        self.engine.set("eviction_policy", policy | POLICY_ALL_KEYS if scope == "allkeys" else policy)
-        self.engine.set("rdb_access", {"lru": 1, "lfu": 2}.get(measure, 0))
-
-    def _apply_format(self, config: Config, _name: str) -> None:
-        self.engine.set("rdb_relaxed", config["rdb-version-check"] == "relaxed")
-        self.engine.set("sanitize_payload", ("no", "yes", "clients").index(config["sanitize-dump-payload"]))
-        self.engine.set("rdb_valkey_fields", config["rdb-hash-field-expiry"] == "valkey")
-
-    def _apply_notifications(self, config: Config, _name: str) -> None:
-        self.engine.notify_classes = event_classes(config["notify-keyspace-events"])
-
-    def _warn_of_limit(self, config: Config, _name: str) -> None:
+    def warn_of_limit(self, config: Config, _name: str) -> None:
+        """Tells the log where more memory is used than the new limit allows."""
         used = self.engine.memory["used"]
         if 0 < config["maxmemory"] < used:
             self.log.warning(
@@ -305,11 +205,13 @@ class Server:
                 "evicted, or writes refused, as maxmemory-policy says."
             )
 
-    def _apply_password(self, config: Config, _name: str) -> None:
+    def apply_password(self, config: Config, _name: str) -> None:
+        """Gives the default user the password of `requirepass`."""
         # Who is in without a password stays in when one is set; taking the password away lets everybody in.
         self.users.set_default_password(config["requirepass"])
 
-    def _apply_maximum_clients(self, config: Config, _name: str) -> None:
+    def make_room_for_clients(self, config: Config, _name: str) -> None:
+        """Makes room for `maxclients` descriptors. ConfigError where the system does not let us."""
         wanted = config["maxclients"]
         if raise_descriptor_limit(wanted + RESERVED_DESCRIPTORS) < wanted + RESERVED_DESCRIPTORS:
             raise ConfigError(
@@ -317,16 +219,18 @@ class Server:
                 f"{descriptor_limit() - RESERVED_DESCRIPTORS}"
             )
 
-    def _apply_address(self, config: Config, name: str) -> None:
+    def rebind(self, config: Config, name: str) -> None:
+        """Listens where `bind` and `port` say. ConfigError; it listens where it did then."""
         try:
             self.listeners.rebind(list(config["bind"]), config["port"])
         except ListenError as error:
             if name == "bind":
                 raise ConfigError("Failed to bind to specified addresses.") from error
             raise ConfigError("Unable to listen on this port. Check server logs.") from error
-        self._apply_title(config, name)
+        self.show_title(config, name)
 
-    def _apply_title(self, config: Config, _name: str) -> None:
+    def show_title(self, config: Config, _name: str) -> None:
+        """Has the process be called as `proc-title-template` says, where it is all the server's."""
         if self._has_process and config["set-proc-title"]:
             set_title(title_text(config))
 
@@ -491,7 +395,9 @@ class Server:
 
     def start(self) -> None:
         """Opens the listening sockets, begins the periodic work and loads the data set, serving what may be served
-        meanwhile. Raises ListenError, LoadError, and LoadingStopped where it was told to end before that was done."""
+        meanwhile. Raises ListenError, LoadError, and LoadingStopped where it was told to end before that was done;
+        RuntimeError where it has ended."""
+        self._require_life()
         self.listeners.start()
         self.loop.call_later(1.0 / self.config["hz"], self._cron)
         for path in remove_left(self.config["dir"]) + remove_left(self.append_only.folder):
@@ -506,13 +412,18 @@ class Server:
             self.log.notice(f"Ready to accept connections {listener.kind}")
 
     def serve(self) -> None:
-        """Serves until shutdown, then closes everything. Raises ServerLost."""
+        """Serves until shutdown, then closes everything. Raises ServerLost; RuntimeError where it has ended."""
+        self._require_life()
         try:
             self.loop.run()
         finally:
             self.close()
         if self._given_up:
             raise ServerLost(self._given_up)
+
+    def _require_life(self) -> None:
+        if self.loop.closed:
+            raise RuntimeError("the server has ended: make another one")
 
     def give_up(self, reason: str) -> None:
         """Ends the server at once, and no reply leaves any more: what clients were about to be told is not so. The
@@ -526,7 +437,10 @@ class Server:
                 self.engine.close(client)
 
     def close(self) -> None:
-        """Ends the child, writes what sockets take, closes connections and listeners, removes socket and pid files."""
+        """Ends the child, writes what sockets take, closes connections and listeners, removes socket and pid files.
+        Harmless where it has ended."""
+        if self.loop.closed:
+            return
         if self.children.kill():
             self.children.wait()
         self.engine.before_sleep()
@@ -536,6 +450,8 @@ class Server:
 
     def discard(self) -> None:
         """The same, without a word to anybody."""
+        if self.loop.closed:
+            return
         # Whoever sees its connection end finds that nobody listens any more, and no socket or pid file.
         self.listeners.close()
         if self._pid_file:
@@ -584,43 +500,11 @@ class Server:
         if self._pid_file and not write_pid_file(self._pid_file, self.log):
             self._pid_file = ""
         self._has_process = True
-        self._apply_title(config, "")
+        self.show_title(config, "")
 
     def take_collector(self) -> None:
         """Has cron decide when garbage is looked for, in this process."""
         self._collector.take_over()
-
-
-def descriptor_limit() -> int:
-    """How many descriptors this process may have open."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def raise_descriptor_limit(wanted: int) -> int:
-    """Raises the limit to at least this many, as far as the system lets us; answers what it is then."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        for soft_wanted, hard_wanted in ((wanted, max(hard, wanted)), (min(wanted, hard), hard)):
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft_wanted, hard_wanted))
-            except (ValueError, OSError):
-                continue
-            break
-    limit = descriptor_limit()
-    return wanted if limit == resource.RLIM_INFINITY else limit
-
-
-def adjust_descriptors(config: Config, log: Log) -> None:
-    """Makes room for ``maxclients`` descriptors, or lowers it to what there is room for."""
-    wanted = config["maxclients"] + RESERVED_DESCRIPTORS
-    limit = raise_descriptor_limit(wanted)
-    if limit < wanted:
-        allowed = max(1, limit - RESERVED_DESCRIPTORS)
-        log.warning(
-            f"You requested maxclients of {config['maxclients']} requiring at least {wanted} max file descriptors."
-        )
-        log.warning(f"Current maximum open files is {limit}. maxclients has been reduced to {allowed}.")
-        config.assign("maxclients", allowed)
 
 
 def run(config: Config) -> int:

@@ -78,7 +78,7 @@ from redislite._core.settings cimport DEFAULTS, setting_place
 from redislite._core.state.core cimport CHECKED_BUILD, QUERY_BUFFER, Argument, Client, Command, Core, Database, Reply
 from redislite._core.state.flags cimport (
     AFTER_HOOKS, CLIENT_CLOSE_AFTER_REPLY, CLIENT_IN_EXEC, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_LOADING,
-    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, REPLAY_RUNS,
+    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING, REPLAY_RUNS,
 )
 from redislite._core.state.statistics cimport ERROR_KINDS_MAX, HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind
 from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
@@ -887,6 +887,9 @@ cdef class Engine(Inspected):
                 self.core.gate &= ~<uint64_t> GATE_MEMORY
         elif name == "max_client_memory":
             client_limit_changed(&self.core)
+        elif name == "notify_classes":
+            self.core.published_classes = <int> value
+            self.core.notify_classes = <int> value | self.core.hooked_classes
 
     def get(self, str name) -> int:
         """A setting of the data plane."""
@@ -960,16 +963,6 @@ cdef class Engine(Inspected):
         if store_string(&self.core, database, NULL, &name, hash, value, len(value), NULL, NO_EXPIRE, 0) != 0:
             raise MemoryError
         return True
-
-    @property
-    def notify_classes(self) -> int:
-        """Classes of keyspace events that are published: NOTIFY_* bits of flags.pxd."""
-        return self.core.published_classes
-
-    @notify_classes.setter
-    def notify_classes(self, int bits) -> None:
-        self.core.published_classes = bits
-        self.core.notify_classes = bits | self.core.hooked_classes
 
     @property
     def propagation(self) -> int:
@@ -1161,7 +1154,7 @@ cdef class Engine(Inspected):
             raise MemoryError
         if library.state == LIBRARY_BROKEN:
             line = f"A library of functions cannot be used, and is kept as it is: {error.decode('utf-8', 'replace')}"
-            self.core.upcalls.log_line(&self.core, 3, line.encode())
+            self.core.upcalls.log_line(&self.core, LOG_WARNING, line.encode())
         if libraries_join(functions, library, JOIN_REPLACE if replace else JOIN_APPEND, error):
             return
         name = library_name(functions, library, &length)

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_realloc
 from redislite._core.base.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
 from redislite._core.state.core cimport LONG_ARGUMENT, QUERY_BUFFER, Client, Core, Parser
-from redislite._core.state.flags cimport CLIENT_BLOCKED, CLIENT_POSTPONED, GATE_UNAUTHENTICATED
+from redislite._core.state.flags cimport CLIENT_BLOCKED, CLIENT_POSTPONED, GATE_UNAUTHENTICATED, LOG_WARNING
 from redislite._core.dispatch.execute cimport client_serve_input
 
 # The socket's call rather than read: it passes by the file layer, which costs a request some percent.
@@ -121,7 +121,8 @@ cdef int check_query_limit(Core* core, Client* client, Parser* parser) noexcept 
     if <int64_t> total > core.settings.query_buffer_limit or \
             (client.gate & GATE_UNAUTHENTICATED and total > UNAUTHENTICATED_QUERY_MAX):
         core.statistics.query_limit_disconnections += 1
-        core.upcalls.log_client(core, client, 3, "Closing client that reached max query buffer length: {client} "
+        core.upcalls.log_client(core, client, LOG_WARNING,
+                                "Closing client that reached max query buffer length: {client} "
                                 "(qbuf initial bytes: {data})", client.query, client.query_length)
         return -1
     return 0

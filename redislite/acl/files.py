@@ -10,8 +10,8 @@ import os
 
 from redislite.acl.rules import UNKNOWN_COMMAND, RuleError, UnclosedSelectorError, decoded, encoded
 from redislite.acl.users import User, Users, is_valid_name
-from redislite.config.config import Config, split_arguments
-from redislite.config.directives import quoted
+from redislite.config.config import Config
+from redislite.config.text import quoted, split_arguments
 from redislite.files import replace
 from redislite.serving.clients import DEFAULT_USER
 

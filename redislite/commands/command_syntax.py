@@ -27,9 +27,12 @@ Marks follow the value in the order ~ # ... @ !. Parsing is done when somebody a
 from __future__ import annotations
 
 import re
-from typing import NoReturn
 
 from redislite._core.protocol.reply_types import Set, SimpleString
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 VALUE_TYPES = frozenset(("string", "integer", "double", "key", "pattern", "unix-time", "pure-token"))
 

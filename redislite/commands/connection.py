@@ -17,7 +17,7 @@ from redislite._core.protocol.reply_types import (
     help_reply,
     subcommand_error,
 )
-from redislite.config.directives import LONG_MIN, parse_integer
+from redislite.config.text import LONG_MIN, parse_integer
 from redislite.serving.clients import (
     CLIENT_CLOSE_NOW,
     CLIENT_IMPORT_SOURCE,

@@ -30,7 +30,7 @@ from redislite.commands.permission import require_enabled
 from redislite.commands.server import parse_integer_argument
 from redislite.commands.structures import describe_listpack, describe_quicklist, describe_table
 from redislite.config.config import ConfigError
-from redislite.config.directives import parse_integer, parse_memory
+from redislite.config.text import parse_integer, parse_memory
 from redislite.persistence.rdb_file import DataFileError, empty
 from redislite.persistence.snapshots import LoadError, SnapshotError
 

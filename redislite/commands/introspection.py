@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Protocol
 
 from redislite._core.commands.key_specs import KEY_FLAG_WIRE_NAMES, KeySpec, parse_key_specs
 from redislite._core.commands.row import (
@@ -17,7 +16,6 @@ from redislite._core.commands.row import (
     NO_MANDATORY_KEYS,
     WIRE_FLAGS,
     CommandRow,
-    CommandTable,
     command,
 )
 from redislite._core.protocol.reply_types import SYNTAX_ERROR, CommandError, Set, SimpleString, help_reply
@@ -26,14 +24,12 @@ from redislite.commands.command_syntax import describe_arguments, parse_syntax
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from redislite._core.engine import Engine
+    from typing import Protocol
 
+    from redislite.commands import needs
 
-class TableOwner(Protocol):
-    """What these handlers need of the server."""
-
-    table: CommandTable
-    engine: Engine
+    class Server(needs.Data, needs.Table, Protocol):
+        """What these commands need of the server."""
 
 
 @command(
@@ -47,7 +43,7 @@ class TableOwner(Protocol):
     summary="Describes all commands.",
     complexity="O(N) for N commands",
 )
-def command_all(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_all(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND: the description of every command."""
     return [describe(row) for row in server.table]
 
@@ -62,7 +58,7 @@ def command_all(server: TableOwner, connection: object, args: list[bytes]) -> ob
     summary="Counts the commands.",
     complexity="O(1)",
 )
-def command_count(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_count(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND COUNT: subcommands are not counted."""
     return len(server.table)
 
@@ -79,7 +75,7 @@ def command_count(server: TableOwner, connection: object, args: list[bytes]) -> 
     summary="Describes some commands, or all.",
     complexity="O(N) for N commands asked for",
 )
-def command_info(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_info(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND INFO: an unknown name gives null."""
     if len(args) == 2:
         return [describe(row) for row in server.table]
@@ -99,7 +95,7 @@ def command_info(server: TableOwner, connection: object, args: list[bytes]) -> o
     summary="Returns the documentation of commands.",
     complexity="O(N) for N commands asked for",
 )
-def command_docs(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_docs(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND DOCS: unknown names are left out."""
     if len(args) == 2:
         return _document_all(server.table)
@@ -119,7 +115,7 @@ def command_docs(server: TableOwner, connection: object, args: list[bytes]) -> o
     summary="Returns the names of the commands, all or filtered.",
     complexity="O(N) for N commands",
 )
-def command_list(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_list(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN value]: subcommands included."""
     rows: Iterable[CommandRow] = _with_subcommands(server.table)
     if len(args) == 2:
@@ -151,7 +147,7 @@ def command_list(server: TableOwner, connection: object, args: list[bytes]) -> o
     summary="Tells which arguments of a command are keys.",
     complexity="O(N) for N arguments",
 )
-def command_getkeys(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_getkeys(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND GETKEYS: the keys of the command that follows."""
     request = args[2:]
     return [request[position] for position, _ in _find_keys(server, request)]
@@ -168,7 +164,7 @@ def command_getkeys(server: TableOwner, connection: object, args: list[bytes]) -
     summary="Tells which arguments of a command are keys and what they are used for.",
     complexity="O(N) for N arguments",
 )
-def command_getkeysandflags(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_getkeysandflags(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND GETKEYSANDFLAGS: each key of the command that follows, with what the command does to it."""
     request = args[2:]
     return [[request[position], _key_flags(flags)] for position, flags in _find_keys(server, request)]
@@ -184,7 +180,7 @@ def command_getkeysandflags(server: TableOwner, connection: object, args: list[b
     summary="Explains the subcommands.",
     complexity="O(1)",
 )
-def command_help(server: TableOwner, connection: object, args: list[bytes]) -> object:
+def command_help(server: Server, connection: object, args: list[bytes]) -> object:
     """COMMAND HELP."""
     return help_reply(
         "command",
@@ -297,7 +293,7 @@ def _with_subcommands(rows: Iterable[CommandRow]) -> Iterator[CommandRow]:
         yield from row.subcommands.values()
 
 
-def _find_keys(server: TableOwner, request: list[bytes]) -> list[tuple[int, int]]:
+def _find_keys(server: Server, request: list[bytes]) -> list[tuple[int, int]]:
     row = server.table.resolve(request)
     if row is None:
         raise CommandError("ERR Invalid command specified")

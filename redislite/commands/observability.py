@@ -17,7 +17,7 @@ from redislite._core.protocol.reply_types import (
 from redislite.commands.info import MemoryFigures, human_bytes
 from redislite.commands.server import parse_integer_argument
 from redislite.config.compatibility import PROFILES
-from redislite.config.directives import parse_integer
+from redislite.config.text import parse_integer
 from redislite.observability.command_log import KIND_NAMES, SLOW
 from redislite.observability.redaction import redact
 from redislite.serving.clients import CLIENT_IN_EXEC, CLIENT_INTERNAL, CLIENT_MONITOR, CLIENT_SCRIPT, CLIENT_UNIX

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redislite._core.commands.row import command
 from redislite._core.protocol.reply_types import NO_REPLY, OK, SYNTAX_ERROR, CommandError, Verbatim
 from redislite.commands.info import info_text
-from redislite.config.directives import parse_integer
+from redislite.config.text import parse_integer
 from redislite.serving.shutdown import Wish
 
 TYPE_CHECKING = False

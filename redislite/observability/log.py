@@ -47,10 +47,8 @@ class Log:
         self._to_json: Callable[[object], str] = str
 
     def apply(self, config: Config) -> None:
-        """Take level, file, formats and syslog from the configuration; also its later changes."""
-        for name in ("loglevel", "log-format", "log-timestamp-format"):
-            config.on_change(name, self._update)
-        self._update(config, "")
+        """Take level, file, formats and syslog from the configuration."""
+        self.follow(config, "")
         # Like other relative names, the file's is relative to the directory that the configuration chose.
         self.file = os.path.abspath(config["logfile"]) if config["logfile"] else ""
         # A daemon has no standard output worth writing to.
@@ -58,7 +56,8 @@ class Log:
         if config["syslog-enabled"]:
             self._open_syslog(config["syslog-ident"], config["syslog-facility"])
 
-    def _update(self, config: Config, _name: str) -> None:
+    def follow(self, config: Config, _name: str) -> None:
+        """Take level and formats from the configuration, which may have changed."""
         self.level = LEVELS.index(config["loglevel"])
         self.format = config["log-format"]
         if self.format == "json":

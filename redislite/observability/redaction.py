@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redislite.config.config import Config
-from redislite.config.directives import SENSITIVE
+from redislite.config.directives import BUILT_IN, SENSITIVE
 
 REDACTED = b"(redacted)"
 # Subcommands of ACL whose arguments are all secret.
@@ -68,7 +67,5 @@ def _behind(args: list[bytes], first: int, keywords: dict[bytes, int]) -> list[i
 
 
 def _is_secret_directive(name: bytes) -> bool:
-    try:
-        return bool(Config.directive(name.decode("latin-1")).flags & SENSITIVE)
-    except KeyError:
-        return False
+    row = BUILT_IN.by_name.get(name.decode("latin-1").lower())
+    return row is not None and bool(row.flags & SENSITIVE)

@@ -21,7 +21,7 @@ import fcntl
 import os
 import time
 
-from redislite.config.directives import ConfigError
+from redislite.config.kinds import ConfigError
 from redislite.files import create, explain, lock_owner, publish, remove, replace, sync_folder
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
@@ -84,14 +84,9 @@ class AppendOnlyFile:
         self._temporary = ""  # of the child
         self._lock = -1  # descriptor of the folder, by which it is kept from other servers
         self._progress: Callable[[int], object] = _ignore
-        config = server.config
-        for name in ("appendfsync", "aof-timestamp-enabled", "no-appendfsync-on-rewrite"):
-            config.on_change(name, self._apply)
-        config.on_change("appendonly", self._switch)
-        config.on_change("aof-disable-auto-gc", self._collect)
         server.engine.on_log_lost = self._give_up
         server.engine.on_log_error = self._tell_error
-        self._apply(config, "")
+        self.follow(server.config, "")
 
     # Names
 
@@ -188,7 +183,8 @@ class AppendOnlyFile:
 
     # Configuration
 
-    def _apply(self, config: Config, _name: str) -> None:
+    def follow(self, config: Config, _name: str) -> None:
+        """Writes and syncs as the configuration says."""
         log = self.log
         log.policy = config["appendfsync"]
         log.timestamps = config["aof-timestamp-enabled"]
@@ -199,7 +195,8 @@ class AppendOnlyFile:
         self.log.child_runs = server.children.active is not None
         self.log.paused = server.config["no-appendfsync-on-rewrite"] and self.log.child_runs
 
-    def _switch(self, config: Config, _name: str) -> None:
+    def switch(self, config: Config, _name: str) -> None:
+        """Begins or ends it, as `appendonly` says. ConfigError where it cannot begin."""
         if self._server.loading.active:
             return  # what it says when all is loaded is done then
         if config["appendonly"] and self.state == OFF:
@@ -261,7 +258,8 @@ class AppendOnlyFile:
             self._leave_folder()
         server.refusal.set(APPEND_ONLY, "")
 
-    def _collect(self, config: Config, _name: str) -> None:
+    def collect(self, config: Config, _name: str) -> None:
+        """Deletes what is no longer needed, unless `aof-disable-auto-gc` says not to."""
         if not config["aof-disable-auto-gc"]:
             self._delete_history()
 
@@ -361,7 +359,7 @@ class AppendOnlyFile:
     def loaded(self) -> None:
         """All is loaded, from wherever: it may have been switched on or off meanwhile. LoadError."""
         try:
-            self._switch(self._server.config, "")
+            self.switch(self._server.config, "")
         except ConfigError as error:
             raise LoadError(str(error)) from error
 

@@ -16,7 +16,7 @@ import signal
 import time
 
 from redislite._core.persistence.fork import ChildReport
-from redislite.process.supervision import CHILD
+from redislite.process.oom_score import CHILD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from redislite._core.engine import Engine
     from redislite.observability.latency_monitor import LatencyMonitor
     from redislite.observability.log import Log
-    from redislite.process.supervision import OomScore
+    from redislite.process.oom_score import OomScore
     from redislite.serving.loop import Loop
     from redislite.serving.shutdown import Wish
 

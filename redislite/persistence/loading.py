@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from redislite.config.directives import parse_integer
+from redislite.config.text import parse_integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ Names and format are the original's. A name with other bytes than letters, digit
 
 from __future__ import annotations
 
-from redislite.config.config import as_bytes, as_text, split_arguments
-from redislite.config.directives import quoted
+from redislite.config.text import as_bytes, as_text, quoted, split_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

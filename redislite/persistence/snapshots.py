@@ -16,7 +16,7 @@ import contextlib
 import os
 import time
 
-from redislite.config.directives import parse_integer
+from redislite.config.text import parse_integer
 from redislite.files import create, explain, is_json, is_packed, open_folder, publish, remove, sync_folder
 from redislite.persistence.rdb_file import SYNC_BYTES, DataFileError, RdbFileError, auxiliary_fields, read_file
 from redislite.persistence.refusal import SNAPSHOT
@@ -105,8 +105,6 @@ class Snapshots:
         self.keys_expired = 0  # found in the file, and not loaded
         self.temporary = ""  # file that SAVE is writing
         self._dirty_at_fork = 0
-        for name in ("save", "stop-writes-on-bgsave-error"):
-            server.config.on_change(name, self._apply_refusal)
 
     @property
     def path(self) -> str:
@@ -293,9 +291,10 @@ class Snapshots:
         self.last_succeeded = succeeded
         if succeeded:
             self.last_save = int(self.clock())
-        self._apply_refusal(self._server.config, "")
+        self.follow(self._server.config, "")
 
-    def _apply_refusal(self, config: Config, _name: str) -> None:
+    def follow(self, config: Config, _name: str) -> None:
+        """Refuses writes, or not any more, where the last snapshot failed and the configuration wants it so."""
         refused = not self.last_succeeded and config["stop-writes-on-bgsave-error"] and config["save"]
         text = MISCONFIGURED.format(title=self._server.config.profile["title"]) if refused else ""
         self._server.refusal.set(SNAPSHOT, text)

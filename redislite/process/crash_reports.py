@@ -81,10 +81,9 @@ class CrashReports:
         crash.prepare(*_python_traces())
         server.engine.report_crashes()
         self._apply(config, "")
-        self._apply_watchdog(config, "")
+        self.follow_watchdog(config, "")
         for name in (*TELLING_DIRECTIVES, *FOLLOWED):
             config.on_change(name, self._apply)
-        config.on_change("watchdog-period", self._apply_watchdog)
 
     def cron(self) -> None:
         """Puts the watchdog off: it goes off when this is not called for as long as `watchdog-period` says."""
@@ -112,7 +111,8 @@ class CrashReports:
         lines = self._facts().split("\r\n")
         return "\n".join(line for line in lines if not line.startswith(MOMENTARY))
 
-    def _apply_watchdog(self, config: Config, _name: str) -> None:
+    def follow_watchdog(self, config: Config, _name: str) -> None:
+        """Has the watchdog go off after `watchdog-period`, which it raises to what cron can keep it from."""
         period: int = config["watchdog-period"]
         least = 2 * (1000 // config["hz"])
         if 0 < period < least:

@@ -203,6 +203,7 @@ class Loop:
         self._timers_made = 0
         self._sweep_at = TIMERS_SWEPT
         self.running = False
+        self.closed = False
 
     def add(self, fd: int, handler: EventHandler, events: int = READABLE) -> None:
         """Has handler called with the events of fd when any of these is there. OSError: it is not watched then."""
@@ -269,7 +270,9 @@ class Loop:
             self.on_failure(error, fd)
 
     def run(self) -> None:
-        """Serves until ``stop`` is called."""
+        """Serves until ``stop`` is called. RuntimeError where it is closed."""
+        if self.closed:
+            raise RuntimeError("the loop is closed")
         self.running = True
         while self.running:
             if not self.guard(self._take_turns):
@@ -328,7 +331,8 @@ class Loop:
                 self.guard(function)
 
     def close(self) -> None:
-        """Forgets all descriptors and timers; closes none but the loop's own."""
+        """Forgets all descriptors and timers; closes none but the loop's own. It runs no more."""
+        self.closed = True
         self._handlers.clear()
         self._timers.clear()
         self._backend.close()

@@ -8,7 +8,8 @@ import pytest
 from harness import OK, PONG, Connection, ServerPool, ServerProcess
 
 from redislite.config.config import Config, ConfigError
-from redislite.config.directives import DIRECTIVES, IMMUTABLE, BufferLimits, Directive, Integer, Memory, SavePoints
+from redislite.config.directives import DIRECTIVES, IMMUTABLE, Directive
+from redislite.config.kinds import BufferLimits, Integer, Memory, SavePoints
 from redislite.observability.log import Log
 from redislite.server import Server
 

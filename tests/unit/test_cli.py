@@ -15,8 +15,11 @@ import pytest
 import redislite
 from redislite import cli
 from redislite.config.config import Config, ConfigError, ConfigFileError
+from redislite.config.following import follow_calls
 from redislite.observability import log
+from redislite.process import oom_score
 from redislite.process import supervision as process
+from redislite.process.title import title_text
 
 DEADLINE = 20.0
 
@@ -120,10 +123,15 @@ def test_server_may_refuse_a_line(
     )
 
 
-def test_start_imports_little() -> None:
-    code = "import sys; before = set(sys.modules); import redislite.cli; print(*(set(sys.modules) - before))"
+HEAVY = {"argparse", "logging", "typing", "dataclasses", "ctypes", "json", "subprocess", "hashlib", "asyncio"}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"), [("redislite.cli", {*HEAVY, "re", "socket", "enum"}), ("redislite.server", HEAVY)]
+)
+def test_start_imports_little(module: str, heavy: set[str]) -> None:
+    code = f"import sys; before = set(sys.modules); import {module}; print(*(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True)
-    heavy = {"re", "argparse", "logging", "typing", "dataclasses", "ctypes", "json", "socket", "subprocess", "enum"}
     assert not heavy & set(result.stdout.split())
 
 
@@ -165,6 +173,7 @@ def test_log_follows_the_configuration(entries: Entries) -> None:
     config = Config(change_directory=False)
     config.load(f"logfile {entries.path}\nlog-format logfmt\nlog-timestamp-format milliseconds\n")
     entries.log.apply(config)
+    follow_calls(config, entries)
     entries.log.verbose("hidden")
     config.set_runtime([("loglevel", "verbose")])
     entries.log.verbose('a "b"\nc')
@@ -247,13 +256,13 @@ def test_no_supervisor(entries: Entries, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_title_text(text: str, title: str) -> None:
     config = Config(change_directory=False)
     config.load(text)
-    assert process.title_text(config) == title
+    assert title_text(config) == title
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/cmdline"), reason="the title is written through /proc")
 def test_title_is_shown() -> None:
     code = (
-        "from redislite.process import supervision as process; assert process.set_title('redislite-server *:7000');"
+        "from redislite.process import title; assert title.set_title('redislite-server *:7000');"
         "print(open('/proc/self/cmdline').read().rstrip('\\0'), open('/proc/self/comm').read().strip())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True)
@@ -264,7 +273,7 @@ def test_title_is_shown() -> None:
 def test_long_titles_take_the_room_of_the_environment() -> None:
     code = """
 import os
-from redislite.process.supervision import set_title
+from redislite.process.title import set_title
 shown = lambda: open('/proc/self/cmdline').read().rstrip('\\0')
 for title in ('x' * 1000, 'short', 'y' * 1500, 'z' * 10000):
     assert set_title(title)
@@ -278,15 +287,18 @@ assert os.system('test "$LONG" = ' + 'v' * 2000) == 0
     subprocess.run([sys.executable, "-c", code], timeout=DEADLINE, check=True, env=environment)
 
 
-@pytest.mark.skipif(not os.path.exists(process.OomScore.PATH), reason="there is no score to set on this system")
+@pytest.mark.skipif(not os.path.exists(oom_score.OomScore.PATH), reason="there is no score to set on this system")
 def test_out_of_memory_score() -> None:
     code = """
+from types import SimpleNamespace
 from redislite.config.config import Config
+from redislite.config.following import follow_calls
 from redislite.observability.log import Log
-from redislite.process.supervision import CHILD, OomScore
+from redislite.process.oom_score import CHILD, OomScore
 read = lambda: int(open(OomScore.PATH).read())
 first, config = read(), Config()
 score = OomScore(config, Log())
+follow_calls(config, SimpleNamespace(oom_score=score))
 assert score.apply() and read() == first
 config.set_runtime([("oom-score-adj-values", "10 20 30"), ("oom-score-adj", "yes")])
 assert read() == min(1000, first + 10)
@@ -305,12 +317,13 @@ print(read() == first)
 
 def test_a_score_that_is_refused_is_set_back(tmp_path: Path, entries: Entries, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(change_directory=False)
-    monkeypatch.setattr(process.OomScore, "PATH", str(tmp_path / "none" / "x"))
-    score = process.OomScore(config, entries.log)
+    monkeypatch.setattr(oom_score.OomScore, "PATH", str(tmp_path / "none" / "x"))
+    score = oom_score.OomScore(config, entries.log)
+    follow_calls(config, types.SimpleNamespace(oom_score=score))
     with pytest.raises(ConfigError, match=r"Failed to set current oom_score_adj\. Check server logs"):
         config.set_runtime([("oom-score-adj", "yes")])
     assert config["oom-score-adj"] == "no"
-    assert score.role == process.MASTER
+    assert score.role == oom_score.MASTER
 
 
 def test_daemon_leaves_its_session(tmp_path: Path) -> None:
@@ -324,15 +337,6 @@ def test_daemon_leaves_its_session(tmp_path: Path) -> None:
     with os.fdopen(reading) as stream:
         assert stream.read() == "True True"
     assert result.returncode == 0
-
-
-def test_umask_is_asked_and_kept() -> None:
-    before = os.umask(0o027)
-    try:
-        assert process.current_umask() == 0o027
-        assert process.current_umask() == 0o027
-    finally:
-        os.umask(before)
 
 
 def test_config_file_error_without_a_line() -> None:

@@ -15,18 +15,16 @@ from harness import real_server_program
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redislite.config import directives as directives
+from redislite.config import directives, kinds
 from redislite.config.config import (
     Config,
     ConfigError,
     ConfigFileError,
     ConfigLoadingError,
     ConfigOpenError,
-    as_text,
     directive_lines,
-    split_arguments,
 )
-from redislite.config.directives import quoted
+from redislite.config.text import as_text, parse_memory, quoted, split_arguments
 
 REAL_SERVER = real_server_program() or []
 needs_real_server = pytest.mark.skipif(not REAL_SERVER, reason="no redis-server here to compare with")
@@ -94,7 +92,7 @@ def test_quoted_text_reads_back(words: list[str]) -> None:
     ],
 )
 def test_reads_memory_units(text: str, size: int | None) -> None:
-    assert directives.parse_memory(text) == size
+    assert parse_memory(text) == size
 
 
 def test_values_have_the_type_of_their_directive() -> None:
@@ -609,27 +607,27 @@ NOT_COMPARED = {
 }
 
 
-def candidates(kind: directives.Kind) -> list[str]:
+def candidates(kind: kinds.Kind) -> list[str]:
     """Values at and around what a kind takes."""
     words = ["", "zzz", "yes", "NO", "1", "0", "-1", "05", "+5", " 5", "1.5", "99999999999999999999", "50%", "-0"]
-    if isinstance(kind, directives.Integer):
+    if isinstance(kind, kinds.Integer):
         around = [kind.lower - 1, kind.lower, kind.upper, kind.upper + 1, 4, 17]
         words += [str(number) for number in around]
         words += ["4kb", "4KB", "4k", "2mb", "2m", "3g", "1b", "200%", "100%", "%", "-1%", "1t"]
-    if isinstance(kind, directives.Choice):
+    if isinstance(kind, kinds.Choice):
         words += [*kind.words, kind.words[0].upper(), " ".join(kind.words[:2]), " ".join(kind.words[-2:])]
-    if isinstance(kind, directives.BufferLimits):
+    if isinstance(kind, kinds.BufferLimits):
         words += ["normal 1 2 3", "normal 1mb 2mb 3 pubsub 4 5 6", "foo 1 2 3", "master 1 2 3", "replica 1 2 3"]
         words += ["normal -1 2 3", "normal 1 2 -3", "normal a 2 3", "normal 1 2 x", "NORMAL 1 2 3", "normal 0 0 0"]
-    if isinstance(kind, directives.KeyspaceEvents):
+    if isinstance(kind, kinds.KeyspaceEvents):
         words += ["KEA", "Kx", "En", "Em", "AKEmnd", "gxn$", "K ", "dEg$lshzxet", "KQ"]
-    if isinstance(kind, directives.Percentiles):
+    if isinstance(kind, kinds.Percentiles):
         words += ["1 2.50 3.123456789 100", "101", "1e1", "nan", "0.000001 99.99999999", "50 x", "50 99 99.9"]
-    if isinstance(kind, directives.ScoreAdjustments):
+    if isinstance(kind, kinds.ScoreAdjustments):
         words += ["1 2 3", "1 2", "1 2 x", "3 2 1", "-2001 1 1", "1 1 2001", "-2000 0 2000"]
-    if isinstance(kind, directives.SavePoints):
+    if isinstance(kind, kinds.SavePoints):
         words += ["900", "900 1", "900 1 300 10", "0 1", "1 -1", "900 1x", "900  1", "900 4294967297", '"900 1"']
-    if isinstance(kind, directives.Text):
+    if isinstance(kind, kinds.Text):
         words += ["a/b", "a b", "a_b", "a-b.c", "{title}", "{foo}", "{title", "x" * 300]
     return words
 
@@ -638,7 +636,7 @@ def candidates(kind: directives.Kind) -> list[str]:
 def test_every_directive_of_the_real_server_is_here(real: RealServer) -> None:
     shown = real.ask("CONFIG", "GET", "*")
     assert isinstance(shown, list)
-    assert set(shown[::2]) <= set(Config.names())
+    assert set(shown[::2]) <= set(Config().names())
     ours = {as_text(name): as_text(value) for name, value in Config(change_directory=False).matching([b"*"])}
     given_at_start = {"port", "bind", "save", "enable-protected-configs", "dir"}
     different = {name: value for name, value in zip(shown[::2], shown[1::2], strict=True) if ours[name] != value}
@@ -651,7 +649,7 @@ def test_config_set_answers_as_the_original(real: RealServer) -> None:
     differences = []
     compared = 0
     for name in sorted(shown[::2]):
-        row = Config.directive(name)
+        row = directives.BUILT_IN.by_name[name]
         if row.flags & directives.IMMUTABLE or row.name in NOT_COMPARED:
             continue
         ours = Config(change_directory=False)

@@ -6,13 +6,11 @@ import re
 import select
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-import redislite
 from redislite._core.commands.row import rows_of
 from redislite._core.engine import Engine
 from redislite._core.protocol.decoding import decode
@@ -23,14 +21,15 @@ from redislite.commands import tracking as tracking_commands
 from redislite.config.compatibility import PROFILES
 from redislite.config.config import Config
 from redislite.observability.metrics import Metrics
-from redislite.serving import clients as connection_module
 from redislite.serving import pause as pause_module
 from redislite.serving.clients import (
     CLIENT_MONITOR,
     CLIENT_POSTPONED,
     CLIENT_UNIX,
+    age_of,
     capabilities_of,
     describe,
+    idle_of,
 )
 from redislite.serving.pause import PauseState
 
@@ -181,18 +180,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def client(server: Server) -> Client:
     return server.connect()
-
-
-# --- agreement with the data plane
-
-
-def test_flag_constants_are_those_of_the_data_plane() -> None:
-    text = (Path(redislite.__file__).parent / "_core" / "state" / "flags.pxd").read_text()
-    declared = {name: int(value) for name, value in re.findall(r"^    (CLIENT_[A-Z_]+) = (\d+)", text, re.M)}
-    mirrored = {name: value for name, value in vars(connection_module).items() if re.fullmatch("CLIENT_[A-Z_]+", name)}
-    del mirrored["CLIENT_TYPES"]
-    assert len(mirrored) > 10
-    assert {name: declared.get(name) for name in mirrored} == mirrored
 
 
 # --- HELLO
@@ -571,8 +558,8 @@ def test_age_and_idle_filters(server: Server, client: Client) -> None:
     client.send("PING")
     # The engine's clock cannot be turned here: what decides are the times of the connection itself.
     engine = server.engine
-    assert connection_module.age_of(other.connection) == (engine.now_ms - other.connection.created_ms) // 1000
-    assert connection_module.idle_of(other.connection) == (engine.now_ms - other.connection.active_ms) // 1000
+    assert age_of(other.connection) == (engine.now_ms - other.connection.created_ms) // 1000
+    assert idle_of(other.connection) == (engine.now_ms - other.connection.active_ms) // 1000
 
 
 def test_kill_closes_and_counts(server: Server, client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from redislite._core.engine import Engine
 from redislite._core.protocol.reply_types import CommandError
-from redislite.server import POLICY_ALL_KEYS, POLICY_MEASURES
+from redislite.config.directives import POLICY_ALL_KEYS, POLICY_MEASURES
 
 POLICIES = [f"{scope}-{measure}" for scope in ("allkeys", "volatile") for measure in ("lru", "lfu", "random")]
 POLICIES.append("volatile-ttl")

@@ -14,8 +14,8 @@ from harness import PONG, Connection, free_port, wait_until
 
 from redislite.config.config import Config
 from redislite.observability.log import Log
-from redislite.process import supervision as process
-from redislite.process.supervision import Collector
+from redislite.process import collector as collector_module
+from redislite.process.collector import Collector
 from redislite.server import Server, ServerLost
 from redislite.serving.loop import TIMERS_SWEPT, Loop, ignore
 
@@ -215,9 +215,9 @@ def test_all_generations_are_collected_in_time(monkeypatch: pytest.MonkeyPatch) 
         if generation == 2 and len(collected) > 1:
             now[0] += 0.5
 
-    monkeypatch.setattr(process.gc, "collect", collect)
+    monkeypatch.setattr(collector_module.gc, "collect", collect)
     for name in ("freeze", "disable"):
-        monkeypatch.setattr(process.gc, name, lambda: None)
+        monkeypatch.setattr(collector_module.gc, name, lambda: None)
     collector = Collector(lambda: now[0])
     collector.turn()
     assert collected == []  # somebody else's process
@@ -255,3 +255,16 @@ def test_many_timers_stay_in_order() -> None:
     loop.serve_ready()
     assert fired == list(range(999, 0, -2))
     loop.close()
+
+
+def test_a_server_after_its_end_says_so() -> None:
+    server = Server(Config(change_directory=False), Log(file=os.devnull))
+    server.close()
+    server.close()
+    server.discard()
+    for again in (server.start, server.serve):
+        with pytest.raises(RuntimeError, match="the server has ended"):
+            again()
+    assert not list(server.listeners)
+    with pytest.raises(RuntimeError, match="the loop is closed"):
+        server.loop.run()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from redislite._core.engine import Engine
-from redislite.server import POLICY_ALL_KEYS
+from redislite.config.directives import POLICY_ALL_KEYS
 
 COUNT = 20_000
 BATCH = 2_000

@@ -11,7 +11,7 @@ from redislite._core.keyspace.watching cimport watched_memory
 from redislite._core.protocol.reply cimport reply_release
 from redislite._core.protocol.resp cimport parser_free, parser_memory
 from redislite._core.state.core cimport CLIENT_SIZE_CLASSES, Client, ClientSizes, Core
-from redislite._core.state.flags cimport CLIENT_INTERNAL, CLIENT_NO_EVICT, GATE_CLIENT_MEMORY
+from redislite._core.state.flags cimport CLIENT_INTERNAL, CLIENT_NO_EVICT, GATE_CLIENT_MEMORY, LOG_NOTICE
 
 cdef extern from *:
     int count_leading_zeros "__builtin_clzll"(unsigned long long value) noexcept nogil
@@ -115,7 +115,7 @@ cdef size_t client_memory_limit(const Core* core) noexcept nogil:
 
 cdef void close_client(Core* core, Client* client) noexcept nogil:
     """Has a client closed, and gives back at once what it holds, unless its requests are being executed."""
-    core.upcalls.log_client(core, client, 2, "Evicting client: {client}", NULL, 0)
+    core.upcalls.log_client(core, client, LOG_NOTICE, "Evicting client: {client}", NULL, 0)
     core.statistics.evicted_clients += 1
     client_doom(core, client)
     client_uncount(core, client)

@@ -6,7 +6,7 @@ from redislite._core.protocol.reply cimport chunk_data, reply_join, reply_pendin
 from redislite._core.state.core cimport Chunk, Client, Core
 from redislite._core.state.flags cimport (
     AFTER_LATE, CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE,
-    CLIENT_WAS_AUTHENTICATED, GATE_UNAUTHENTICATED,
+    CLIENT_WAS_AUTHENTICATED, GATE_UNAUTHENTICATED, LOG_WARNING,
 )
 
 # The socket's calls rather than write: they pass by the file layer, which costs a request some percent.
@@ -65,7 +65,7 @@ cdef bint client_check_output(Core* core, Client* client) noexcept nogil:
         over = 1
     if over and not client_is_doomed(client):
         core.statistics.output_limit_disconnections += 1
-        core.upcalls.log_client(core, client, 3,
+        core.upcalls.log_client(core, client, LOG_WARNING,
                                 "Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.",
                                 NULL, 0)
         client_doom(core, client)

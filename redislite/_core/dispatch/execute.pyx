@@ -38,7 +38,7 @@ from redislite._core.state.flags cimport (
     CLIENT_PROTOCOL_ERROR, CLIENT_QUEUED_RESUME, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT,
     COMMANDLOG_LARGE_REPLY, COMMANDLOG_LARGE_REQUEST, COMMANDLOG_SLOW, COMMAND_ADMIN, COMMAND_FAST,
     COMMAND_SKIP_MONITOR, COMMAND_SKIP_SLOWLOG, GATE_MONITORS, GATE_REPLY_OFF, GATE_TRACKING, GATE_TRANSACTION,
-    GATE_UNAUTHENTICATED,
+    GATE_UNAUTHENTICATED, LOG_VERBOSE, LOG_WARNING,
 )
 from redislite._core.state.statistics cimport CommandStatistics
 from redislite._core.structures.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
@@ -146,7 +146,8 @@ cdef bint call_command(Core* core, Client* client, Command* command, size_t requ
         # It may have come since the request was parsed.
         command = command_resolve(core, client.argv, client.argc, NULL)
     if command == NULL and speaks_http(client) and not client.flags & CLIENT_INTERNAL:
-        core.upcalls.log_line(core, 3, "Possible SECURITY ATTACK detected: a client sends POST or Host: commands, as a web "
+        core.upcalls.log_line(core, LOG_WARNING,
+                              "Possible SECURITY ATTACK detected: a client sends POST or Host: commands, as a web "
                               "page does that attacks this server across protocols. Connection aborted.")
         client_doom(core, client)
     elif command == NULL:
@@ -342,7 +343,7 @@ cdef void serve_complete(Core* core, Client* client, char* data, size_t length, 
         client.flags |= CLIENT_PROTOCOL_ERROR
         client_end(core, client)
         snprintf(text, sizeof(text), "Protocol error (%s) from client: {client}. Query buffer: {data}", parser.error)
-        core.upcalls.log_client(core, client, 1, text, data + parser.position, length - parser.position)
+        core.upcalls.log_client(core, client, LOG_VERBOSE, text, data + parser.position, length - parser.position)
     elif state == PARSE_NO_MEMORY and client_may_execute(client):
         reply_error(&client.reply, "OOM out of memory while reading the request")
         client_end(core, client)

@@ -28,12 +28,11 @@ from redislite._core.rdb.rdb_read cimport rdb_payload_version
 from redislite._core.rdb.rdb_values cimport RDB_VALUE_READ, RdbValueOptions, rdb_read_entry
 from redislite._core.rdb.rdb_write cimport rdb_write_payload
 from redislite._core.state.core cimport Argument, Client, Core
-from redislite._core.state.flags cimport CLIENT_MASTER, NOTIFY_GENERIC
+from redislite._core.state.flags cimport CLIENT_MASTER, LOG_WARNING, NOTIFY_GENERIC
 
 from redislite._core.commands.row import native
 
 cdef enum:
-    LOG_WARNING = 3
     FREQUENCY_MAX = 255
 
 

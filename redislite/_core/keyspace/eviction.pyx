@@ -11,7 +11,9 @@ from redislite._core.keyspace.keyspace cimport access_frequency, idle_seconds, k
 from redislite._core.keyspace.latency cimport latency_begin, latency_end, latency_sample_if_long
 from redislite._core.keyspace.propagate cimport propagate_deletion, propagate_unit
 from redislite._core.state.core cimport Core, Database
-from redislite._core.state.flags cimport GATE_BUSY, GATE_LOADING, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, NOTIFY_EVICTED
+from redislite._core.state.flags cimport (
+    GATE_BUSY, GATE_LOADING, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, LOG_WARNING, NOTIFY_EVICTED,
+)
 from redislite._core.structures.dict cimport Dict, dict_find_hash, dict_hash, dict_random, dict_sample, dict_size
 
 cdef enum:
@@ -267,7 +269,7 @@ cdef void eviction_warn(Core* core) noexcept nogil:
         eviction.is_warned = 1
         snprintf(text, sizeof(text), "Used memory is at %.0f%% of maxmemory: %zu of %lld bytes",
                  used * 100.0 / limit, used, <long long> limit)
-        core.upcalls.log_line(core, 3, text)
+        core.upcalls.log_line(core, LOG_WARNING, text)
 
 
 cdef int64_t eviction_exceeded_ms(const Core* core) noexcept nogil:

@@ -12,7 +12,7 @@ from redislite._core.persistence.file_worker cimport (
     file_worker_synced, file_worker_syncing, file_worker_wait,
 )
 from redislite._core.state.core cimport Core, Feed
-from redislite._core.state.flags cimport PROPAGATE_AOF
+from redislite._core.state.flags cimport LOG_NOTICE, LOG_WARNING, PROPAGATE_AOF
 
 cdef extern from *:
     """
@@ -41,7 +41,7 @@ cdef void log_error(Core* core, AppendLog* log, const char* text) noexcept nogil
     if log.logged_ms and core.now_ms - log.logged_ms < ERROR_LOG_MS:
         return
     log.logged_ms = core.now_ms
-    core.upcalls.log_line(core, 3, text)
+    core.upcalls.log_line(core, LOG_WARNING, text)
 
 
 cdef void set_error(Core* core, AppendLog* log, int error, bint is_sync) noexcept nogil:
@@ -53,7 +53,8 @@ cdef void set_error(Core* core, AppendLog* log, int error, bint is_sync) noexcep
 cdef void clear_error(Core* core, AppendLog* log) noexcept nogil:
     if log.error == 0 or log.incomplete:
         return
-    core.upcalls.log_line(core, 3, "AOF fsync error looks solved, the server can write again." if log.sync_failed
+    core.upcalls.log_line(core, LOG_WARNING,
+                          "AOF fsync error looks solved, the server can write again." if log.sync_failed
                           else "AOF write error looks solved. The server can write again.")
     log.error = 0
     log.sync_failed = 0
@@ -153,7 +154,7 @@ cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
         elif written:
             snprintf(text, sizeof(text), "Could not remove short write from the append-only file. The file may hold a part "
                      "of a command until the rest can be written. ftruncate: %s", strerror(errno.errno))
-            core.upcalls.log_line(core, 3, text)
+            core.upcalls.log_line(core, LOG_WARNING, text)
         # Where memory is out, what the feed holds stays there.
         keep(core, log)
         log.size += written
@@ -178,7 +179,7 @@ cdef int sync_now(Core* core, AppendLog* log) noexcept nogil:
     if error:
         snprintf(text, sizeof(text), "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. "
                  "Exiting...", strerror(error))
-        core.upcalls.log_line(core, 3, text)
+        core.upcalls.log_line(core, LOG_WARNING, text)
         return -1
     log.synced_ms = core.now_ms
     log.synced_offset = log.offset
@@ -260,14 +261,16 @@ cdef int append_log_flush(Core* core, bint force) noexcept nogil:
         if core.now_ms - log.postponed_ms < POSTPONED_MAX_MS and keep(core, log):
             return 0
         log.delayed += 1
-        core.upcalls.log_line(core, 2, "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer "
+        core.upcalls.log_line(core, LOG_NOTICE,
+                              "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer "
                               "without waiting for fsync to complete, this may slow down Redis.")
     log.postponed_ms = 0
     if log.timestamps and not keep(core, log):
         log.stamped = 0
     if write_measured(core, log) != 0:
         if log.policy == FSYNC_ALWAYS:
-            core.upcalls.log_line(core, 3, "Can't recover from AOF write error when the AOF fsync policy is 'always'. "
+            core.upcalls.log_line(core, LOG_WARNING,
+                                  "Can't recover from AOF write error when the AOF fsync policy is 'always'. "
                                   "Exiting...")
             return -1
         return 0

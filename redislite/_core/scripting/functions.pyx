@@ -8,13 +8,13 @@ from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixe
 from redislite._core.scripting.calling cimport running
 from redislite._core.scripting.first_line cimport is_space, next_word
 from redislite._core.state.core cimport Client, Core
+from redislite._core.state.flags cimport LOG_WARNING
 from redislite._core.structures.dict cimport (
     Dict, dict_find, dict_hash, dict_init, dict_insert, dict_release, dict_remove,
 )
 from redislite._core.structures.records cimport record_name
 
 cdef enum:
-    LOG_WARNING = 3
     NAME_SHOWN = 128            # bytes of a name that errors tell
     SHORT_NAME = 128            # bytes of a function's name that is looked up without asking for memory
     FILE_MILLISECONDS = 10000   # for a library that was loaded before, elsewhere or at another time

@@ -7,7 +7,7 @@ from redislite._core.protocol.reply cimport reply_release
 from redislite._core.scripting.calling cimport RUN_HOOK, Run, run_begin, run_end
 from redislite._core.scripting.python_calls cimport report_raised, run_python_code
 from redislite._core.state.core cimport Client, Core, Database
-from redislite._core.state.flags cimport AFTER_HOOKS
+from redislite._core.state.flags cimport AFTER_HOOKS, LOG_WARNING
 from redislite._core.text.glob cimport glob_match
 
 from redislite._core.protocol.reply_types import Interrupted
@@ -96,7 +96,7 @@ cdef class Hooks:
             try:
                 run_python_code(core, &run, hook.handler, (event.decode(), key))
             except Interrupted:
-                core.upcalls.log_line(core, 3, b"A hook has been ended, as it took too long: " + name)
+                core.upcalls.log_line(core, LOG_WARNING, b"A hook has been ended, as it took too long: " + name)
             finally:
                 run_end(core, &run)
         finally:

@@ -124,6 +124,14 @@ cdef enum:                              # Core.after_unit
     AFTER_HOOKS = 2             # hooks are to be called
 
 
+# Levels of the log (Upcalls.log_line, log_client); the numbers are those of the control plane's log.py.
+cdef enum:
+    LOG_DEBUG = 0
+    LOG_VERBOSE = 1
+    LOG_NOTICE = 2
+    LOG_WARNING = 3
+
+
 cdef enum:                              # Core.replaying
     REPLAY_RUNS = 1             # commands of an append-only file are being executed: nothing expires by itself
     REPLAY_ASTRAY = 2           # the same, and one has named a database that there is not

@@ -1,6 +1,6 @@
 """What the data plane reads of the configuration.
 
-The engine sets a field by its name, the control plane's directives and compatibility.py say to what.
+The engine sets a field by its name; to what, say the row of a directive (`sets`) and compatibility.py.
 """
 from libc.stdint cimport int64_t
 
@@ -67,6 +67,7 @@ cdef struct Settings:
     int64_t sanitize_payload            # deep checks: 0 never, 1 always, 2 of what clients RESTORE
     int64_t skip_checksum               # RESTORE does not look at checksums (DEBUG SET-SKIP-CHECKSUM-VALIDATION)
     int64_t tracking_max_keys           # tracking-table-max-keys; 0: no limit
+    int64_t notify_classes              # notify-keyspace-events: NOTIFY_* bits (flags.pxd)
     # What the originals disagree on; each is one row of compatibility.py.
     int64_t strict_line_ends            # a line of a request that does not end in CR LF is a protocol error
     int64_t past_deadline_deletes       # what is given a deadline in the past has events of deletion, not of expiry
