@@ -438,6 +438,7 @@ cdef class Connection:
 
     @protocol.setter
     def protocol(self, int version) -> None:
+        self._check_open()
         if version not in (2, 3):
             raise ValueError(f"there are the protocols 2 and 3, not {version}")
         self.client.reply.protocol = version
@@ -450,6 +451,7 @@ cdef class Connection:
 
     @authenticated.setter
     def authenticated(self, bint value) -> None:
+        self._check_open()
         self.client.flags &= ~<uint64_t> CLIENT_AUTHENTICATED
         if value:
             self.client.flags |= CLIENT_AUTHENTICATED | CLIENT_WAS_AUTHENTICATED
@@ -457,6 +459,7 @@ cdef class Connection:
 
     def require_authentication(self, bint required) -> None:
         """Says whether clients must authenticate themselves; nothing changes for one that has."""
+        self._check_open()
         if not required or self.client.flags & CLIENT_AUTHENTICATED:
             self.client.gate &= ~<uint64_t> GATE_UNAUTHENTICATED
         else:

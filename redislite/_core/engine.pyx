@@ -18,8 +18,8 @@ from redislite._core.clients.client_memory cimport client_limit_changed, client_
 from redislite._core.clients.ending cimport client_doom, client_is_doomed
 from redislite._core.clients.output cimport client_check_output, client_write
 from redislite._core.clients.tracking cimport (
-    tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable, tracking_enable, tracking_invalidate,
-    tracking_release, tracking_set_caching,
+    TRACKING_OPTIN, TRACKING_OPTOUT, tracking_add_prefix, tracking_before_sleep, tracking_cron, tracking_disable,
+    tracking_enable, tracking_invalidate, tracking_options, tracking_release, tracking_set_caching,
 )
 from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
 from redislite._core.commands.table cimport (
@@ -710,8 +710,11 @@ cdef class Engine(Inspected):
         tracking_disable(&self.core, &connection.client)
 
     def set_caching(self, Connection connection not None) -> None:
-        """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says."""
+        """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says. ValueError
+        where it is in neither."""
         self._check_own(connection)
+        if not tracking_options(&connection.client) & (TRACKING_OPTIN | TRACKING_OPTOUT):
+            raise ValueError("the connection tracks neither what it asks for nor all but that")
         tracking_set_caching(&connection.client)
 
     # --- the loop's turns

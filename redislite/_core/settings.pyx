@@ -64,7 +64,8 @@ memset(&EMPTY, 0, sizeof(Settings))
 
 # In the order of the struct, whose fields are all of one size: their number times eight is its own.
 cdef dict PLACES = {name: place for place, name in enumerate(EMPTY)}
-assert len(PLACES) * sizeof(int64_t) == sizeof(Settings)
+if len(PLACES) * sizeof(int64_t) != sizeof(Settings):
+    raise SystemError("a field of Settings has another size than the rest")
 
 
 cdef int64_t* setting_place(Settings* settings, str name) except NULL:

@@ -73,6 +73,7 @@ class World:
         engine.refuse_writes(None)
         engine.replaying = False
         engine.failure = None
+        self.internal.use_permissions(None)
         with contextlib.suppress(Exception):
             engine.execute("DISCARD")
         engine.execute("SELECT", "1")
@@ -99,16 +100,45 @@ class World:
         ]  # fmt: skip
 
 
+def parameters_of(function: Any) -> list[inspect.Parameter]:
+    """The parameters of a method of the data plane: its documentation begins with them, as they stand in the source."""
+    head, _, _ = (function.__doc__ or "").partition("\n")
+    kinds = inspect.Parameter
+    kind = kinds.POSITIONAL_OR_KEYWORD
+    parameters = []
+    text = head.partition("(")[2].rpartition(")")[0]
+    while "[" in text:  # of types, whose commas separate nothing
+        inner = text.rpartition("[")
+        text = inner[0] + inner[2].partition("]")[2]
+    for part in filter(None, (part.partition("=")[0].partition(":")[0].strip() for part in text.split(","))):
+        name = part.removesuffix(" not None").split()[-1]
+        if name == "*":
+            kind = kinds.KEYWORD_ONLY
+        elif name.startswith("*"):
+            parameters.append(kinds(name.strip("*"), kinds.VAR_KEYWORD if name[1] == "*" else kinds.VAR_POSITIONAL))
+        elif name != "self":
+            parameters.append(kinds(name, kind))
+    return parameters
+
+
+def test_methods_tell_their_parameters() -> None:
+    # Without them nothing would be tried below.
+    assert [one.name for one in parameters_of(Engine.flush)] == ["number", "lazy"]
+    assert [one.kind.name for one in parameters_of(Engine.execute)] == ["VAR_POSITIONAL"]
+    assert [(one.name, one.kind.name) for one in parameters_of(Connection.close_soon)] == [
+        ("after_reply", "KEYWORD_ONLY")
+    ]
+    methods = [getattr(kind, name) for kind in KINDS for name in members(kind) if callable(getattr(kind, name))]
+    assert sum(bool(parameters_of(method)) for method in methods) > 40
+
+
 def calls(function: Any, world: World) -> Iterator[tuple[list[Any], dict[str, Any]]]:
     """Arguments to call it with: each parameter takes each value, the others taking some that are likely."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        yield [], {}
-        return
+    parameters = parameters_of(function)
     likely: dict[str, Any] = {
         "fd": -1, "number": 0, "key": b"k", "value": 1, "name": "hz", "connection": world.connection, "redirect": None,
-        "prefixes": [], "options": 1, "lazy": False, "on": True, "id": 0, "report": None, "data": bytearray(b"x"),
+        "prefixes": [], "prefix": b"x", "options": 1, "lazy": False, "on": True, "id": 0, "report": None,
+        "data": bytearray(b"x"),
         "flag": 0, "selectors": [], "arguments": [b"get", b"k"], "database": 0, "channel": b"c", "is_pattern": False,
         "rows": (),
         "new_name": "", "address": "a", "local_address": "b", "bits": 0, "size": 0, "kind": 0, "permissions": None,
@@ -234,6 +264,40 @@ def test_connections_of_others() -> None:
     for connection in (world.orphan, world.released):
         with pytest.raises(RuntimeError, match="released"):
             _ = connection.database
+
+
+# What a released connection answers: what it was. What ends it, or sends it something, is harmless then: whoever does
+# so cannot know. All else says that it is released.
+WAS = {
+    "active_ms", "address", "authenticated", "created_ms", "engine", "fileno", "flags", "id", "is_open", "last_command",
+    "library_name", "library_version", "local_address", "name", "permissions", "protocol", "queued_commands",
+    "said_library_name", "said_library_version", "said_name", "state", "subscription_counts", "tracking_options",
+    "tracking_prefixes", "tracking_redirect", "user", "watched_keys",
+}  # fmt: skip
+HARMLESS = {
+    "append", "append_raw", "close_soon", "discard_transaction", "overlapping_prefix", "ready", "release", "resume",
+    "subscriptions", "time_out", "unblock_with_error", "unsubscribe_all",
+}  # fmt: skip
+PLAIN = {"address", "library_name", "library_version", "local_address", "name", "state", "user"}  # of its object alone
+
+
+@pytest.mark.parametrize("name", members(Connection))
+def test_a_connection_after_its_end_says_so(name: str) -> None:
+    world = World()
+    for subject in (world.released, world.orphan):
+        if name in WAS:
+            value = getattr(subject, name)
+            if name not in PLAIN:
+                with pytest.raises((RuntimeError, AttributeError), match=r"released|not writable|no setter|can't set"):
+                    setattr(subject, name, 2 if name == "protocol" else value)
+        elif name in HARMLESS:
+            arguments, named = next(calls(getattr(subject, name), world))
+            assert not getattr(subject, name)(*[b"x" if name == "append_raw" else one for one in arguments], **named)
+        else:
+            with pytest.raises(RuntimeError, match="released"):
+                member = getattr(subject, name)
+                member(*next(calls(member, world))[0])
+    world.check()
 
 
 SETTINGS = ("hz", "eviction_samples", "lfu_decay_minutes", "list_max_listpack_size", "stream_node_max_entries")

@@ -10,6 +10,7 @@ import pytest
 
 import redislite
 from redislite._core.commands import access, key_specs, row
+from redislite._core.scripting import extension
 from redislite.acl import users
 from redislite.config import directives, kinds
 from redislite.observability import command_log, log
@@ -62,6 +63,12 @@ def test_classes_of_keyspace_events() -> None:
     }  # fmt: skip
     declared = {name: value for name, value in enums("state/flags.pxd").items() if name.startswith("NOTIFY_")}
     assert {f"NOTIFY_{names[letter]}": bit for letter, bit in kinds.EVENT_BITS.items()} == declared
+    # By names of events: all but the two ways of publishing, and what modules of the original have.
+    classes = {name for name in declared if name not in ("NOTIFY_KEYSPACE", "NOTIFY_KEYEVENT", "NOTIFY_MODULE")}
+    assert set(extension.EVENT_CLASSES.values()) == {declared[name] for name in classes}
+    assert extension.EVENT_CLASSES["xadd"] == declared["NOTIFY_STREAM"]
+    assert extension.EVENT_CLASSES["lpush"] == declared["NOTIFY_LIST"]
+    assert extension.EVENT_CLASSES["zadd"] == declared["NOTIFY_ZSET"]
 
 
 def test_flags_of_commands() -> None:

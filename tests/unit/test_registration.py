@@ -133,7 +133,7 @@ def test_rows_without_what_they_call() -> None:
 def test_a_file_that_raises_registers_nothing(tmp_path: Path) -> None:
     path = tmp_path / "extension.py"
     path.write_text(
-        "from redislite import command\n"
+        "from redislite._core.commands.row import command\n"
         "@command('first', 1, group='server', since='1.0.0', summary='Is there.')\n"
         "def first(control, connection, args): return 'there'\n"
         "raise RuntimeError('half way')\n"
