@@ -465,49 +465,53 @@ cdef Bucket* reserve_children(Dict* d, const Bucket* source, const Bucket* targe
     return spare
 
 
+cdef inline int move_entries(Dict* d, const Bucket* bucket, Bucket* target, Bucket** spare) noexcept nogil:
+    """Enters a bucket's entries into table 1 at the target, or (NULL) where their hashes say; answers how many."""
+    cdef uint64_t taken = slots_taken(bucket_word(bucket))
+    cdef Bucket* home = target
+    cdef int moved = 0
+    cdef int slot
+    while taken:
+        slot = first_slot(taken)
+        taken &= taken - 1
+        if target == NULL:
+            home = home_of(d, entry_hash(d, bucket.slots[slot]), 1)
+        put(d, 1, home, bucket.tags[slot], bucket.slots[slot], spare)
+        moved += 1
+    return moved
+
+
 cdef int migrate_home(Dict* d, uint64_t home) noexcept nogil:
     """Moves the entries with this home in table 0 to table 1; answers how many, or -1 where memory is out."""
     cdef Bucket* source = d.tables[0] + home
-    cdef Bucket* target = d.tables[1] + (home & d.masks[1])
+    # A smaller table's homes follow from the larger one's: only growing needs the hash.
+    cdef Bucket* target = NULL if d.masks[1] > d.masks[0] else d.tables[1] + (home & d.masks[1])
     cdef Bucket* spare = NULL
-    cdef Bucket* bucket
+    cdef const Bucket* bucket
     cdef Bucket copy
     cdef Walk walk
-    cdef uint64_t taken
-    cdef bint grows = d.masks[1] > d.masks[0]
-    cdef bint fanned = source.link == LINK_FAN
     cdef bint failed = False
-    cdef int slot
     cdef int moved = 0
-    if fanned or (not grows and (slots_taken(bucket_word(source)) or source.link)):
-        spare = reserve_children(d, source, NULL if grows else target, &failed)
+    if source.link == LINK_FAN or (target != NULL and (slots_taken(bucket_word(source)) or source.link)):
+        spare = reserve_children(d, source, target, &failed)
+    if failed:
+        moved = -1
+    elif unlikely(source.link == LINK_FAN):
+        bucket = walk_begin(&walk, source, home, d.masks[0])
+        while bucket != NULL:
+            moved += move_entries(d, bucket, target, &spare)
+            bucket = walk_next(&walk)
+        below_free(d, source)
+    else:
+        # A bucket that has been read can be used again at once.
+        copy = source[0]
+        moved = move_entries(d, &copy, target, &spare)
+        while read_on(&copy, &spare):
+            moved += move_entries(d, &copy, target, &spare)
     if not failed:
-        if unlikely(fanned):
-            bucket = walk_begin(&walk, source, home, d.masks[0])
-        else:
-            # A bucket that has been read can be used again at once.
-            copy = source[0]
-            bucket = &copy
-        while True:
-            taken = slots_taken(bucket_word(bucket))
-            while taken:
-                slot = first_slot(taken)
-                taken &= taken - 1
-                # A smaller table's homes follow from the larger one's: only growing needs the hash.
-                if grows:
-                    target = home_of(d, entry_hash(d, bucket.slots[slot]), 1)
-                put(d, 1, target, bucket.tags[slot], bucket.slots[slot], &spare)
-                moved += 1
-            if unlikely(fanned):
-                bucket = walk_next(&walk)
-                if bucket == NULL:
-                    below_free(d, source)
-                    break
-            elif not read_on(&copy, &spare):
-                break
         d.used[0] -= moved
     spare_free(d, spare)
-    return -1 if failed else moved
+    return moved
 
 
 cdef int migrate_next(Dict* d) noexcept nogil:
