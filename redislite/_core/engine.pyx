@@ -253,6 +253,7 @@ cdef class Engine(Inspected):
     cdef Connection own
     cdef list callers           # Connections that scripts and Python code of others execute commands as
     cdef readonly Hooks hooks           # None before the first
+    cdef list extensions                # what extend has answered, and retire has not taken away
     cdef Connection hooks_client        # for whom they act
     cdef dict retired           # addresses of commands that were taken away, by name
     cdef public object control
@@ -313,6 +314,7 @@ cdef class Engine(Inspected):
         self.module_aux = {}
         self.connections = {}
         self.type_capsules = []
+        self.extensions = []
         self.callers = []
         self.retired = {}
         self.on_close = self.on_interest = self.on_slow_command = self.on_monitored = _nothing
@@ -457,10 +459,18 @@ cdef class Engine(Inspected):
                 self.hooks.remove(hook)
             self._retire_rows(added, added)
             raise
-        return tuple(added), tuple(hooks)
+        extension = tuple(added), tuple(hooks)
+        self.extensions.append(extension)
+        return extension
 
     def retire(self, object extension not None) -> None:
-        """Takes away what `extend` has added."""
+        """Takes away what `extend` has added. ValueError for what it has not answered, or what is gone already."""
+        for place, known in enumerate(self.extensions):
+            if known is extension:
+                break
+        else:
+            raise ValueError("this is no extension of the engine: give what extend has answered, once")
+        del self.extensions[place]
         rows, hooks = extension
         for hook in hooks:
             self.hooks.remove(hook)
@@ -491,15 +501,18 @@ cdef class Engine(Inspected):
             if core.ready != NULL:
                 wake_waiters(core)
 
-    def find_keys(self, list arguments, bint routed=False) -> list[tuple[int, int]] | None:
+    def find_keys(self, list arguments not None, bint routed=False) -> list[tuple[int, int]] | None:
         """Position of each key among the arguments of a command (its name included), and the KEY_* flags of its use
         (key_specs.py); None where they are not of a form from which the keys can be told. routed: and of what is only routed
         like a key (a sharded channel). The arity is right. KeyError where there is no such command."""
-        cdef Argument* argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
+        cdef Argument* argv
         cdef KeyIterator iterator
         cdef Command* command
         cdef list found = []
         cdef int i, index, flags
+        if not arguments or not all(isinstance(argument, bytes) for argument in arguments):
+            raise ValueError("a command is a name and its arguments, in bytes")
+        argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
         if argv == NULL:
             raise MemoryError
         try:

@@ -281,9 +281,10 @@ def test_in_a_transaction(client: Connection) -> None:
 
 
 def test_functions_are_not_debugged(client: Connection) -> None:
-    client("FUNCTION", "LOAD", "REPLACE", "#!lua name=debugged\nredis.register_function('f', function() return 5 end)")
+    code = "#!lua name=debugged\nredis.register_function('debugged', function() return 5 end)"
+    assert client("FUNCTION", "LOAD", "REPLACE", code) == b"debugged"
     assert client("SCRIPT", "DEBUG", "YES") == OK
-    assert client("FCALL", "f", 0) == 5
+    assert client("FCALL", "debugged", 0) == 5
     client("FUNCTION", "DELETE", "debugged")
 
 
