@@ -4,7 +4,6 @@ Any number of engines live in one process. An engine belongs to one thread. The 
 attributes, which the data plane calls, and asks for everything else through methods.
 """
 from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t, uintptr_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort
@@ -28,8 +27,7 @@ from redislite._core.commands.table cimport (
 )
 from redislite._core.connection cimport Connection
 from redislite._core.dispatch.execute cimport call_command, resume_clients, wake_for_disk, wake_waiters
-from redislite._core.values.module_value cimport MODULE_NAME_ROOM
-from redislite._core.values.value_type cimport EXTENSION_VERSION_MAX, ValueType, extension_find, extension_identifier
+from redislite._core.values.value_type cimport ValueType, extension_find, extension_identifier, extension_in
 from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
@@ -399,20 +397,10 @@ cdef class Engine(Inspected):
         ValueError for a name or version that no type can have, a name that is taken, or a row without the functions that it
         needs: nothing is registered then."""
         cdef Core* core = &self.core
-        cdef const ValueType* type
+        cdef ValueType* type = extension_in(capsule)
         cdef void** grown
-        if not PyCapsule_IsValid(capsule, "redislite.ValueType"):
-            raise ValueError("a type of values is a capsule named redislite.ValueType")
-        type = <const ValueType*> PyCapsule_GetPointer(capsule, "redislite.ValueType")
-        name = type.name[:MODULE_NAME_ROOM].split(b"\0")[0].decode("utf-8", "replace")
-        if type.name[MODULE_NAME_ROOM - 1] != 0 or extension_identifier(type.name, type.version) == 0:
-            raise ValueError(f"the type {name!r}, version {type.version}, cannot be: a name is nine of the characters A-Z a-z "
-                             f"0-9 - _, a version 0 to {EXTENSION_VERSION_MAX}")
-        if type.memory == NULL or type.length == NULL or type.release_step == NULL or type.copy == NULL or \
-                type.write == NULL or type.read == NULL:
-            raise ValueError(f"the type {name!r} lacks functions: all but rewrite are needed")
         if extension_find(core, extension_identifier(type.name, 0)) != NULL:
-            raise ValueError(f"the type {name!r} is registered twice")
+            raise ValueError(f"the type {type.name.decode()!r} is registered twice")
         grown = <void**> heap_realloc(core.heap, core.extension_types, core.extension_types_count * sizeof(void*),
                                       (core.extension_types_count + 1) * sizeof(void*))
         if grown == NULL:
@@ -465,12 +453,9 @@ cdef class Engine(Inspected):
 
     def retire(self, object extension not None) -> None:
         """Takes away what `extend` has added. ValueError for what it has not answered, or what is gone already."""
-        for place, known in enumerate(self.extensions):
-            if known is extension:
-                break
-        else:
+        if not any(known is extension for known in self.extensions):
             raise ValueError("this is no extension of the engine: give what extend has answered, once")
-        del self.extensions[place]
+        self.extensions = [known for known in self.extensions if known is not extension]
         rows, hooks = extension
         for hook in hooks:
             self.hooks.remove(hook)

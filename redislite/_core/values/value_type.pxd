@@ -59,5 +59,8 @@ cdef inline const ValueType* extension_type(const void* value) noexcept nogil:
 
 # The identifier that values of a type begin with in files: its name and version. 0 where no type can be named so.
 cdef uint64_t extension_identifier(const char* name, int version) noexcept nogil
+# The row in a capsule named redislite.ValueType. ValueError for anything else, for a name or version that no type can have,
+# and for a row without the functions that it needs.
+cdef ValueType* extension_in(object capsule) except NULL
 # The registered type that has written what begins with the identifier, of whatever version; NULL where there is none.
 cdef const ValueType* extension_find(const Core* core, uint64_t identifier) noexcept nogil

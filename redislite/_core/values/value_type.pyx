@@ -1,7 +1,8 @@
 """Types of values; the contract is in value_type.pxd."""
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
-from redislite._core.values.module_value cimport module_id_of
+from redislite._core.values.module_value cimport MODULE_NAME_ROOM, module_id_of
 
 cdef ValueType[VALUE_TYPES_COUNT] ROWS
 memset(ROWS, 0, sizeof(ROWS))
@@ -21,3 +22,18 @@ cdef const ValueType* extension_find(const Core* core, uint64_t identifier) noex
         if (module_id_of(type.name) ^ identifier) <= EXTENSION_VERSION_MAX:
             return type
     return NULL
+
+
+cdef ValueType* extension_in(object capsule) except NULL:
+    cdef ValueType* type
+    if not PyCapsule_IsValid(capsule, "redislite.ValueType"):
+        raise ValueError("a type of values is a capsule named redislite.ValueType")
+    type = <ValueType*> PyCapsule_GetPointer(capsule, "redislite.ValueType")
+    name = type.name[:MODULE_NAME_ROOM].split(b"\0")[0].decode("utf-8", "replace")
+    if type.name[MODULE_NAME_ROOM - 1] != 0 or extension_identifier(type.name, type.version) == 0:
+        raise ValueError(f"the type {name!r}, version {type.version}, cannot be: a name is nine of the characters A-Z a-z "
+                         f"0-9 - _, a version 0 to {EXTENSION_VERSION_MAX}")
+    if type.memory == NULL or type.length == NULL or type.release_step == NULL or type.copy == NULL or \
+            type.write == NULL or type.read == NULL:
+        raise ValueError(f"the type {name!r} lacks functions: all but rewrite are needed")
+    return type
