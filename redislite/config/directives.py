@@ -265,7 +265,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("enable-debug-command", PERMISSION, "no", IMMUTABLE),
     Directive("enable-module-command", PERMISSION, "no", IMMUTABLE),
     Directive("enable-protected-configs", PERMISSION, "no", IMMUTABLE),
-    Directive("enable-python-functions", BOOLEAN, False, IMMUTABLE, sets="python_functions"),
+    Directive("enable-python-functions", BOOLEAN, False, IMMUTABLE | HIDDEN, sets="python_functions"),
     Directive("events-per-io-thread", COUNT, 2, HIDDEN),
     Directive("extended-redis-compatibility", BOOLEAN, False),
     Directive(
