@@ -23,7 +23,9 @@ from redislite._core.keyspace.entry cimport Entry, entry_type
 from redislite._core.keyspace.keyspace cimport keyspace_find
 from redislite._core.keyspace.latency cimport latency_sample_if_long
 from redislite._core.keyspace.propagate cimport propagate_command, propagate_unit
-from redislite._core.protocol.reply cimport ReplyMark, reply_error, reply_mark, reply_pending, reply_rollback
+from redislite._core.protocol.reply cimport (
+    ReplyMark, reply_error, reply_mark, reply_pending, reply_release, reply_rollback,
+)
 from redislite._core.protocol.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_NO_MEMORY, PARSE_REQUEST, PARSE_STRICT, PARSE_UNAUTHENTICATED, parser_compact,
     parser_free, parser_is_idle, parser_new,
@@ -350,6 +352,8 @@ cdef void serve_complete(Core* core, Client* client, char* data, size_t length, 
     core.served = NULL
     if client.reply.starved:
         client_doom(core, client)
+    if client_is_doomed(client):
+        reply_release(&client.reply)    # now, as whoever is served next in this turn may need the memory
 
 
 cdef void queue_resume(Core* core, Client* client) noexcept nogil:
