@@ -72,7 +72,14 @@ def test_a_call_to_where_no_code_is(tmp_path: Path) -> None:
 
 
 def test_an_overflow_of_the_stack(tmp_path: Path) -> None:
-    program = "sys.setrecursionlimit(10**9)\ndef deeper(_): return list(map(deeper, [1]))\ndeeper(1)"
+    # The stack is made so small that later interpreters do not see the recursion before it overflows.
+    program = """
+import resource
+resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+sys.setrecursionlimit(10**9)
+def deeper(_): return list(map(deeper, [1]))
+deeper(1)
+"""
     status, log = run(tmp_path, program)
     assert status == -signal.SIGSEGV
     assert parts_of(log) == PARTS
