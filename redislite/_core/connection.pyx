@@ -2,9 +2,8 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from posix.unistd cimport close as close_descriptor
-from redislite._core.base.alloc cimport heap_free
 from redislite._core.clients.client_memory cimport client_recount, client_uncount
-from redislite._core.clients.ending cimport client_doom, client_is_doomed, client_takes_output
+from redislite._core.clients.ending cimport client_doom, client_give_back, client_is_doomed, client_takes_output
 from redislite._core.clients.output cimport client_end, client_in_time, client_queue_write, client_write
 from redislite._core.clients.tracking cimport (
     Prefix, Tracker, prefix_text, tracker_of, tracking_find_overlap, tracking_forget_client, tracking_options,
@@ -18,9 +17,9 @@ from redislite._core.clients.transaction_queue cimport transaction_discard
 from redislite._core.keyspace.blocking cimport WAIT_AND_ANSWER, unblock
 from redislite._core.keyspace.watching cimport watched_count
 from redislite._core.protocol.reply cimport (
-    ReplyMark, reply_error, reply_init, reply_object, reply_pending, reply_null_array, reply_raw, reply_release,
+    ReplyMark, reply_error, reply_init, reply_object, reply_pending, reply_null_array, reply_raw,
 )
-from redislite._core.protocol.resp cimport parser_free, parser_release_owned
+from redislite._core.protocol.resp cimport parser_release_owned
 from redislite._core.state.core cimport Client, Core, Parser, Request
 from redislite._core.state.flags cimport (
     CLIENT_AUTHENTICATED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_IMPORT_SOURCE, CLIENT_INTERNAL,
@@ -392,13 +391,7 @@ cdef class Connection:
         if core.leaving != NULL:
             core.leaving.previous = client
         core.leaving = client
-        reply_release(&client.reply)
-        if client.query != NULL:
-            heap_free(core.heap, client.query, client.query_capacity)
-            client.query = NULL
-            core.own_queries -= 1
-        parser_free(core.heap, client.parser)
-        client.parser = NULL
+        client_give_back(core, client)
         if client.fd >= 0:
             close_descriptor(client.fd)
             client.fd = -1

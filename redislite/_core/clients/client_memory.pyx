@@ -1,15 +1,14 @@
 """What clients take; the contract is in client_memory.pxd."""
-from libc.stdint cimport int64_t, uint64_t
-from redislite._core.base.alloc cimport heap_footprint, heap_free
-from redislite._core.clients.ending cimport client_doom, client_is_doomed
+from libc.stdint cimport uint64_t
+from redislite._core.base.alloc cimport heap_footprint
+from redislite._core.clients.ending cimport client_doom, client_give_back, client_is_doomed
 from redislite._core.clients.output cimport CLASS_NORMAL, CLASS_PUBSUB, class_of
 from redislite._core.clients.tracking cimport tracking_memory
 from redislite._core.clients.channels cimport subscriptions_memory
 from redislite._core.clients.transaction_queue cimport transaction_memory
 from redislite._core.keyspace.blocking cimport blocked_memory
 from redislite._core.keyspace.watching cimport watched_memory
-from redislite._core.protocol.reply cimport reply_release
-from redislite._core.protocol.resp cimport parser_free, parser_memory
+from redislite._core.protocol.resp cimport parser_memory
 from redislite._core.state.core cimport CLIENT_SIZE_CLASSES, Client, ClientSizes, Core
 from redislite._core.state.flags cimport CLIENT_INTERNAL, CLIENT_NO_EVICT, GATE_CLIENT_MEMORY, LOG_NOTICE
 
@@ -114,22 +113,13 @@ cdef size_t client_memory_limit(const Core* core) noexcept nogil:
 
 
 cdef void close_client(Core* core, Client* client) noexcept nogil:
-    """Has a client closed, and gives back at once what it holds, unless its requests are being executed."""
+    """Has a client closed, and gives back at once what it holds, or when the requests that are being executed are through."""
     core.upcalls.log_client(core, client, LOG_NOTICE, "Evicting client: {client}", NULL, 0)
     core.statistics.evicted_clients += 1
     client_doom(core, client)
     client_uncount(core, client)
-    if client == core.served or client.argv != NULL:
-        return
-    reply_release(&client.reply)
-    parser_free(core.heap, client.parser)
-    client.parser = NULL
-    if client.query != NULL:
-        heap_free(core.heap, client.query, client.query_capacity)
-        client.query = NULL
-        client.query_length = 0
-        client.query_capacity = 0
-        core.own_queries -= 1
+    if client != core.served and client.argv == NULL:
+        client_give_back(core, client)
 
 
 cdef void evict_clients(Core* core) noexcept nogil:

@@ -10,6 +10,8 @@ from redislite._core.state.flags cimport CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPL
 # its output; it waits for no key; and its connection is closed before the loop sleeps. Harmless where it is doomed already,
 # and to the engine's own client, which cannot be. Where one of its requests is being executed, that is finished.
 cdef void client_doom(Core* core, Client* client) noexcept nogil
+# Gives back what a doomed client's input and output take. No request of it is being executed.
+cdef void client_give_back(Core* core, Client* client) noexcept nogil
 
 
 cdef inline bint client_is_doomed(const Client* client) noexcept nogil:

@@ -6,7 +6,9 @@ from redislite._core.base.alloc cimport heap_alloc
 from redislite._core.base.clock cimport clock_counter
 from redislite._core.base.prefixed cimport prefixed_read
 from redislite._core.base.sds cimport sds_length
-from redislite._core.clients.ending cimport client_doom, client_is_doomed, client_may_execute, client_takes_output
+from redislite._core.clients.ending cimport (
+    client_doom, client_give_back, client_is_doomed, client_may_execute, client_takes_output,
+)
 from redislite._core.clients.output cimport (
     client_check_output, client_end, client_queue_write, output_is_limited, push_late,
 )
@@ -23,9 +25,7 @@ from redislite._core.keyspace.entry cimport Entry, entry_type
 from redislite._core.keyspace.keyspace cimport keyspace_find
 from redislite._core.keyspace.latency cimport latency_sample_if_long
 from redislite._core.keyspace.propagate cimport propagate_command, propagate_unit
-from redislite._core.protocol.reply cimport (
-    ReplyMark, reply_error, reply_mark, reply_pending, reply_release, reply_rollback,
-)
+from redislite._core.protocol.reply cimport ReplyMark, reply_error, reply_mark, reply_pending, reply_rollback
 from redislite._core.protocol.resp cimport (
     PARSE_ERROR, PARSE_LONG, PARSE_NO_MEMORY, PARSE_REQUEST, PARSE_STRICT, PARSE_UNAUTHENTICATED, parser_compact,
     parser_free, parser_is_idle, parser_new,
@@ -352,8 +352,6 @@ cdef void serve_complete(Core* core, Client* client, char* data, size_t length, 
     core.served = NULL
     if client.reply.starved:
         client_doom(core, client)
-    if client_is_doomed(client):
-        reply_release(&client.reply)    # now, as whoever is served next in this turn may need the memory
 
 
 cdef void queue_resume(Core* core, Client* client) noexcept nogil:
@@ -445,6 +443,8 @@ cdef void resume_clients(Core* core) noexcept nogil:
 cdef void client_serve_input(Core* core, Client* client, char* data, size_t length, Parser* parser) noexcept nogil:
     serve_complete(core, client, data, length, parser)
     keep_rest(core, client, data, length, parser)
+    if client_is_doomed(client):
+        client_give_back(core, client)  # now, as whoever is served next in this turn may need the memory
 
 
 cdef void client_serve(Core* core, Client* client) noexcept nogil:
