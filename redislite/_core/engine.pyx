@@ -50,7 +50,7 @@ from redislite._core.persistence.append_rewrite cimport RewriteTask, rewrite_for
 from redislite._core.persistence.fork cimport ChildReport, fork_debugger
 from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.process.crash cimport crash_forget, crash_watch
-from redislite._core.protocol.decoding cimport encode_argument, take_reply
+from redislite._core.protocol.decoding cimport arguments_of, encode_argument, take_reply
 from redislite._core.protocol.reply cimport (
     ReplyMark, reply_empty_pool, reply_error, reply_init, reply_mark, reply_object, reply_pending, reply_release,
     reply_rollback,
@@ -490,21 +490,12 @@ cdef class Engine(Inspected):
         """Position of each key among the arguments of a command (its name included), and the KEY_* flags of its use
         (key_specs.py); None where they are not of a form from which the keys can be told. routed: and of what is only routed
         like a key (a sharded channel). The arity is right. KeyError where there is no such command."""
-        cdef Argument* argv
+        cdef Argument* argv = arguments_of(self.core.heap, arguments)
         cdef KeyIterator iterator
         cdef Command* command
         cdef list found = []
-        cdef int i, index, flags
-        if not arguments or not all(isinstance(argument, bytes) for argument in arguments):
-            raise ValueError("a command is a name and its arguments, in bytes")
-        argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
-        if argv == NULL:
-            raise MemoryError
+        cdef int index, flags
         try:
-            for i in range(<int> len(arguments)):
-                argv[i].data = <char*> <bytes> arguments[i]
-                argv[i].length = len(<bytes> arguments[i])
-                argv[i].owner = NULL
             command = command_resolve(&self.core, argv, <int> len(arguments), NULL)
             if command == NULL:
                 raise KeyError(arguments[0])
@@ -551,13 +542,8 @@ cdef class Engine(Inspected):
         cdef int i
         if not encoded:
             raise ValueError("a command has a name")
-        arguments = <Argument*> heap_alloc(self.core.heap, len(encoded) * sizeof(Argument))
-        if arguments == NULL:
-            raise MemoryError
+        arguments = arguments_of(self.core.heap, encoded)
         for i in range(len(encoded)):
-            arguments[i].data = <char*> <bytes> encoded[i]
-            arguments[i].length = len(<bytes> encoded[i])
-            arguments[i].owner = NULL
             size += arguments[i].length
         if is_nested:
             # What the outer command has replied so far is not ours.

@@ -102,9 +102,7 @@ cdef class Inspected:
     def key_sizes(self, int number, unsigned long budget_us) -> dict[str, dict[int, int]]:
         """By type, how many keys of a database are how large, by the least size of each power of two: bytes of strings,
         elements of collections. Reckoned from a part of the keys where all of them take longer than the budget."""
-        if not 0 <= number < self.core.databases_count:
-            raise IndexError(f"there is no database {number}")
-        return key_sizes_by_type(&self.core, self.core.databases[number], budget_us)
+        return key_sizes_by_type(&self.core, self._database(number), budget_us)
 
     cdef Database* _database(self, int number) except NULL:
         if not 0 <= number < self.core.databases_count:

@@ -2,12 +2,13 @@
 cimport cython
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memcmp
-from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_zalloc
+from redislite._core.base.alloc cimport heap_free, heap_zalloc
 from redislite._core.commands.command_keys cimport (
     ACCESS_READ, DatabaseIterator, KeyIterator, databases_begin, databases_next, key_needs, keys_begin, keys_next,
 )
 from redislite._core.commands.table cimport command_resolve
 from redislite._core.dispatch.upcalls cimport upcall_failed
+from redislite._core.protocol.decoding cimport arguments_of
 from redislite._core.protocol.reply cimport reply_error, reply_error_bytes
 from redislite._core.state.core cimport Argument, Client, Command, Core
 from redislite._core.state.flags cimport CLIENT_IN_EXEC, COMMAND_NO_AUTH
@@ -332,18 +333,10 @@ cdef class Permissions:
         right; database is the number of the selected one. KeyError where there is no such command."""
         cdef Argument* argv
         cdef Command* command
-        cdef int i, reason, index
+        cdef int reason, index
         self._check_made()
-        if not arguments or not all(isinstance(argument, bytes) for argument in arguments):
-            raise ValueError("a command is a name and its arguments, in bytes")
-        argv = <Argument*> heap_alloc(self.core.heap, len(arguments) * sizeof(Argument))
-        if argv == NULL:
-            raise MemoryError
+        argv = arguments_of(self.core.heap, arguments)
         try:
-            for i in range(<int> len(arguments)):
-                argv[i].data = <char*> <bytes> arguments[i]
-                argv[i].length = len(<bytes> arguments[i])
-                argv[i].owner = NULL
             command = command_resolve(self.core, argv, <int> len(arguments), NULL)
             if command == NULL:
                 raise KeyError(arguments[0])

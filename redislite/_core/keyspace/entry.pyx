@@ -8,8 +8,8 @@ from redislite._core.structures.release cimport Release, release_begin
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
 from redislite._core.values.hash_value cimport HashValue, hash_is_for_deadlines
 from redislite._core.values.module_value cimport module_id, module_name
-from redislite._core.values.value_type cimport VALUE_TYPES, ValueType, extension_type
-from redislite._core.values.value_types cimport value_type_of
+from redislite._core.values.value_type cimport ValueType, extension_type
+from redislite._core.values.value_types cimport VALUE_TYPES, value_type_of
 from redislite._core.text.encodings cimport ENCODING_EXTENSION
 
 cdef extern from *:

@@ -37,7 +37,7 @@ from redislite._core.text.command_output cimport (
     CommandOutput, command_begin, command_header, command_integer, command_text, command_word,
 )
 from redislite._core.values.value_type cimport ValueType
-from redislite._core.values.value_types cimport value_type_of, value_type_row
+from redislite._core.values.value_types cimport VALUE_TYPES, value_type_of
 from redislite._core.values.stream cimport (
     STREAM_ID_TEXT, Consumer, Group, Pending, Stream, StreamId, StreamIterator, consumer_name, group_name, id_decode,
     id_format, id_is_zero, stream_iterate, stream_iterator_next, stream_iterator_pair, stream_iterator_stop,
@@ -284,11 +284,11 @@ cdef void write_stream(CommandOutput* commands, const Core* core, const void* bl
     write_tree(&writer, &stream.groups, write_group)
 
 
-value_type_row(TYPE_LIST).rewrite = write_list
-value_type_row(TYPE_SET).rewrite = write_set
-value_type_row(TYPE_SORTED_SET).rewrite = write_sorted_set
-value_type_row(TYPE_HASH).rewrite = write_hash
-value_type_row(TYPE_STREAM).rewrite = write_stream
+VALUE_TYPES[TYPE_LIST].rewrite = write_list
+VALUE_TYPES[TYPE_SET].rewrite = write_set
+VALUE_TYPES[TYPE_SORTED_SET].rewrite = write_sorted_set
+VALUE_TYPES[TYPE_HASH].rewrite = write_hash
+VALUE_TYPES[TYPE_STREAM].rewrite = write_stream
 
 
 cdef void write_payload(CommandOutput* commands, const Core* core, const Entry* entry) noexcept nogil:

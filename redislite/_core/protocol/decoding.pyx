@@ -1,5 +1,6 @@
 """Python objects and the wire; the contract is in decoding.pxd."""
 from libc.string cimport memchr
+from redislite._core.base.alloc cimport heap_alloc
 from redislite._core.protocol.reply cimport chunk_data, reply_release
 from redislite._core.state.core cimport Chunk, Client
 
@@ -96,3 +97,21 @@ cdef object read_reply(const char** place, object status):
         return pairs
     values = [read_reply(place, status) for _ in range(count)]
     return set(values) if kind == c'~' else values
+
+
+cdef Argument* arguments_of(Heap* heap, list words) except NULL:
+    cdef Argument* arguments
+    cdef bint sound = len(words) > 0
+    cdef Py_ssize_t i
+    for i in range(len(words)):
+        sound = sound and isinstance(words[i], bytes)
+    if not sound:
+        raise ValueError("a command is a name and its arguments, in bytes")
+    arguments = <Argument*> heap_alloc(heap, len(words) * sizeof(Argument))
+    if arguments == NULL:
+        raise MemoryError
+    for i in range(len(words)):
+        arguments[i].data = <char*> <bytes> words[i]
+        arguments[i].length = len(<bytes> words[i])
+        arguments[i].owner = NULL
+    return arguments

@@ -38,7 +38,7 @@ from redislite._core.values.sorted_set_value cimport SortedSet
 from redislite._core.text.encodings cimport ENCODING_EXTENSION
 from redislite._core.text.rdb_format cimport RDB_FIELD_END
 from redislite._core.values.value_type cimport ValueType, extension_identifier
-from redislite._core.values.value_types cimport value_type_of, value_type_row
+from redislite._core.values.value_types cimport VALUE_TYPES, value_type_of
 from redislite._core.values.stream cimport (
     STREAM_KEY, Consumer, Group, Pending, Stream, StreamId, consumer_name, group_name,
 )
@@ -283,12 +283,12 @@ cdef void write_unknown(RdbOutput* output, const Core* core, const void* value, 
     rdb_write_module(output, <const char*> value, sds_length(<sds> value))
 
 
-value_type_row(TYPE_LIST).write = write_list
-value_type_row(TYPE_SET).write = write_set
-value_type_row(TYPE_SORTED_SET).write = write_sorted_set
-value_type_row(TYPE_HASH).write = write_hash
-value_type_row(TYPE_STREAM).write = write_stream
-value_type_row(TYPE_MODULE).write = write_unknown
+VALUE_TYPES[TYPE_LIST].write = write_list
+VALUE_TYPES[TYPE_SET].write = write_set
+VALUE_TYPES[TYPE_SORTED_SET].write = write_sorted_set
+VALUE_TYPES[TYPE_HASH].write = write_hash
+VALUE_TYPES[TYPE_STREAM].write = write_stream
+VALUE_TYPES[TYPE_MODULE].write = write_unknown
 
 
 cdef void rdb_write_value(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil:

@@ -1,11 +1,11 @@
 """Python code of others; the contract is in python_calls.pxd."""
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
-from redislite._core.base.alloc cimport heap_alloc, heap_free
+from redislite._core.base.alloc cimport heap_free
 from redislite._core.commands.table cimport command_resolve
 from redislite._core.dispatch.upcalls cimport upcall_failed
 from redislite._core.keyspace.propagate cimport propagate_always
-from redislite._core.protocol.decoding cimport encode_argument, take_reply
+from redislite._core.protocol.decoding cimport arguments_of, encode_argument, take_reply
 from redislite._core.protocol.reply cimport (
     ReplyMark, reply_error, reply_error_bytes, reply_mark, reply_object, reply_rollback,
 )
@@ -54,13 +54,7 @@ cdef class Caller:
         core = self.core
         if run.outermost.is_killed:
             raise Interrupted
-        argv = <Argument*> heap_alloc(core.heap, count * sizeof(Argument))
-        if argv == NULL:
-            raise MemoryError
-        for i in range(count):
-            argv[i].data = <char*> <bytes> encoded[i]
-            argv[i].length = len(<bytes> encoded[i])
-            argv[i].owner = NULL
+        argv = arguments_of(core.heap, encoded)
         command = command_resolve(core, argv, <int> count, NULL)
         if command != NULL:
             refusal = run_refusal(core, run, command)

@@ -19,7 +19,6 @@ from redislite._core.text.rdb_output cimport RdbOutput
 from redislite._core.values.module_value cimport MODULE_NAME_ROOM
 
 cdef enum:
-    VALUE_TYPES_COUNT = 8
     EXTENSION_VERSION_MAX = 1023    # of how a type writes its values
 
 
@@ -47,9 +46,6 @@ cdef struct ValueType:
 # What values of types from outside begin with.
 cdef struct Extension:
     const ValueType* type
-
-
-cdef ValueType* VALUE_TYPES         # VALUE_TYPES_COUNT of them
 
 
 # The type that made the value.

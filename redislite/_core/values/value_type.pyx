@@ -1,12 +1,7 @@
 """Types of values; the contract is in value_type.pxd."""
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.stdint cimport uint64_t
-from libc.string cimport memset
 from redislite._core.values.module_value cimport MODULE_NAME_ROOM, module_id_of
-
-cdef ValueType[VALUE_TYPES_COUNT] ROWS
-memset(ROWS, 0, sizeof(ROWS))
-VALUE_TYPES = ROWS
 
 
 cdef uint64_t extension_identifier(const char* name, int version) noexcept nogil:

@@ -1,5 +1,5 @@
 """The rows of the built-in types; the contract is in value_types.pxd."""
-from libc.string cimport strncpy
+from libc.string cimport memset, strncpy
 from redislite._core.base.alloc cimport Heap, heap_footprint
 from redislite._core.base.sds cimport sds, sds_block_size, sds_free, sds_length, sds_new
 from redislite._core.structures.release cimport Release, release_charge
@@ -16,8 +16,9 @@ from redislite._core.values.sorted_set_value cimport (
 from redislite._core.values.stream cimport Stream, stream_copy, stream_memory, stream_release_step
 
 
-cdef ValueType* value_type_row(int type) noexcept nogil:
-    return &VALUE_TYPES[type]
+cdef ValueType[VALUE_TYPES_COUNT] ROWS
+memset(ROWS, 0, sizeof(ROWS))
+VALUE_TYPES = ROWS
 
 
 # Strings, and values of modules that nobody knows: an sds
@@ -176,7 +177,7 @@ cdef void add_row(int type, const char* name, size_t (*memory)(const void*, int,
                   size_t (*length)(const void*, int) noexcept nogil,
                   bint (*release_step)(Release*, void*, int) noexcept nogil,
                   void* (*copy)(Heap*, const void*, int) noexcept nogil) noexcept:
-    cdef ValueType* row = value_type_row(type)
+    cdef ValueType* row = &VALUE_TYPES[type]
     strncpy(row.name, name, MODULE_NAME_ROOM - 1)
     row.memory = memory
     row.length = length
