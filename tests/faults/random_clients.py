@@ -19,13 +19,11 @@ What must hold:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import random
 import re
 import selectors
 import socket
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -55,7 +53,8 @@ from differential.grammar import (
     value,
     word,
 )
-from harness import PATIENCE, Connection, Failure, ServerDied, ServerProcess, request
+from harness import PATIENCE, Connection, Failure, ServerProcess, request
+from ring import run_ring
 
 ROUND = 20_000  # commands between two looks at the data
 BURST = 24  # commands, at the most
@@ -504,22 +503,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Random commands of all kinds over many connections.")
     parser.add_argument("--commands", type=int, default=200_000)
     parser.add_argument("--connections", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        server = ServerProcess(Path(directory), appendonly="yes")
-        try:
-            outcomes = run(server, options.commands, options.connections, options.seed, progress=True)
-            server.check()
-        except (AssertionError, ServerDied, OSError, EOFError) as why:
-            print(f"{type(why).__name__}: {why}\n{server.log()}")
-            return 1
-        finally:
-            with contextlib.suppress(ServerDied):
-                server.stop()
-    print(dict(outcomes))
-    return 0
+    return run_ring(
+        parser,
+        lambda server, options: dict(run(server, options.commands, options.connections, options.seed, progress=True)),
+        appendonly="yes",
+    )
 
 
 if __name__ == "__main__":

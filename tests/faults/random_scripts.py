@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import random
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,7 +28,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import PATIENCE, Connection, Failure, ServerDied, ServerProcess, request
+from harness import PATIENCE, Connection, Failure, ServerProcess, request
+from ring import run_ring
 
 BATCH = 40  # scripts in one write
 LIBRARIES, LETTERS = "ABCD", "fghi"  # names, and what those of their functions end with
@@ -411,22 +411,12 @@ def run(server: ServerProcess, scripts: int, seed: int, progress: bool = False) 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Random scripts, functions and payloads of functions.")
     parser.add_argument("--scripts", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        server = ServerProcess(Path(directory), maxmemory="200mb", busy_reply_threshold=THRESHOLD_MS)
-        try:
-            outcomes = run(server, options.scripts, options.seed, progress=True)
-            server.check()
-        except (AssertionError, ServerDied, OSError, EOFError) as why:
-            print(f"{type(why).__name__}: {why}\n{server.log()}")
-            return 1
-        finally:
-            with contextlib.suppress(ServerDied):
-                server.stop()
-    print(dict(outcomes))
-    return 0
+    return run_ring(
+        parser,
+        lambda server, options: dict(run(server, options.scripts, options.seed, progress=True)),
+        maxmemory="200mb",
+        busy_reply_threshold=THRESHOLD_MS,
+    )
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ import random
 import select
 import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from command_forms import Forms, matched_counts
-from harness import ServerDied, ServerProcess, request
+from harness import ServerProcess, request
+from ring import run_ring
 
 import redislite.commands
 from redislite._core.commands.row import NO_AUTH, CommandRow, rows_of
@@ -216,21 +216,11 @@ def run(server: ServerProcess, commands: int, seed: int, progress: bool = False)
 def main() -> int:
     parser = argparse.ArgumentParser(description="Random commands of a restricted user.")
     parser.add_argument("--commands", type=int, default=200_000)
-    parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        server = ServerProcess(Path(directory))
-        try:
-            run(server, options.commands, options.seed, progress=True)
-            server.check()
-        except (AssertionError, ServerDied, OSError, EOFError) as why:
-            print(f"{type(why).__name__}: {why}\n{server.log()}")
-            return 1
-        finally:
-            with contextlib.suppress(ServerDied):
-                server.stop()
-    return 0
+
+    def work(server: ServerProcess, options: argparse.Namespace) -> None:
+        run(server, options.commands, options.seed, progress=True)
+
+    return run_ring(parser, work)
 
 
 if __name__ == "__main__":

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import random
 import select
-import socket
 import time
 from collections.abc import Iterator
 
 import pytest
-
-from redislite._core.engine import Engine
-
-READABLE = 1
+from engine_clients import READABLE, EngineClients
 
 
-class Waiters:
-    """Connections over socket pairs, and what the engine asked its loop for."""
+class Waiters(EngineClients):
+    """Clients, and what the engine asked its loop for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.timers: list[float] = []
-        self.engine = Engine()
         self.engine.on_waiting = self.timers.append
-        self.peers: list[socket.socket] = []
-        self.connections: list[object] = []
-
-    def connect(self) -> int:
-        ours, peer = socket.socketpair()
-        ours.setblocking(False)
-        self.peers.append(peer)
-        self.connections.append(self.engine.connect(ours.detach(), "peer:0", "own:0"))
-        return len(self.peers) - 1
 
     def send(self, number: int, *words: object) -> None:
         texts = [str(word).encode() for word in words]

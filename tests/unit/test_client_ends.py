@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import select
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-
-from redislite._core.engine import Engine
+from engine_clients import READABLE, EngineClients
 
 COUNT = 20_000
-READABLE = 1
 STEP_PIECES = 512  # of discard.pyx: what one step releases
 # What a step may give back: so many blocks of the size that a watch with its key, a waiter's key or a queued command
 # has, and the one block for all, a table or what held them, that goes with the last of them.
@@ -19,23 +16,14 @@ STEP_BYTES = STEP_PIECES * 400 + COUNT * 50
 BROADCAST = 2 | 1  # TRACKING_BCAST, TRACKING_ON
 
 
-class Clients:
-    """Connections over socket pairs, and turns of the loop that release one step each."""
+class Clients(EngineClients):
+    """Clients, and turns of the loop that release one step each."""
 
     def __init__(self) -> None:
-        self.engine = Engine()
+        super().__init__()
         self.engine.set("release_turn_us", 0)
         self.engine.set("latency_tracking", 0)
         self.engine.on_waiting = lambda seconds: None
-        self.peers: list[socket.socket] = []
-        self.connections: list[object] = []
-
-    def connect(self) -> int:
-        ours, peer = socket.socketpair()
-        ours.setblocking(False)
-        self.peers.append(peer)
-        self.connections.append(self.engine.connect(ours.detach(), "peer:0", "own:0"))
-        return len(self.peers) - 1
 
     def send(self, number: int, *requests: tuple[object, ...]) -> bytes:
         """Sends requests, and has them served; what comes back at once."""

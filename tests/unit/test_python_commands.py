@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from engine_clients import EngineClient
 
 import redislite
 from redislite import Caller, CommandError, Engine
@@ -20,32 +20,17 @@ def request(*words: str) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
 
 
-class Extended:
+class Extended(EngineClient):
     """An engine with more commands, a client of it, and what was told to on_exception."""
 
     def __init__(self, code: str = "", **names: Any) -> None:
         self.namespace: dict[str, Any] = {"redislite": redislite, "__name__": "extension", **names}
         exec(code, self.namespace)
         self.errors: list[BaseException] = []
-        self.engine = Engine()
-        self.engine.on_exception = self.errors.append
-        self.added = self.engine.extend(definitions_of(self.namespace))
-        ours, self.peer = socket.socketpair()
-        ours.setblocking(False)
-        self.peer.setblocking(False)
-        self.connection = self.engine.connect(ours.detach(), "peer", "here")
-
-    def send(self, data: bytes) -> bytes:
-        self.peer.sendall(data)
-        self.connection.ready(1)
-        self.engine.before_sleep()
-        received = b""
-        try:
-            while part := self.peer.recv(1 << 20):
-                received += part
-            return received + b"<closed>"
-        except BlockingIOError:
-            return received
+        engine = Engine()
+        engine.on_exception = self.errors.append
+        self.added = engine.extend(definitions_of(self.namespace))
+        super().__init__(engine)
 
     def ask(self, *words: str) -> bytes:
         return self.send(request(*words))

@@ -7,11 +7,11 @@ connection leave the stream of replies whole, and nothing that was raised vanish
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from engine_clients import EngineClient
 
 from redislite._core.commands.row import command
 from redislite._core.engine import Engine
@@ -74,7 +74,7 @@ IMPOSSIBLE: list[Callable[[], object]] = [
 ]
 
 
-class Connected:
+class Connected(EngineClient):
     """An engine without a control plane, with one more command, and a client of it."""
 
     def __init__(self, handler: Callable[[Any, Any, list[bytes]], object]) -> None:
@@ -83,28 +83,10 @@ class Connected:
             return handler(self.engine, connection, args)
 
         self.errors: list[BaseException] = []
-        self.engine = Engine()
-        self.engine.register(test.command_rows)
-        self.engine.on_exception = self.errors.append
-        ours, self.peer = socket.socketpair()
-        ours.setblocking(False)
-        self.peer.setblocking(False)
-        self.connection = self.engine.connect(ours.detach(), "peer", "here")
-
-    def ask(self, data: bytes) -> bytes:
-        self.peer.sendall(data)
-        self.connection.ready(1)
-        self.engine.before_sleep()
-        return self.read()
-
-    def read(self) -> bytes:
-        received = b""
-        try:
-            while part := self.peer.recv(1 << 20):
-                received += part
-            return received + b"<closed>"
-        except BlockingIOError:
-            return received
+        engine = Engine()
+        engine.register(test.command_rows)
+        engine.on_exception = self.errors.append
+        super().__init__(engine)
 
 
 def raising(error: BaseException) -> Callable[..., object]:
@@ -119,17 +101,17 @@ def raising(error: BaseException) -> Callable[..., object]:
 def test_what_cannot_be_converted_is_one_error(value: Callable[[], object], protocol: int) -> None:
     client = Connected(lambda *_: value())
     client.connection.protocol = protocol
-    assert client.ask(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
+    assert client.send(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
     assert len(client.errors) == 1
     # The same within a transaction, and with the reply of another command before it.
     transaction = b"".join(request(word) for word in ("MULTI", "PING", "TEST", "PING", "EXEC", "PING"))
     queued = b"+OK\r\n" + b"+QUEUED\r\n" * 3
-    assert client.ask(transaction) == queued + b"*3\r\n+PONG\r\n" + INTERNAL + b"+PONG\r\n+PONG\r\n"
+    assert client.send(transaction) == queued + b"*3\r\n+PONG\r\n" + INTERNAL + b"+PONG\r\n+PONG\r\n"
 
 
 def test_elements_are_counted_as_they_are_walked() -> None:
     client = Connected(lambda *_: Liar([1, 2]))
-    assert client.ask(request("TEST") + request("PING")) == b"*2\r\n:1\r\n:2\r\n+PONG\r\n"
+    assert client.send(request("TEST") + request("PING")) == b"*2\r\n:1\r\n:2\r\n+PONG\r\n"
 
 
 def test_what_was_appended_before_an_exception_is_dropped() -> None:
@@ -139,7 +121,7 @@ def test_what_was_appended_before_an_exception_is_dropped() -> None:
         raise ValueError("half")
 
     client = Connected(handler)
-    assert client.ask(request("PING") + request("TEST") + request("PING")) == b"+PONG\r\n" + INTERNAL + b"+PONG\r\n"
+    assert client.send(request("PING") + request("TEST") + request("PING")) == b"+PONG\r\n" + INTERNAL + b"+PONG\r\n"
 
 
 def test_what_cannot_be_appended_is_told_and_leaves_nothing() -> None:
@@ -147,14 +129,14 @@ def test_what_cannot_be_appended_is_told_and_leaves_nothing() -> None:
     with pytest.raises(OverflowError):
         client.connection.append([1, 1 << 70])
     client.connection.append(1)
-    assert client.ask(request("PING")) == b":1\r\n+PONG\r\n"
+    assert client.send(request("PING")) == b":1\r\n+PONG\r\n"
 
 
 def test_no_reply_within_a_transaction_is_null() -> None:
     client = Connected(lambda *_: NO_REPLY)
-    replies = client.ask(b"".join(request(word) for word in ("MULTI", "TEST", "PING", "EXEC")))
+    replies = client.send(b"".join(request(word) for word in ("MULTI", "TEST", "PING", "EXEC")))
     assert replies.endswith(b"*2\r\n$-1\r\n+PONG\r\n")
-    assert client.ask(request("TEST") + request("PING")) == b"+PONG\r\n"
+    assert client.send(request("TEST") + request("PING")) == b"+PONG\r\n"
 
 
 # What has the data plane call up.
@@ -186,11 +168,11 @@ class TestExceptions:
         client = Connected(raising(CommandError("WRONG thing")))
         with pytest.raises(CommandError, match="WRONG thing"):
             client.engine.execute("TEST")
-        assert client.ask(request("TEST")) == b"-WRONG thing\r\n"
+        assert client.send(request("TEST")) == b"-WRONG thing\r\n"
 
     def test_an_error_that_has_no_text_is_answered_all_the_same(self) -> None:
         client = Connected(raising(Faulty()))
-        assert client.ask(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
+        assert client.send(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit()], ids=repr)
     def test_an_interrupt_comes_out_of_the_turn(self, error: BaseException) -> None:
@@ -244,7 +226,7 @@ class TestReentrance:
             engine.execute(*words)
         assert engine.execute("EXEC") == ["OK", [1, b"1"], [2, b"2"], b"1"]
         assert engine.execute("TEST") == [3, b"3"]
-        assert client.ask(b"".join(request(word) for word in ("MULTI", "TEST", "PING", "EXEC"))).endswith(
+        assert client.send(b"".join(request(word) for word in ("MULTI", "TEST", "PING", "EXEC"))).endswith(
             b"*2\r\n*2\r\n:4\r\n$1\r\n4\r\n+PONG\r\n"
         )
 
@@ -279,7 +261,7 @@ class TestReentrance:
             return 1
 
         client = Connected(handler)
-        assert client.ask(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
+        assert client.send(request("TEST") + request("PING")) == INTERNAL + b"+PONG\r\n"
         assert type(client.errors[0]) is RuntimeError
 
 
@@ -321,14 +303,14 @@ def closing(request: pytest.FixtureRequest) -> Iterator[Connected]:
 class TestOwnConnection:
     def test_a_command_closes_it(self, closing: Connected) -> None:
         closing.engine.execute("SET", "k", "1")
-        received = closing.ask(request("PING") + request("TEST") + request("DEL", "k"))
+        received = closing.send(request("PING") + request("TEST") + request("DEL", "k"))
         assert received in (b"+PONG\r\n$3\r\nbye\r\n<closed>", b"+PONG\r\n<closed>", b"<closed>")
         assert closing.engine.execute("GET", "k") == b"1"
         assert closing.engine.connections_count == 0
 
     def test_a_command_of_a_transaction_closes_it(self, closing: Connected) -> None:
         words = ("MULTI", "TEST", "PING", "TEST", "EXEC")
-        assert closing.ask(b"".join(map(request, words))).endswith(b"<closed>")
+        assert closing.send(b"".join(map(request, words))).endswith(b"<closed>")
         assert closing.engine.connections_count == 0
 
     def test_the_engines_own_stays(self, closing: Connected) -> None:
@@ -345,9 +327,9 @@ class TestOwnConnection:
                 client.engine.execute(word)
             assert client.engine.execute("EXEC") == ["PONG", None, "PONG", None]
         else:
-            received = client.ask(b"".join(map(request, words)))
+            received = client.send(b"".join(map(request, words)))
             assert received.endswith(b"*4\r\n+PONG\r\n$-1\r\n+PONG\r\n$-1\r\n")
-        assert client.ask(request("EXEC")) == b"-ERR EXEC without MULTI\r\n"
+        assert client.send(request("EXEC")) == b"-ERR EXEC without MULTI\r\n"
 
 
 def test_who_may_what_is_answered_though_nobody_can_tell() -> None:
@@ -355,6 +337,6 @@ def test_who_may_what_is_answered_though_nobody_can_tell() -> None:
     permissions = client.engine.new_permissions()
     client.connection.use_permissions(permissions)
     client.engine.on_denied = raising(MemoryError())
-    assert client.ask(request("GET", "k") + request("GET", "k")) == b"-NOPERM\r\n" * 2
+    assert client.send(request("GET", "k") + request("GET", "k")) == b"-NOPERM\r\n" * 2
     client.engine.on_denied = lambda *_: None
-    assert client.ask(request("GET", "k")) == b"-NOPERM\r\n"
+    assert client.send(request("GET", "k")) == b"-NOPERM\r\n"
