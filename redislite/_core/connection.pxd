@@ -3,7 +3,7 @@
 ``Connection`` is what the control plane holds; its ``ready`` is the one call per ready connection. Everything below it
 works on the Client struct without Python objects, until a command of the Python tier comes.
 
-    ready ─▶ read into the query buffer (the core's, or the client's own where a request is incomplete)
+    ready ─▶ read from the transport into the query buffer (the core's, or the client's own where a request is incomplete)
           ─▶ parse up to REQUEST_BATCH requests ahead, prefetching their keys
           ─▶ execute each: call_command ─▶ native handler, or upcall
           ─▶ write what there is; what the socket does not take waits for the loop to say it is writable

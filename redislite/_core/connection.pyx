@@ -1,7 +1,6 @@
 """What the control plane holds of a client; the contract is in connection.pxd."""
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-from posix.unistd cimport close as close_descriptor
 from redislite._core.clients.client_memory cimport client_recount, client_uncount
 from redislite._core.clients.ending cimport client_doom, client_give_back, client_is_doomed, client_takes_output
 from redislite._core.clients.output cimport client_end, client_in_time, client_queue_write, client_write
@@ -33,7 +32,7 @@ from redislite._core.dispatch.execute cimport (
     client_serve, finish_blocked, muted_reply_begin, muted_reply_end, wake_client,
 )
 from redislite._core.dispatch.turns cimport begin_turn
-from redislite._core.transport cimport client_read
+from redislite._core.transport cimport client_read, client_use_input, socket_transport
 
 cdef enum:
     SETTABLE_FLAGS = (CLIENT_UNIX | CLIENT_NO_EVICT | CLIENT_NO_TOUCH | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP |
@@ -73,6 +72,7 @@ cdef class Connection:
         """Serves the connection: epoll's events say whether it can be read, written, or is gone."""
         cdef Client* client = &self.client
         cdef Core* core = client.core
+        cdef ssize_t count
         if core == NULL or client_is_doomed(client):
             return
         if core.executing != NULL or core.served != NULL:
@@ -90,9 +90,11 @@ cdef class Connection:
                 if not events & EVENT_READABLE:
                     self.engine.close(self)
                     return
-            elif client_read(core, client) < 0:
-                self.engine.close(self)
-                return
+            else:
+                count = client_read(core, client)
+                if count < 0 or (count and client_use_input(core, client, count) < 0):
+                    self.engine.close(self)
+                    return
             if client_is_doomed(client):
                 return
             if core.propagation:
@@ -305,6 +307,7 @@ cdef class Connection:
         client.connection = <PyObject*> self
         client.database = core.databases[0]
         client.fd = fd
+        client.transport = NULL if internal else socket_transport()
         core.next_client_id += 1
         client.id = core.next_client_id
         client.created_ms = core.now_ms
@@ -392,9 +395,9 @@ cdef class Connection:
             core.leaving.previous = client
         core.leaving = client
         client_give_back(core, client)
-        if client.fd >= 0:
-            close_descriptor(client.fd)
-            client.fd = -1
+        if client.transport != NULL:
+            client.transport.close(client)
+            client.transport = NULL
         client.command = NULL
         client.user = NULL
 

@@ -1,22 +1,64 @@
-"""Reading from sockets; the contract is in transport.pxd."""
+"""Reading from transports, and that of sockets; the contract is in transport.pxd."""
 from libc cimport errno
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
+from posix.unistd cimport close as close_descriptor
 from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_realloc
 from redislite._core.base.sds cimport sds, sds_capacity, sds_length, sds_resize, sds_set_length
-from redislite._core.state.core cimport LONG_ARGUMENT, QUERY_BUFFER, Client, Core, Parser
+from redislite._core.state.core cimport LONG_ARGUMENT, QUERY_BUFFER, Client, Core, Parser, Transport, iovec
 from redislite._core.state.flags cimport CLIENT_BLOCKED, CLIENT_POSTPONED, GATE_UNAUTHENTICATED, LOG_WARNING
 from redislite._core.dispatch.execute cimport client_serve_input
 
-# The socket's call rather than read: it passes by the file layer, which costs a request some percent.
-cdef extern from "<sys/socket.h>":
+# The socket's calls rather than read and write: they pass by the file layer, which costs a request some percent.
+cdef extern from *:
+    """
+    #include <sys/socket.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+    static ssize_t client_send_vector(int fd, struct iovec *vector, int count) {
+        struct msghdr message = {0};
+        message.msg_iov = vector;
+        message.msg_iovlen = count;
+        return sendmsg(fd, &message, MSG_NOSIGNAL);
+    }
+    """
+    int MSG_NOSIGNAL
     ssize_t recv(int fd, void* buffer, size_t length, int flags) noexcept nogil
+    ssize_t send(int fd, const void* buffer, size_t length, int flags) noexcept nogil
+    ssize_t client_send_vector(int fd, iovec* vector, int count) noexcept nogil
 
 cdef enum:
     UNAUTHENTICATED_QUERY_MAX = 1 << 20
 
 
-cdef int client_read(Core* core, Client* client) noexcept nogil:
+cdef ssize_t socket_read(Client* client, char* data, size_t length) noexcept nogil:
+    return recv(client.fd, data, length, 0)
+
+
+cdef ssize_t socket_write(Client* client, iovec* pieces, int count) noexcept nogil:
+    if count == 1:
+        return send(client.fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+    return client_send_vector(client.fd, pieces, count)
+
+
+cdef void socket_close(Client* client) noexcept nogil:
+    close_descriptor(client.fd)
+    client.fd = -1
+
+
+cdef Transport SOCKETS
+SOCKETS.read = socket_read
+SOCKETS.write = socket_write
+SOCKETS.offer = NULL
+SOCKETS.close = socket_close
+
+
+cdef Transport* socket_transport() noexcept nogil:
+    return &SOCKETS
+
+
+cdef ssize_t client_read(Core* core, Client* client) noexcept nogil:
     cdef Parser* parser = client.parser if client.parser != NULL else core.parser
     cdef ssize_t count
     cdef size_t room, used
@@ -31,7 +73,7 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
                 return -1
             parser.large = grown
         room = sds_capacity(parser.large) - used
-        count = recv(client.fd, parser.large + used, room, 0)
+        count = client.transport.read(client, parser.large + used, room)
     else:
         used = client.query_length
         if data == NULL:
@@ -48,7 +90,7 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
                 client.query = grown
                 client.query_capacity = room
             room = client.query_capacity - used
-        count = recv(client.fd, data + used, room, 0)
+        count = client.transport.read(client, data + used, room)
     if count <= 0:
         if count < 0 and (errno.errno == errno.EAGAIN or errno.errno == errno.EINTR):
             return 0
@@ -59,29 +101,39 @@ cdef int client_read(Core* core, Client* client) noexcept nogil:
     client.active_ms = core.now_ms
     if parser.large != NULL:
         sds_set_length(parser.large, used + count)
+    else:
+        used += count
+        if used > client.query_peak:
+            client.query_peak = used
+        if data != core.read_buffer:
+            client.query_length = used
+    return count
+
+
+cdef int client_use_input(Core* core, Client* client, size_t count) noexcept nogil:
+    cdef Parser* parser = client.parser if client.parser != NULL else core.parser
+    if parser.large != NULL:
         # Also where it has come whole: how much is read at once must not decide what is accepted.
         if check_query_limit(core, client, parser) < 0:
             return -1
         if sds_length(parser.large) == <size_t> parser.bulk + 2:
             client_serve_input(core, client, client.query, client.query_length, parser)
         return 0
-    used += count
-    if used > client.query_peak:
-        client.query_peak = used
-    if data != core.read_buffer:
-        client.query_length = used
     if client.flags & (CLIENT_POSTPONED | CLIENT_BLOCKED):
         # Kept for later; the parser of such a client is its own.
-        if data == core.read_buffer:
-            client.query = <char*> heap_alloc(core.heap, used + QUERY_BUFFER)
+        if client.query == NULL:
+            client.query = <char*> heap_alloc(core.heap, count + QUERY_BUFFER)
             if client.query == NULL:
                 return -1
-            client.query_capacity = used + QUERY_BUFFER
-            client.query_length = used
+            client.query_capacity = count + QUERY_BUFFER
+            client.query_length = count
             core.own_queries += 1
-            memcpy(client.query, data, used)
+            memcpy(client.query, core.read_buffer, count)
         return check_query_limit(core, client, parser)
-    client_serve_input(core, client, data, used, parser)
+    if client.query != NULL:
+        client_serve_input(core, client, client.query, client.query_length, parser)
+    else:
+        client_serve_input(core, client, core.read_buffer, count, parser)
     return check_query_limit(core, client, client.parser) if client.parser != NULL else 0
 
 

@@ -1,4 +1,4 @@
-"""Output of a client: writing it to the socket, queueing it for the end of the turn, its limits.
+"""Output of a client: handing it to the transport, queueing it for the end of the turn, its limits.
 
 Who appends to a client out of that client's own turn (a message, a woken reply) calls client_queue_write afterwards, which
 holds it against its limits; it is written before the loop sleeps.
@@ -19,7 +19,8 @@ cdef enum:
     CLIENT_CLASSES = 4
 
 
-# Writes pending output until there is none or the socket is full. -1 where the peer is gone.
+# Writes pending output until there is none or the transport takes no more, or has the peer know that it may be taken. -1
+# where the peer is gone.
 cdef int client_write(Core* core, Client* client) noexcept nogil
 # Output was appended outside of the client's own turn: has it written before the loop sleeps, unless the client is over its
 # limits, and is doomed now.

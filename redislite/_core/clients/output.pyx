@@ -3,33 +3,11 @@ from libc cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.clients.ending cimport client_doom, client_is_doomed
 from redislite._core.protocol.reply cimport chunk_data, reply_join, reply_pending, reply_written
-from redislite._core.state.core cimport Chunk, Client, Core
+from redislite._core.state.core cimport Chunk, Client, Core, iovec
 from redislite._core.state.flags cimport (
     AFTER_LATE, CLIENT_CLOSE_AFTER_REPLY, CLIENT_INTERNAL, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE,
     CLIENT_WAS_AUTHENTICATED, GATE_UNAUTHENTICATED, LOG_WARNING,
 )
-
-# The socket's calls rather than write: they pass by the file layer, which costs a request some percent.
-cdef extern from *:
-    """
-    #include <sys/socket.h>
-    #include <sys/uio.h>
-    #ifndef MSG_NOSIGNAL
-    #define MSG_NOSIGNAL 0
-    #endif
-    static ssize_t client_send_vector(int fd, struct iovec *vector, int count) {
-        struct msghdr message = {0};
-        message.msg_iov = vector;
-        message.msg_iovlen = count;
-        return sendmsg(fd, &message, MSG_NOSIGNAL);
-    }
-    """
-    struct iovec:
-        void* iov_base
-        size_t iov_len
-    int MSG_NOSIGNAL
-    ssize_t send(int fd, const void* buffer, size_t length, int flags) noexcept nogil
-    ssize_t client_send_vector(int fd, iovec* vector, int count) noexcept nogil
 
 cdef enum:
     VECTOR_MAX = 64                     # chunks of one write
@@ -85,24 +63,24 @@ cdef int client_write(Core* core, Client* client) noexcept nogil:
     if pending > client.reply_peak or reply_peak_is_old(core, client):
         client.reply_peak = pending
         client.reply_peak_ms = core.now_ms
+    if client.transport.offer != NULL:
+        if pending:
+            client.transport.offer(core, client)
+        return 0
     while reply_pending(&client.reply):
         chunk = client.reply.first
-        if chunk.next == NULL:
-            asked = chunk.length - client.reply.sent
-            count = send(client.fd, chunk_data(chunk) + client.reply.sent, asked, MSG_NOSIGNAL)
-        else:
-            used = 0
-            asked = 0
-            while chunk != NULL and used < VECTOR_MAX:
-                vector[used].iov_base = chunk_data(chunk)
-                vector[used].iov_len = chunk.length
-                if used == 0:
-                    vector[0].iov_base = chunk_data(chunk) + client.reply.sent
-                    vector[0].iov_len = chunk.length - client.reply.sent
-                asked += vector[used].iov_len
-                used += 1
-                chunk = chunk.next
-            count = client_send_vector(client.fd, vector, used)
+        used = 0
+        asked = 0
+        while chunk != NULL and used < VECTOR_MAX:
+            vector[used].iov_base = chunk_data(chunk)
+            vector[used].iov_len = chunk.length
+            if used == 0:
+                vector[0].iov_base = chunk_data(chunk) + client.reply.sent
+                vector[0].iov_len = chunk.length - client.reply.sent
+            asked += vector[used].iov_len
+            used += 1
+            chunk = chunk.next
+        count = client.transport.write(client, vector, used)
         if count < 0:
             if errno.errno == errno.EINTR:
                 continue

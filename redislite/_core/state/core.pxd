@@ -184,6 +184,27 @@ cdef struct Transaction:
     int database                # number of the one that will be selected when the next command is executed
 
 
+# A piece of what is written, as the system takes it.
+cdef extern from "<sys/uio.h>":
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+
+
+# What a client's bytes come from and go to: a constant row, one per kind. None of these looks at requests or replies.
+cdef struct Transport:
+    # Up to length bytes of input, length not being 0: how many; 0 where the peer has ended, -1 with errno (EAGAIN: none
+    # are there now).
+    ssize_t (*read)(Client* client, char* data, size_t length) noexcept nogil
+    # Takes of these pieces, count not being 0: how many bytes, or -1 with errno likewise.
+    ssize_t (*write)(Client* client, iovec* pieces, int count) noexcept nogil
+    # Where it is not NULL nothing is written: the peer takes the output from the client itself, and is told here that
+    # there is some.
+    void (*offer)(Core* core, Client* client) noexcept nogil
+    # Is called once; nothing else is called afterwards.
+    void (*close)(Client* client) noexcept nogil
+
+
 cdef struct Client:
     Core* core
     Database* database
@@ -200,7 +221,8 @@ cdef struct Client:
     size_t query_capacity
     Parser* parser              # own parser, NULL where no request is incomplete
     # identity and statistics
-    int fd
+    Transport* transport        # NULL: the engine's own client
+    int fd                      # of its socket; -1: there is none
     uint64_t id
     PyObject* connection        # the Connection (borrowed: the struct is part of it)
     Command* command            # last one executed
