@@ -45,7 +45,7 @@ def encoded(requests: list[list[bytes]]) -> bytes:
 def logs() -> list[bytes]:
     """What all kinds of writes leave in an append-only file."""
     engine = Engine()
-    engine.propagation = 1
+    engine.follow_writes()
     found = []
     for before, command, _ in FORMS:
         for one in (*before, command):

@@ -42,7 +42,7 @@ from redislite._core.keyspace.expiry cimport expire_cycle
 from redislite._core.keyspace.keyspace cimport (
     flush_databases, keyspace_find, keyspace_init, keyspace_release, store_string,
 )
-from redislite._core.keyspace.propagate cimport propagate_release, propagate_taken
+from redislite._core.keyspace.feed cimport feed_attach, feed_detach, feed_read, feed_release, feed_unread
 from redislite._core.persistence.append_log cimport (
     append_log, append_log_flush, append_log_is_open, append_log_release, append_only_log,
 )
@@ -73,10 +73,13 @@ from redislite._core.scripting.scripting cimport scripting_release, scripting_st
 from redislite._core.scripting.scripts cimport scripts_release
 from redislite._core.scripting.watchdog cimport watchdog_start, watchdog_stop
 from redislite._core.settings cimport DEFAULTS, setting_place
-from redislite._core.state.core cimport CHECKED_BUILD, QUERY_BUFFER, Argument, Client, Command, Core, Database, Reply
+from redislite._core.state.core cimport (
+    CHECKED_BUILD, QUERY_BUFFER, Argument, Client, Command, Core, Database, FeedReader, Reply,
+)
 from redislite._core.state.flags cimport (
     AFTER_HOOKS, CLIENT_CLOSE_AFTER_REPLY, CLIENT_IN_EXEC, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_LOADING,
-    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING, REPLAY_RUNS,
+    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING, PROPAGATE_AOF,
+    REPLAY_RUNS,
 )
 from redislite._core.state.statistics cimport ERROR_KINDS_MAX, HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind
 from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
@@ -250,6 +253,7 @@ cdef class Engine(Inspected):
     """
     cdef Connection own
     cdef list callers           # Connections that scripts and Python code of others execute commands as
+    cdef FeedReader follower            # what take_propagated reads
     cdef readonly Hooks hooks           # None before the first
     cdef list extensions                # what extend has answered, and retire has not taken away
     cdef Connection hooks_client        # for whom they act
@@ -357,7 +361,7 @@ cdef class Engine(Inspected):
         pubsub_release(core)
         eviction_release(core)
         table_release(core)
-        propagate_release(core)
+        feed_release(core)
         parser_free(core.heap, core.parser)
         reply_empty_pool(core)
         heap_free(core.heap, core.extension_types, core.extension_types_count * sizeof(void*))
@@ -959,8 +963,15 @@ cdef class Engine(Inspected):
     @propagation.setter
     def propagation(self, int bits) -> None:
         self.core.propagation = bits
-        if bits == 0:
-            propagate_taken(&self.core, 1)
+
+    def follow_writes(self, bint on=True) -> None:
+        """Has take_propagated give the writes from here on, as the append-only file has them; or no more."""
+        if on:
+            self.core.propagation |= PROPAGATE_AOF
+            feed_attach(&self.core, &self.follower)
+        else:
+            self.core.propagation = 0
+            feed_detach(&self.core, &self.follower)
 
     @property
     def replaying(self) -> bool:
@@ -975,11 +986,15 @@ cdef class Engine(Inspected):
     def take_propagated(self, bint reselect=False) -> bytes:
         """The writes since the last call, as requests in RESP. reselect: what comes next begins with a SELECT.
         MemoryError where something is missing because memory was out."""
-        cdef bytes taken = self.core.feed.data[:self.core.feed.length] if self.core.feed.length else b""
-        cdef bint has_lost = self.core.feed.has_lost
-        self.core.feed.has_lost = 0
-        propagate_taken(&self.core, reselect)
-        if has_lost:
+        cdef size_t count
+        cdef const char* unread = feed_unread(&self.core, &self.follower, &count)
+        cdef bytes taken = unread[:count] if count else b""
+        cdef bint lacks_units = self.follower.lacks_units
+        self.follower.lacks_units = 0
+        feed_read(&self.core, &self.follower, count)
+        if reselect:
+            self.core.feed.database = -1
+        if lacks_units:
             raise MemoryError("writes could not be propagated")
         return taken
 

@@ -429,7 +429,7 @@ def test_a_file_cut_anywhere_loads_what_is_before(start_server: ServerPool) -> N
 
     chance = random.Random(5)
     engine = Engine()
-    engine.propagation = 1
+    engine.follow_writes()
     for number in range(60):
         if chance.random() < 0.3:
             engine.execute("MULTI")

@@ -205,7 +205,7 @@ def replay(engine: Engine, stream: bytes) -> list[Words]:
 def test_a_copy_in_which_nothing_expires_is_equal(seed: int) -> None:
     chance = random.Random(seed)
     origin, copy = Engine(), Engine()
-    origin.propagation = AOF
+    origin.follow_writes()
     copy.replaying = True
     drawn = Drawn(chance, origin)
     since: list[Any] = []

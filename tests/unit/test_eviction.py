@@ -330,7 +330,7 @@ def test_evicted_keys_are_propagated_as_deletions(engine: Engine, lazy: int, ver
     engine.set("lazy_eviction", lazy)
     fill(engine, 3)
     engine.set("eviction_tenacity", 100)
-    engine.propagation = PROPAGATE_AOF
+    engine.follow_writes()
     engine.set("max_memory", 1)
     engine.execute("PING")
     feed = engine.take_propagated()
@@ -431,7 +431,7 @@ def test_telling_others_evicts_no_more_keys(engine: Engine) -> None:
     set_policy(engine, "allkeys-lru")
     engine.set("eviction_tenacity", 100)
     fill(engine, 300, prefix="k" * 1000, value="x")
-    engine.propagation = PROPAGATE_AOF  # the feed grows by more than the length of each key that goes
+    engine.follow_writes()  # the feed grows by more than the length of each key that goes
     engine.set("max_memory", used(engine) - 40_000)
     engine.execute("PING")
     assert 30 < engine.statistics["evicted_keys"] < 60

@@ -230,7 +230,7 @@ def test_what_leaves_is_what_was_done(setup: str, command: str) -> None:
     words = command.split()
     for count in failures():
         engine = prepared(setup)
-        engine.propagation = 1
+        engine.follow_writes()
         engine.trim_memory()
         engine.heap_until_failure = count
         with contextlib.suppress(CommandError, MemoryError):

@@ -32,7 +32,7 @@ def run(engine: Engine, command: list[bytes] | str) -> Any:
 
 def listening() -> Engine:
     engine = Engine()
-    engine.propagation = AOF
+    engine.follow_writes()
     return engine
 
 

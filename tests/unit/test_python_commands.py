@@ -289,7 +289,7 @@ def twice(db, key, number):
 
 class TestPropagation:
     def propagated(self, client: Extended, *words: str) -> list[bytes]:
-        client.engine.propagation = 1
+        client.engine.follow_writes()
         client.engine.execute(*words)
         log: bytes = client.engine.take_propagated()
         return [part for part in log.split(b"\r\n") if part and part[:1] not in b"*$"]
@@ -306,7 +306,7 @@ class TestPropagation:
             raise ValueError
 
         client = with_handler(handler)
-        client.engine.propagation = 1
+        client.engine.follow_writes()
         client.ask("TEST")
         assert client.engine.take_propagated().endswith(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n")
 
@@ -421,7 +421,7 @@ def hook(db, event, key):
     def test_what_it_does_is_a_unit_of_its_own(self) -> None:
         code = "@redislite.on('set')\ndef hook(db, event, key): db.call('INCR', 'n'), db.call('LPUSH', 'log', key)\n"
         client = Extended(code)
-        client.engine.propagation = 1
+        client.engine.follow_writes()
         client.ask("SET", "k", "v")
         assert client.engine.take_propagated().endswith(
             request("SET", "k", "v")

@@ -506,7 +506,7 @@ def test_restore_answers(engine: Engine) -> None:
 def test_restore_is_propagated_with_a_deadline(engine: Engine) -> None:
     engine.execute("SET", "k", "v")
     data = engine.execute("DUMP", "k")
-    engine.propagation = 1
+    engine.follow_writes()
     engine.execute("RESTORE", "x", 5000, data)
     assert b"ABSTTL" in engine.take_propagated()
     engine.execute("RESTORE", "x", 0, data, "REPLACE")

@@ -284,7 +284,7 @@ def test_a_long_argument_survives_its_wait(engine: Engine) -> None:
 
 
 def test_only_changes_are_propagated_each_for_its_database(engine: Engine) -> None:
-    engine.propagation = 1
+    engine.follow_writes()
     for line in ("SET a 1", "GET a", "DEL missing", "SELECT 2", "SET b 2", "INCR b"):
         engine.execute(*line.split())
     assert requests(engine.take_propagated()) == [
@@ -297,7 +297,7 @@ def test_only_changes_are_propagated_each_for_its_database(engine: Engine) -> No
 
 
 def test_a_transaction_is_propagated_as_one(engine: Engine) -> None:
-    engine.propagation = 1
+    engine.follow_writes()
     engine.execute("MULTI")
     for command in (("SET", "a", "1"), ("GET", "a"), ("SET", "b", "2")):
         engine.execute(*command)
@@ -315,7 +315,7 @@ def test_a_transaction_is_propagated_as_one(engine: Engine) -> None:
 def test_what_a_command_removes_on_its_way_goes_with_it(engine: Engine) -> None:
     engine.set("active_expire", 0)
     engine.execute("SET", "k", "1", "PX", "100")
-    engine.propagation = 1
+    engine.follow_writes()
     engine.clock_offset_ms = 200
     engine.execute("INCR", "k")
     assert requests(engine.take_propagated()) == [["MULTI"], ["SELECT", "0"], ["DEL", "k"], ["INCR", "k"], ["EXEC"]]

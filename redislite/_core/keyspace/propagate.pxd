@@ -5,7 +5,7 @@
                                       │
                               Core.feed: SELECT where the database differs, MULTI … EXEC around a unit of several requests
                                       │
-                              taken between turns by whoever set a bit of Core.propagation
+                              read at the end of the turn by whoever is attached (feed.pxd) and set a bit of Core.propagation
 
 A unit of execution is what one request of a client causes: a command with what it removed on its way, a whole transaction, a
 woken command; it is seen by all or by nobody. What is propagated is deterministic: deadlines are absolute, what was picked
@@ -39,12 +39,9 @@ cdef void propagate_vanished(Core* core, const Database* database, const char* k
 # has answered an error. Where it has changed something all the same, memory having been out in the middle, and has not said
 # what, nobody can tell others: its unit is lost.
 cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty, bint failed) noexcept nogil
-# Ends a unit: from here on its requests may be taken, or if memory was out for one of them, none of them, and
-# Feed.has_lost says that something is missing. Harmless where it has none.
+# Ends a unit: from here on its requests may be read, or if memory was out for one of them, none of them, and
+# FeedReader.lacks_units says that something is missing. Harmless where it has none.
 cdef void propagate_unit(Core* core) noexcept nogil
-# Forgets what was taken, which is all of it; the next request is preceded by a SELECT where reselect.
-cdef void propagate_taken(Core* core, bint reselect) noexcept nogil
-cdef void propagate_release(Core* core) noexcept nogil
 # Moves what the unit that runs has propagated so far into unit, so that what was before it can be taken. 0, or -1 where memory
 # is out: nothing is changed then.
 cdef int propagate_set_aside(Core* core, Feed* unit) noexcept nogil

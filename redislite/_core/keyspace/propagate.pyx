@@ -1,37 +1,15 @@
 """Writes on their way out; the contract is in propagate.pxd."""
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memmove, strlen
-from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_realloc
-from redislite._core.state.core cimport Argument, Client, Core, Database, Feed
+from redislite._core.base.alloc cimport heap_alloc, heap_free
+from redislite._core.keyspace.feed cimport feed_end_unit, feed_room
+from redislite._core.state.core cimport Argument, Client, Core, Database, Feed, FeedReader
 from redislite._core.state.flags cimport CLIENT_BLOCKED
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.text.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
-cdef enum:
-    FEED_LEAST = 4096           # bytes of the first block
-    FEED_KEPT = 1 << 20         # bytes of a block that is kept when its content was taken
-
 cdef const char* MULTI_REQUEST = b"*1\r\n$5\r\nMULTI\r\n"
 cdef const char* EXEC_REQUEST = b"*1\r\n$4\r\nEXEC\r\n"
-
-
-cdef char* feed_room(Core* core, size_t need) noexcept nogil:
-    """Room behind what there is; NULL where memory is out."""
-    cdef Feed* feed = &core.feed
-    cdef size_t capacity = feed.capacity
-    cdef char* grown
-    if feed.capacity - feed.length >= need:
-        return feed.data + feed.length
-    capacity = capacity if capacity > FEED_LEAST else <size_t> FEED_LEAST
-    while capacity - feed.length < need:
-        capacity *= 2
-    grown = <char*> heap_realloc(core.heap, feed.data, feed.capacity, capacity)
-    if grown == NULL:
-        feed.is_broken = 1
-        return NULL
-    feed.data = grown
-    feed.capacity = capacity
-    return feed.data + feed.length
 
 
 cdef void append(Core* core, const Argument* arguments, int count) noexcept nogil:
@@ -162,6 +140,7 @@ cdef void propagate_unit(Core* core) noexcept nogil:
     cdef Feed* feed = &core.feed
     cdef size_t length = strlen(MULTI_REQUEST)
     cdef size_t end_length = strlen(EXEC_REQUEST)
+    cdef FeedReader* reader
     if feed.unit_commands > 1 and not feed.is_broken and feed_room(core, length + end_length) != NULL:
         memmove(feed.data + feed.unit_start + length, feed.data + feed.unit_start, feed.length - feed.unit_start)
         memcpy(feed.data + feed.unit_start, MULTI_REQUEST, length)
@@ -169,30 +148,14 @@ cdef void propagate_unit(Core* core) noexcept nogil:
         feed.length += length + end_length
     if feed.is_broken:
         # All of it or nothing. A SELECT may have been among it.
-        feed.length = feed.unit_start
         feed.database = -1
-        feed.is_broken = 0
-        feed.has_lost = 1
-    feed.unit_start = feed.length
+        reader = feed.readers
+        while reader != NULL:
+            reader.lacks_units = 1
+            reader = reader.next
+    feed_end_unit(core, not feed.is_broken)
+    feed.is_broken = 0
     feed.unit_commands = 0
-
-
-cdef void propagate_taken(Core* core, bint reselect) noexcept nogil:
-    cdef Feed* feed = &core.feed
-    feed.length = 0
-    feed.unit_start = 0
-    if reselect:
-        feed.database = -1
-    if feed.capacity > FEED_KEPT:
-        propagate_release(core)
-
-
-cdef void propagate_release(Core* core) noexcept nogil:
-    heap_free(core.heap, core.feed.data, core.feed.capacity)
-    core.feed.data = NULL
-    core.feed.capacity = 0
-    core.feed.length = 0
-    core.feed.unit_start = 0
 
 
 cdef int propagate_set_aside(Core* core, Feed* unit) noexcept nogil:

@@ -1,13 +1,13 @@
 """The append-only file as the data plane writes it: what was propagated goes out once per turn, before replies do.
 
-    Core.feed ──append_log_flush──▶ write ──▶ fsync: here (always), or on the log's own thread (everysec)
+    Core.feed, which it is a reader of ──append_log_flush──▶ write ──▶ fsync: here (always), or on the log's own thread (everysec)
 
 Core.persistence is the engine's AppendLog. A write that fails keeps its bytes for the next try, and everything behind
 them in order; a piece that was written is taken back, so that the file always ends with a whole request. Replies of a
 turn wait for its flush (Connection.ready, Engine.before_sleep).
 """
 from libc.stdint cimport int64_t
-from redislite._core.state.core cimport Core
+from redislite._core.state.core cimport Core, FeedReader
 
 cdef enum:
     FSYNC_NO = 0
@@ -23,6 +23,7 @@ cdef struct AppendLog:
     int64_t size                # bytes of the file
     int64_t offset              # bytes ever written, to all files; what was synced is counted in the same way
     int64_t stamped             # second of the last annotation
+    FeedReader reader           # attached while the file is open
     char* waiting               # bytes that come before those of the feed: what could not be written yet
     size_t waiting_length
     size_t waiting_capacity

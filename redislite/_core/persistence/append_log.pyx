@@ -6,12 +6,13 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as close_descriptor
 from redislite._core.keyspace.latency cimport latency_begin, latency_end
-from redislite._core.keyspace.propagate cimport propagate_taken, propagate_unit
+from redislite._core.keyspace.feed cimport feed_attach, feed_detach, feed_read, feed_unread, feed_waiting
+from redislite._core.keyspace.propagate cimport propagate_unit
 from redislite._core.persistence.file_worker cimport (
     FILE_CLOSE, FILE_SYNC_DATA, file_sync_data, file_worker_ask, file_worker_free, file_worker_new, file_worker_note,
     file_worker_synced, file_worker_syncing, file_worker_wait,
 )
-from redislite._core.state.core cimport Core, Feed
+from redislite._core.state.core cimport Core
 from redislite._core.state.flags cimport LOG_NOTICE, LOG_WARNING, PROPAGATE_AOF
 
 cdef extern from *:
@@ -77,33 +78,31 @@ cdef char* waiting_room(AppendLog* log, size_t need) noexcept nogil:
 
 
 cdef bint keep(Core* core, AppendLog* log) noexcept nogil:
-    """Puts what the feed holds to what waits, so that the feed may be taken; an annotation comes before where it is due.
-    0 where memory is out."""
-    cdef Feed* feed = &core.feed
+    """Reads what the feed holds and puts it to what waits; an annotation comes before where it is due. 0 where memory is
+    out."""
     cdef int64_t second = core.now_ms // 1000
+    cdef size_t count
+    cdef const char* unread = feed_unread(core, &log.reader, &count)
     cdef char* room
-    if feed.length == 0:
+    if count == 0:
         return 1
-    room = waiting_room(log, feed.length + STAMP_MAX)
+    room = waiting_room(log, count + STAMP_MAX)
     if room == NULL:
         return 0
     if log.timestamps and second != log.stamped:
         log.stamped = second
         log.waiting_length += snprintf(room, STAMP_MAX, "#TS:%lld\r\n", <long long> second)
-    memcpy(log.waiting + log.waiting_length, feed.data, feed.length)
-    log.waiting_length += feed.length
-    propagate_taken(core, 0)
+    memcpy(log.waiting + log.waiting_length, unread, count)
+    log.waiting_length += count
+    feed_read(core, &log.reader, count)
     return 1
 
 
 cdef void forget_written(Core* core, AppendLog* log, size_t count) noexcept nogil:
     """So many bytes are in the file, of what waited and then of the feed."""
-    cdef Feed* feed = &core.feed
     cdef size_t of_feed = count - min(count, log.waiting_length)
     if of_feed:
-        feed.length -= of_feed
-        feed.unit_start -= of_feed
-        memmove(feed.data, feed.data + of_feed, feed.length)
+        feed_read(core, &log.reader, of_feed)
     count -= of_feed
     log.waiting_length -= count
     if log.waiting_length:
@@ -116,8 +115,9 @@ cdef void forget_written(Core* core, AppendLog* log, size_t count) noexcept nogi
 
 cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
     """Writes what waits and what the feed holds. 0, or -1 where that failed: then all of it waits."""
-    cdef Feed* feed = &core.feed
-    cdef size_t total = log.waiting_length + feed.length
+    cdef size_t of_feed
+    cdef const char* unread = feed_unread(core, &log.reader, &of_feed)
+    cdef size_t total = log.waiting_length + of_feed
     cdef size_t written = 0
     cdef iovec vector[2]
     cdef ssize_t count
@@ -128,11 +128,11 @@ cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
         if written < log.waiting_length:
             vector[0].iov_base = log.waiting + written
             vector[0].iov_len = log.waiting_length - written
-            vector[1].iov_base = feed.data
-            vector[1].iov_len = feed.length
-            used = 2 if feed.length else 1
+            vector[1].iov_base = <void*> unread
+            vector[1].iov_len = of_feed
+            used = 2 if of_feed else 1
         else:
-            vector[0].iov_base = feed.data + (written - log.waiting_length)
+            vector[0].iov_base = <void*> (unread + (written - log.waiting_length))
             vector[0].iov_len = total - written
             used = 1
         count = writev(log.fd, vector, used)
@@ -163,8 +163,7 @@ cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
         return -1
     log.size += total
     log.offset += total
-    forget_written(core, log, log.waiting_length)
-    propagate_taken(core, 0)
+    forget_written(core, log, total)
     if log.error and not log.sync_failed:
         clear_error(core, log)
     return 0
@@ -220,7 +219,7 @@ cdef int sync_as_due(Core* core, AppendLog* log) noexcept nogil:
 
 cdef void note_lost(Core* core, AppendLog* log) noexcept nogil:
     """Memory was out while a unit was taken down: what follows it is no use without it until the file is rewritten."""
-    core.feed.has_lost = 0
+    log.reader.lacks_units = 0
     log.incomplete = 1
     log_error(core, log, "Out of memory: commands are missing in the append only file, which has to be rewritten")
     set_error(core, log, errno.ENOMEM, 0)
@@ -248,11 +247,11 @@ cdef int append_log_flush(Core* core, bint force) noexcept nogil:
     if core.executing != NULL and core.feed.unit_commands:
         # Amid a transaction, which switches the log off: what there is of it so far must be complete in itself.
         propagate_unit(core)
-    if core.feed.has_lost:
+    if log.reader.lacks_units:
         note_lost(core, log)
         if log.policy == FSYNC_ALWAYS:
             return -1
-    if core.feed.length == 0 and log.waiting_length == 0:
+    if feed_waiting(core, &log.reader) == 0 and log.waiting_length == 0:
         return sync_as_due(core, log)
     if log.policy == FSYNC_EVERY_SECOND and not force and file_worker_syncing(log.syncer):
         # The system would let this write wait until the sync is done.
@@ -305,7 +304,10 @@ cdef int64_t append_log_total(const Core* core) noexcept nogil:
     cdef AppendLog* log = append_log(core)
     if log == NULL:
         return 0
-    return log.offset + <int64_t> log.waiting_length + (<int64_t> core.feed.length if append_log_is_open(core) else 0)
+    if not log.reader.is_attached:
+        return log.offset + <int64_t> log.waiting_length
+    # Of the unit that runs, too.
+    return log.offset + <int64_t> log.waiting_length + core.feed.offset + <int64_t> core.feed.length - log.reader.offset
 
 
 cdef class AppendOnlyLog:
@@ -341,6 +343,10 @@ cdef class AppendOnlyLog:
         log.stamped = 0
         log.postponed_ms = 0
         self.core.propagation |= PROPAGATE_AOF
+        if self.core.executing != NULL:
+            # What a transaction has done before it switches the log on is none of the log's.
+            propagate_unit(self.core)
+        feed_attach(self.core, &log.reader)
         # The file starts with database 0 selected, whatever was selected at the end of the one before.
         self.core.feed.database = -1
 
@@ -356,8 +362,8 @@ cdef class AppendOnlyLog:
             log.sync_failed = 0
             log.changed = 1
         self.core.propagation &= ~PROPAGATE_AOF
-        if self.core.propagation == 0:
-            propagate_taken(self.core, 1)
+        feed_detach(self.core, &log.reader)
+        log.reader.lacks_units = 0
 
     cdef void _let_go(self, AppendLog* log) noexcept:
         cdef int fd = log.fd
@@ -375,7 +381,7 @@ cdef class AppendOnlyLog:
         if log.fd < 0:
             return True
         append_log_flush(self.core, 1)
-        return log.waiting_length == 0 and self.core.feed.length == 0
+        return log.waiting_length == 0 and feed_waiting(self.core, &log.reader) == 0
 
     def sync(self) -> None:
         """Has the disk take what was written, and waits for it. OSError."""
@@ -410,7 +416,7 @@ cdef class AppendOnlyLog:
     @property
     def waiting(self) -> int:
         """Bytes that are to be written still."""
-        return self._log().waiting_length + (self.core.feed.length if append_log_is_open(self.core) else 0)
+        return self._log().waiting_length + feed_waiting(self.core, &self._log().reader)
 
     @property
     def offset(self) -> int:

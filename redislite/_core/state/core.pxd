@@ -377,17 +377,26 @@ cdef enum:
     COMMAND_TABLE_SLOTS = 2048  # a power of two, well above the number of commands
 
 
-# What was propagated and not taken yet: requests in RESP, in the order of execution (propagate.pxd).
+# One who reads all that is propagated (feed.pxd).
+cdef struct FeedReader:
+    FeedReader* next
+    int64_t offset              # of the stream: what it reads next
+    bint is_attached
+    bint lacks_units            # memory was out: a whole unit is not in the stream. The reader's to take back
+
+
+# What was propagated and not read by all yet: requests in RESP, in the order of execution (feed.pxd, propagate.pxd).
 cdef struct Feed:
     char* data
     size_t length
     size_t capacity
+    int64_t offset              # bytes of the stream that were before data
+    FeedReader* readers
     size_t unit_start           # where the unit of execution that runs began
     int64_t unit_commands       # how many requests it has propagated so far
     int database                # number of the database that the last request was for; -1: SELECT must come first
     bint is_replaced            # the command that runs has said itself what is propagated of it
     bint is_broken              # memory was out: something is missing in the unit that runs
-    bint has_lost               # units were dropped for that
 
 
 # What waits to be released bit by bit (discard.pxd).
