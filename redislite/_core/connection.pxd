@@ -35,7 +35,7 @@ client_is_doomed, client_takes_output (messages), client_may_execute (requests).
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.dispatch.permissions cimport Permissions
-from redislite._core.state.core cimport Client, Command, Core
+from redislite._core.state.core cimport Client, Command, Core, Transport
 
 
 cdef class Connection:
@@ -58,4 +58,5 @@ cdef class Connection:
     cdef bint _end_waiting(self, bytes error) noexcept
     cdef bint leave(self, int64_t most) noexcept
     cdef void withdraw(self) noexcept
-    cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept
+    # transport: NULL for the engine's own.
+    cdef void attach(self, Core* core, object engine, int fd, Transport* transport) noexcept

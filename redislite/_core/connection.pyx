@@ -19,7 +19,7 @@ from redislite._core.protocol.reply cimport (
     ReplyMark, reply_error, reply_init, reply_object, reply_pending, reply_null_array, reply_raw,
 )
 from redislite._core.protocol.resp cimport parser_release_owned
-from redislite._core.state.core cimport Client, Core, Parser, Request
+from redislite._core.state.core cimport Client, Core, Parser, Request, Transport
 from redislite._core.state.flags cimport (
     CLIENT_AUTHENTICATED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_NOW, CLIENT_IMPORT_SOURCE, CLIENT_INTERNAL,
     CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_POSTPONED, CLIENT_QUEUED_RESUME, CLIENT_QUEUED_WRITE,
@@ -32,7 +32,7 @@ from redislite._core.dispatch.execute cimport (
     client_serve, finish_blocked, muted_reply_begin, muted_reply_end, wake_client,
 )
 from redislite._core.dispatch.turns cimport begin_turn
-from redislite._core.transport cimport client_read, client_use_input, socket_transport
+from redislite._core.transport cimport client_read, client_use_input
 
 cdef enum:
     SETTABLE_FLAGS = (CLIENT_UNIX | CLIENT_NO_EVICT | CLIENT_NO_TOUCH | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP |
@@ -73,7 +73,7 @@ cdef class Connection:
         cdef Client* client = &self.client
         cdef Core* core = client.core
         cdef ssize_t count
-        if core == NULL or client_is_doomed(client):
+        if core == NULL or client.transport == NULL or client_is_doomed(client):
             return
         if core.executing != NULL or core.served != NULL:
             raise RuntimeError("a command is being executed: connections are served between commands")
@@ -299,21 +299,21 @@ cdef class Connection:
         if client.argv == NULL and client != client.core.served:
             self.engine.close(self)
 
-    cdef void attach(self, Core* core, object engine, int fd, bint internal) noexcept:
-        """Ties the connection to its engine, as a member of the list of clients unless it is internal."""
+    cdef void attach(self, Core* core, object engine, int fd, Transport* transport) noexcept:
+        """Ties the connection to its engine, as a member of the list of clients where it has a transport."""
         cdef Client* client = &self.client
         self.engine = engine
         client.core = core
         client.connection = <PyObject*> self
         client.database = core.databases[0]
         client.fd = fd
-        client.transport = NULL if internal else socket_transport()
+        client.transport = transport
         core.next_client_id += 1
         client.id = core.next_client_id
         client.created_ms = core.now_ms
         client.active_ms = core.now_ms
         reply_init(&client.reply, core)
-        if internal:
+        if transport == NULL:
             client.flags = CLIENT_INTERNAL | CLIENT_AUTHENTICATED
             return
         # The struct stands in a Python object; what the engine uses counts it all the same.

@@ -7,7 +7,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t, uintptr_t
 from libc.stdio cimport fprintf, stderr
 from libc.stdlib cimport abort
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from redislite._core.base.alloc cimport (
     heap_alloc, heap_destroy, heap_free, heap_new, heap_realloc, heap_tick, heap_trim, heap_zalloc,
 )
@@ -22,14 +22,15 @@ from redislite._core.clients.tracking cimport (
 )
 from redislite._core.commands.command_keys cimport KeyIterator, keys_begin, keys_hold, keys_next
 from redislite._core.commands.table cimport (
-    command_named, command_resolve, statistics_reset, table_add, table_release, table_rename, table_retire,
+    command_named, command_resolve, table_add, table_release, table_rename, table_retire,
     table_revive,
 )
 from redislite._core.connection cimport Connection
 from redislite._core.dispatch.execute cimport call_command, resume_clients, wake_for_disk, wake_waiters
 from redislite._core.values.value_type cimport ValueType, extension_find, extension_identifier, extension_in
+from redislite._core.dispatch.ownership cimport disown, own
 from redislite._core.dispatch.permissions cimport Permissions
-from redislite._core.dispatch.turns cimport begin_turn, end_turn, renew_clock
+from redislite._core.dispatch.turns cimport begin_turn, calibrate, end_turn, renew_clock, settings_in_ticks
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
 from redislite._core.inspection cimport Inspected
 from redislite._core.keyspace.blocking cimport overdue_client
@@ -50,7 +51,8 @@ from redislite._core.persistence.append_rewrite cimport RewriteTask, rewrite_for
 from redislite._core.persistence.fork cimport ChildReport, fork_debugger
 from redislite._core.persistence.rdb_snapshot cimport module_aux_of, snapshot_fork, snapshot_load, snapshot_save
 from redislite._core.process.crash cimport crash_forget, crash_watch
-from redislite._core.protocol.decoding cimport arguments_of, encode_argument, take_reply
+from redislite._core.protocol.decoding cimport Decoder, arguments_of, take_reply
+from redislite._core.protocol.encoding cimport Vector, vector_add, vector_begin, vector_end
 from redislite._core.protocol.reply cimport (
     ReplyMark, reply_empty_pool, reply_error, reply_init, reply_mark, reply_object, reply_pending, reply_release,
     reply_rollback,
@@ -81,9 +83,9 @@ from redislite._core.state.flags cimport (
     GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING, PROPAGATE_AOF,
     REPLAY_RUNS,
 )
-from redislite._core.state.statistics cimport ERROR_KINDS_MAX, HISTOGRAM_BUCKETS, CommandStatistics, ErrorKind
+from redislite._core.state.statistics cimport ERROR_KINDS_MAX, ErrorKind
 from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
-from redislite._core.transport cimport trim_client
+from redislite._core.transport cimport socket_transport, trim_client
 
 import os
 import sys
@@ -102,16 +104,20 @@ cdef extern from *:
     int __GNUC_MINOR__
     int __GNUC_PATCHLEVEL__
 
+# Seconds that a busy engine without a loop goes without a turn at the most.
+cdef double TURN_S = 0.01
+
+# Replies of `execute`.
+cdef Decoder DECODER = Decoder(str)
+
 cdef enum:
     REHASH_TURN_US = 1000           # active rehashing per cron tick
     IDLE_MS = 2000                  # without input, after which a client's buffers are given back
     COMMAND_NAME_MAX = 63           # bytes, a container's included
+    CRON_NS = 100_000_000           # between calls of cron, where there is no loop
+    CRON_EXPIRE_US = 1000           # of active expiry in each
     LEAVE_TURN = 3000               # subscriptions of closed clients that end per turn
     DEFAULT_DATABASES = 16
-
-# Both clocks at one moment, early: the longer ago, the better their ratio is known.
-cdef int64_t BEGUN_NS = clock_monotonic_ns()
-cdef uint64_t BEGUN_TICKS = clock_counter()
 
 # What the data plane was compiled with, as INFO shows it.
 COMPILER_VERSION = f"{__GNUC__}.{__GNUC_MINOR__}.{__GNUC_PATCHLEVEL__}"
@@ -196,7 +202,7 @@ cdef Client* new_caller(Core* core) noexcept with gil:
         engine.callers.append(caller)
     except MemoryError:
         return NULL
-    caller.attach(core, engine, -1, True)
+    caller.attach(core, engine, -1, NULL)
     return &caller.client
 
 
@@ -218,11 +224,6 @@ def _deny(_connection: object, _row: object, _reason: int, _argument: bytes) -> 
 
 def _raise(error: BaseException) -> None:
     raise error
-
-
-cdef uint64_t ticks_of(double ticks) noexcept nogil:
-    """As a number of ticks; what no clock reaches is never."""
-    return <uint64_t> ticks if ticks < <double> INT64_MAX else ~<uint64_t> 0
 
 
 cdef class Engine(Inspected):
@@ -262,6 +263,10 @@ cdef class Engine(Inspected):
     cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
     cdef public object on_denied, on_client_log
     cdef object _on_key_used
+    # What `turn` calls, where a loop does that which is to be done: () -> seconds until it has to be called again.
+    cdef public object on_turn
+    cdef int64_t next_cron_ns
+    cdef readonly list entering         # locks of threads that wait to enter (ownership.pxd)
     cdef public object on_flushed, on_log_lost, on_log_error, on_script_slow, on_debugger
     # What went wrong where nothing could be raised (upcalls.pxd), or None.
     cdef public object failure
@@ -312,6 +317,7 @@ cdef class Engine(Inspected):
         self.valkey_version = ""
         self.control = control if control is not None else self
         self.closing = []
+        self.entering = []
         self.leaving = []
         self.module_aux = {}
         self.connections = {}
@@ -324,7 +330,7 @@ cdef class Engine(Inspected):
         self.on_log_lost = self.on_log_error = self.on_script_slow = self.on_debugger = _nothing
         self.on_exception = _raise
         self.on_denied = _deny
-        self._calibrate(1000000)
+        calibrate(core, 1000000)
         renew_clock(core)
         for name, value in DEFAULTS.items():
             self.set(name, value)
@@ -332,7 +338,7 @@ cdef class Engine(Inspected):
         for module in NATIVE_MODULES:
             self.register(module.COMMANDS)
         self.own = Connection()
-        self.own.attach(core, self, -1, True)
+        self.own.attach(core, self, -1, NULL)
         self.own.client.reply.protocol = 3
 
     def __dealloc__(self) -> None:
@@ -476,7 +482,7 @@ cdef class Engine(Inspected):
 
     def _start_hooks(self) -> None:
         cdef Connection client = Connection()
-        client.attach(&self.core, self, -1, True)
+        client.attach(&self.core, self, -1, NULL)
         self.hooks_client = client
         self.hooks = Hooks()
         self.hooks.core = &self.core
@@ -531,8 +537,23 @@ cdef class Engine(Inspected):
         So is what a command of the Python tier raises; commands may call this in their turn. MemoryError where there was none
         for the reply; the command has been executed then."""
         cdef Client* client = &self.own.client
-        cdef list encoded = [encode_argument(argument) for argument in args]
-        cdef Argument* arguments
+        cdef Vector vector
+        if not args:
+            raise ValueError("a command has a name")
+        own(&self.core)
+        vector_begin(&vector, self.core.heap)
+        try:
+            for argument in args:
+                vector_add(&vector, argument, None, 0)
+            value = self._execute(client, &vector)
+        finally:
+            vector_end(&vector)
+            disown(&self.core)
+        if isinstance(value, CommandError):
+            raise value
+        return value
+
+    cdef object _execute(self, Client* client, Vector* vector):
         cdef Argument* outer_argv = client.argv
         cdef int outer_argc = client.argc
         cdef int outer_hashed = client.hashed
@@ -540,21 +561,14 @@ cdef class Engine(Inspected):
         cdef Command* outer_command = client.command
         cdef Reply outer_reply = client.reply
         cdef bint is_nested = outer_argv != NULL
-        cdef size_t size = 0
         cdef bint starved
         cdef bint nested = self.core.executing != NULL
-        cdef int i
-        if not encoded:
-            raise ValueError("a command has a name")
-        arguments = arguments_of(self.core.heap, encoded)
-        for i in range(len(encoded)):
-            size += arguments[i].length
         if is_nested:
             # What the outer command has replied so far is not ours.
             reply_init(&client.reply, &self.core)
             client.reply.protocol = outer_reply.protocol
-        client.argv = arguments
-        client.argc = <int> len(encoded)
+        client.argv = vector.argv
+        client.argc = vector.argc
         client.hashed = 0
         if self.core.executing == NULL and discard_is_due(&self.core):
             discard_turn(&self.core)    # no loop may ever turn
@@ -563,14 +577,13 @@ cdef class Engine(Inspected):
             renew_clock(&self.core)
         self.core.nested += nested
         try:
-            call_command(&self.core, client, command_resolve(&self.core, arguments, client.argc, NULL), size)
+            call_command(&self.core, client, command_resolve(&self.core, vector.argv, vector.argc, NULL), vector.bytes)
             if self.core.ready != NULL and self.core.executing == NULL:
                 wake_waiters(&self.core)
             starved = client.reply.starved
-            value = None if starved else take_reply(client, str)
+            value = None if starved else take_reply(client, DECODER)
         finally:
             self.core.nested -= nested
-            heap_free(self.core.heap, arguments, len(encoded) * sizeof(Argument))
             client.argv = outer_argv
             client.argc = outer_argc
             client.hashed = outer_hashed
@@ -583,8 +596,6 @@ cdef class Engine(Inspected):
         self.raise_failure()
         if starved:
             raise MemoryError
-        if isinstance(value, CommandError):
-            raise value
         return value
 
     def raise_failure(self) -> None:
@@ -609,14 +620,21 @@ cdef class Engine(Inspected):
     def connect(self, int fd, str address, str local_address) -> Connection:
         """A connection for an accepted, non-blocking socket, whose descriptor is the connection's from here on."""
         cdef Connection connection = Connection()
-        connection.attach(&self.core, self, fd, False)
+        connection.attach(&self.core, self, fd, socket_transport())
+        self.adopt(connection, address, local_address)
+        return connection
+
+    def adopt(self, Connection connection not None, str address not None, str local_address not None) -> None:
+        """Has a connection that was just made for this engine be one of those it serves. ValueError for any other."""
+        self._check_own(connection)
+        if connection.client.transport == NULL or connection.client.id in self.connections:
+            raise ValueError("the connection is not a new one")
         connection.address = address
         connection.local_address = local_address
         connection.name = connection.library_name = connection.library_version = ""
         connection.user = "default"
         self.connections[connection.client.id] = connection
         self.core.statistics.connections_received += 1
-        return connection
 
     def close(self, Connection connection not None) -> None:
         """Takes the connection out of the loop and releases it, once its command is through where one runs. Harmless where
@@ -762,6 +780,28 @@ cdef class Engine(Inspected):
             self.raise_failure()
         return more
 
+    def turn(self) -> float:
+        """Does what a loop would do now: for an engine that has none, and one whose loop nobody runs (on_turn). Answers in how
+        many seconds it has to be called again."""
+        cdef Core* core = &self.core
+        cdef double seconds
+        cdef int64_t now_ns, due_ns
+        self._check_idle()
+        if self.on_turn is not None:
+            seconds = self.on_turn()
+        else:
+            now_ns = clock_monotonic_ns()
+            if now_ns >= self.next_cron_ns:
+                self.next_cron_ns = now_ns + CRON_NS
+                self.cron(CRON_EXPIRE_US)
+            self.end_overdue_waiting()
+            due_ns = self.next_cron_ns
+            if core.deadlines_count:
+                due_ns = min(due_ns, core.deadlines[0].ns)
+            seconds = 0.0 if self.before_sleep() else max(0.0, (due_ns - clock_monotonic_ns()) / 1e9)
+        core.turn_ticks = clock_counter() + <uint64_t> (min(seconds, TURN_S) * 1e9 / core.ns_per_tick)
+        return seconds
+
     def expire(self, int64_t budget_us) -> bool:
         """Active expiry, for so many microseconds at the most; whether it has not come to an end by then."""
         cdef Core* core = &self.core
@@ -789,7 +829,7 @@ cdef class Engine(Inspected):
         if core.turn_begun == 0:
             begin_turn(core)
         renew_clock(core)
-        self._calibrate(0)
+        calibrate(core, 0)
         eviction_warn(core)
         heap_tick(core.heap, clock_monotonic_ns() // 1_000_000)
         if core.settings.active_expire:
@@ -835,40 +875,13 @@ cdef class Engine(Inspected):
             client_recount(core, client)
             client = client.next
 
-    def _calibrate(self, int64_t at_least_ns) -> None:
-        """Measures the counter against the monotonic clock since this module was imported."""
-        cdef int64_t ns = clock_monotonic_ns() - BEGUN_NS
-        cdef uint64_t ticks
-        while ns < at_least_ns:
-            ns = clock_monotonic_ns() - BEGUN_NS
-        ticks = clock_counter() - BEGUN_TICKS
-        self.core.ns_per_tick = <double> ns / <double> (ticks if ticks else 1)
-        self._thresholds()
-
-    cdef void _thresholds(self):
-        """The settings that call_command compares, in its units."""
-        cdef Core* core = &self.core
-        cdef uint64_t never = ~<uint64_t> 0
-        core.slow_ticks = never
-        core.latency_ticks = never
-        core.large_request = <size_t> never
-        core.large_reply = <size_t> never
-        if core.settings.slow_us >= 0:
-            core.slow_ticks = ticks_of(core.settings.slow_us * 1e3 / core.ns_per_tick)
-        if core.settings.latency_threshold_ms > 0:
-            core.latency_ticks = ticks_of(core.settings.latency_threshold_ms * 1e6 / core.ns_per_tick)
-        if core.settings.large_request_bytes >= 0:
-            core.large_request = core.settings.large_request_bytes
-        if core.settings.large_reply_bytes >= 0:
-            core.large_reply = core.settings.large_reply_bytes
-
     # --- settings
 
     def set(self, str name, int64_t value) -> None:
         """Sets a setting of the data plane by the name of its field in Settings (settings.pxd). KeyError."""
         cdef int64_t* place = setting_place(&self.core.settings, name)
         place[0] = value
-        self._thresholds()
+        settings_in_ticks(&self.core)
         if name in ("max_memory", "eviction_policy"):
             self.core.heap.soft_limit = self.core.settings.max_memory
             eviction_changed(&self.core)
@@ -1098,26 +1111,6 @@ cdef class Engine(Inspected):
             self.core.databases[i].expires.no_resize = not on
             self.core.databases[i].field_expires.no_resize = not on
 
-    @property
-    def heap_limit(self) -> int:
-        """How many bytes the heap may hand out before it says that memory is out; 0: no limit. For tests: only a checked
-        build looks at it."""
-        return self.core.heap.limit
-
-    @heap_limit.setter
-    def heap_limit(self, size_t limit) -> None:
-        self.core.heap.limit = limit
-
-    @property
-    def heap_until_failure(self) -> int:
-        """How many blocks the heap is yet asked for until it refuses one, as if memory were out, and that one only; 0: none is
-        refused (any more). For tests: only a checked build looks at it."""
-        return self.core.heap.until_failure
-
-    @heap_until_failure.setter
-    def heap_until_failure(self, size_t count) -> None:
-        self.core.heap.until_failure = count
-
     def release_all(self) -> None:
         """Releases at once, however long that takes, what has been deleted and is released bit by bit otherwise."""
         discard_all(&self.core)
@@ -1185,15 +1178,3 @@ cdef class Engine(Inspected):
         """Gives what is free back to the system."""
         reply_empty_pool(&self.core)
         heap_trim(self.core.heap)
-
-    def reset_peak(self) -> None:
-        self.core.heap.peak = self.core.heap.used
-
-    def reset_statistics(self) -> None:
-        statistics_reset(&self.core)
-
-    def reset_latency_histogram(self, int id) -> None:
-        cdef CommandStatistics* statistics = self._statistics_of(id)
-        if statistics.histogram != NULL:
-            memset(statistics.histogram, 0, HISTOGRAM_BUCKETS * sizeof(unsigned int))
-

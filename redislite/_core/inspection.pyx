@@ -1,10 +1,11 @@
 """What an engine tells of itself; the contract is in inspection.pxd."""
 from libc.stdint cimport int64_t, uint8_t, uint64_t, uintptr_t
+from libc.string cimport memset
 from redislite._core.base.alloc cimport heap_is_checked, heap_note_peak
 from redislite._core.clients.client_memory cimport client_memory, client_memory_limit
 from redislite._core.clients.output cimport CLASS_NORMAL, CLASS_PUBSUB, CLASS_REPLICA, CLIENT_CLASSES, class_of
 from redislite._core.clients.tracking cimport Tracking
-from redislite._core.commands.table cimport histogram_bound
+from redislite._core.commands.table cimport histogram_bound, statistics_reset
 from redislite._core.clients.channels cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, subscribers_count
 from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, first_waiting
 from redislite._core.keyspace.discard cimport discarded_things
@@ -460,3 +461,36 @@ cdef class Inspected:
         """Errors replied, by their first word."""
         return [(self.core.error_kinds[i].name[:self.core.error_kinds[i].name_length].decode("utf-8", "replace"),
                  self.core.error_kinds[i].count) for i in range(self.core.error_kinds_count)]
+
+    # --- what is reset, and what tests limit
+
+    def reset_peak(self) -> None:
+        self.core.heap.peak = self.core.heap.used
+
+    def reset_statistics(self) -> None:
+        statistics_reset(&self.core)
+
+    def reset_latency_histogram(self, int id) -> None:
+        cdef CommandStatistics* statistics = self._statistics_of(id)
+        if statistics.histogram != NULL:
+            memset(statistics.histogram, 0, HISTOGRAM_BUCKETS * sizeof(unsigned int))
+
+    @property
+    def heap_limit(self) -> int:
+        """How many bytes the heap may hand out before it says that memory is out; 0: no limit. For tests: only a checked
+        build looks at it."""
+        return self.core.heap.limit
+
+    @heap_limit.setter
+    def heap_limit(self, size_t limit) -> None:
+        self.core.heap.limit = limit
+
+    @property
+    def heap_until_failure(self) -> int:
+        """How many blocks the heap is yet asked for until it refuses one, as if memory were out, and that one only; 0: none is
+        refused (any more). For tests: only a checked build looks at it."""
+        return self.core.heap.until_failure
+
+    @heap_until_failure.setter
+    def heap_until_failure(self, size_t count) -> None:
+        self.core.heap.until_failure = count

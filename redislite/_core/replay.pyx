@@ -321,7 +321,7 @@ cdef object replay_of(Core* core, object engine, object data, size_t start, int6
     replay.core = core
     replay.engine = engine
     replay.connection = Connection()
-    replay.connection.attach(core, engine, -1, True)
+    replay.connection.attach(core, engine, -1, NULL)
     replay.connection.client.flags |= CLIENT_DENY_BLOCKING
     replay.call = core.upcalls.call
     replay.propagation = core.propagation

@@ -30,6 +30,7 @@ ROOMS = (
     "persistence",
     "process",
     "",
+    "embedded",
     "probes",
 )
 IMPORT = re.compile(r"^\s*from redislite\._core(?P<module>[\w.]*) c?import (?P<names>\([^)]*\)|[^\n]+)", re.M)

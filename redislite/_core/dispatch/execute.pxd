@@ -26,6 +26,9 @@ cdef void wake_for_disk(Core* core) noexcept nogil
 cdef void resume_clients(Core* core) noexcept nogil
 # Executes a waiting request again; where it waits no more, finish_blocked has been called.
 cdef void wake_client(Core* core, Client* client) noexcept nogil
+# The client's current command, which has not been executed for it has to wait, did not come as bytes: makes it a request in
+# the client's own buffers, as if it had. Where memory is out the client is doomed.
+cdef void client_park(Core* core, Client* client, size_t request_bytes) noexcept nogil
 # The waiting request has been answered: takes it out, and has the rest of the pipeline executed later.
 cdef void finish_blocked(Core* core, Client* client) noexcept nogil
 # No request of the client is being executed any more. One that was doomed meanwhile waits for nothing.

@@ -1,8 +1,8 @@
 """Executing what clients ask; the contract is in execute.pxd."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memmove
-from redislite._core.base.alloc cimport heap_alloc
+from redislite._core.base.alloc cimport heap_alloc, heap_realloc
 from redislite._core.base.clock cimport clock_counter
 from redislite._core.base.prefixed cimport prefixed_read
 from redislite._core.base.sds cimport sds_length
@@ -44,6 +44,7 @@ from redislite._core.state.flags cimport (
 )
 from redislite._core.state.statistics cimport CommandStatistics
 from redislite._core.structures.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
+from redislite._core.text.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
 cdef enum:
     LONG_QUERY_BUFFER = 2 * LONG_ARGUMENT   # bytes of one read from a client that sends long arguments
@@ -231,6 +232,49 @@ cdef void take_request(Core* core, Client* client, Parser* parser, char* data) n
             request.hash = dict_hash(&client.database.keys, data + <size_t> key.data, key.length)
             dict_prefetch_bucket(&client.database.keys, request.hash)
     parser.requests_count += 1
+
+
+cdef char* room_for_request(Core* core, Client* client, size_t need) noexcept nogil:
+    """The client's own buffer, empty and with so much room; NULL where memory is out."""
+    cdef char* grown
+    if client.query == NULL:
+        client.query = <char*> heap_alloc(core.heap, need)
+        if client.query == NULL:
+            return NULL
+        client.query_capacity = need
+        core.own_queries += 1
+    elif client.query_capacity < need:
+        grown = <char*> heap_realloc(core.heap, client.query, client.query_capacity, need)
+        if grown == NULL:
+            return NULL
+        client.query = grown
+        client.query_capacity = need
+    return client.query
+
+
+cdef void client_park(Core* core, Client* client, size_t request_bytes) noexcept nogil:
+    cdef size_t need = HEADER_MAX
+    cdef char* place
+    cdef int i
+    for i in range(client.argc):
+        need += client.argv[i].length + BULK_MAX
+    place = room_for_request(core, client, need)
+    if client.parser == NULL:
+        client.parser = parser_new(core.heap)
+    if place == NULL or client.parser == NULL:
+        client_doom(core, client)
+        return
+    place = put_header(place, c'*', client.argc)
+    for i in range(client.argc):
+        place = put_bulk(place, client.argv[i].data, client.argv[i].length)
+    client.query_length = place - client.query
+    if resp_parse(core.heap, client.parser, client.query, client.query_length, INT64_MAX, 0) != PARSE_REQUEST:
+        client_doom(core, client)
+        return
+    take_request(core, client, client.parser, client.query)
+    client.parser.requests[0].bytes = request_bytes
+    if not client.flags & CLIENT_BLOCKED:
+        client.flags |= CLIENT_POSTPONED
 
 
 cdef void execution_done(Core* core, Client* client) noexcept nogil:

@@ -5,7 +5,7 @@ from redislite._core.base.alloc cimport heap_free
 from redislite._core.commands.table cimport command_resolve
 from redislite._core.dispatch.upcalls cimport upcall_failed
 from redislite._core.keyspace.propagate cimport propagate_always
-from redislite._core.protocol.decoding cimport arguments_of, encode_argument, take_reply
+from redislite._core.protocol.decoding cimport Decoder, arguments_of, encode_argument, take_reply
 from redislite._core.protocol.reply cimport (
     ReplyMark, reply_error, reply_error_bytes, reply_mark, reply_object, reply_rollback,
 )
@@ -20,6 +20,9 @@ from redislite._core.protocol.reply_types import CommandError, Interrupted, Simp
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() noexcept nogil
+
+# Replies of `Caller.call`.
+cdef Decoder DECODER = Decoder(SimpleString)
 
 cdef enum:
     ERROR_MAX = 1024            # characters of an error
@@ -63,7 +66,7 @@ cdef class Caller:
         heap_free(core.heap, argv, count * sizeof(Argument))
         if refusal != NULL:
             raise CommandError(refusal.decode())
-        reply = take_reply(run.caller, SimpleString)
+        reply = take_reply(run.caller, DECODER)
         if run.outermost.is_killed:
             raise Interrupted
         if isinstance(reply, CommandError):

@@ -474,6 +474,11 @@ cdef struct Core:
     int64_t clients_count
     Client* leaving             # closed, and not all given back yet
     uint64_t next_client_id
+    # embedded use, where several threads call (embedded/ownership.pxd)
+    uint64_t owner              # the thread that is within the engine; 0: none
+    int owner_depth             # how often it has entered
+    int owner_waiters           # threads that wait until it has left
+    uint64_t turn_ticks         # counter from which on whoever enters gives the loop a turn; all ones: somebody else does
     Client* writers             # clients to write to before the loop sleeps
     Client* served              # client whose requests are being executed, with the buffer and the parser above
     Client* executing           # client whose command runs now
