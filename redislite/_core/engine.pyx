@@ -83,7 +83,7 @@ from redislite._core.state.flags cimport (
     GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING, PROPAGATE_AOF,
     REPLAY_RUNS,
 )
-from redislite._core.state.statistics cimport ERROR_KINDS_MAX, ErrorKind
+from redislite._core.state.statistics cimport ERROR_KINDS_ROOM, ErrorKind
 from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
 from redislite._core.transport cimport socket_transport, trim_client
 
@@ -292,7 +292,7 @@ cdef class Engine(Inspected):
         core.random |= 1
         core.read_buffer = <char*> heap_alloc(core.heap, QUERY_BUFFER)
         core.parser = parser_new(core.heap)
-        core.error_kinds = <ErrorKind*> heap_zalloc(core.heap, ERROR_KINDS_MAX * sizeof(ErrorKind))
+        core.error_kinds = <ErrorKind*> heap_zalloc(core.heap, ERROR_KINDS_ROOM * sizeof(ErrorKind))
         if core.read_buffer == NULL or core.parser == NULL or core.error_kinds == NULL:
             raise MemoryError
         if keyspace_init(core, databases) != 0 or pubsub_init(core) != 0 or eviction_init(core) != 0:
@@ -371,7 +371,7 @@ cdef class Engine(Inspected):
         parser_free(core.heap, core.parser)
         reply_empty_pool(core)
         heap_free(core.heap, core.extension_types, core.extension_types_count * sizeof(void*))
-        heap_free(core.heap, core.error_kinds, ERROR_KINDS_MAX * sizeof(ErrorKind))
+        heap_free(core.heap, core.error_kinds, ERROR_KINDS_ROOM * sizeof(ErrorKind))
         heap_free(core.heap, core.read_buffer, QUERY_BUFFER)
         heap_destroy(core.heap)
 

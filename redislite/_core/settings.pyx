@@ -56,6 +56,7 @@ cdef dict DEFAULTS = {
     "script_deprecated_api": 0,
     "script_insecure_api": 0,
     "script_calls_all": 0,
+    "error_kinds_overflow": 0,
     "script_errors_brief": 0,
 }
 

@@ -241,6 +241,8 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "scan_expires_all_types": (1, 0),
     # Errors of scripts name neither the script nor Redis, and the debugger of scripts speaks Valkey's dialect.
     "script_errors_brief": (0, 1),
+    # Kinds of errors beyond a limit: those that scripts make up count as one, or no kind is counted any more.
+    "error_kinds_overflow": (0, 1),
     # FLUSHALL and FLUSHDB count as lazy outside of transactions and scripts.
     "flush_is_lazy": (1, 0),
 }

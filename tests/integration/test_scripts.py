@@ -325,3 +325,65 @@ def test_attributes_of_replies_are_passed_by(server: ServerProcess, client: Conn
     finally:
         client("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0)
     assert client("EVAL", "return redis.call('DEBUG', 'JMAP')", 0).startswith("ERR This Redis command is not allowed")
+
+
+@pytest.mark.parametrize(
+    ("script", "errors", "failed", "command"),
+    [
+        ("return redis.call('GET')", 1, 1, "calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"),
+        ("redis.pcall('GET')", 1, 0, "calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"),
+        ("return redis.pcall('nosuch')", 1, 1, None),
+        ("return redis.call('GET', 'list')", 1, 1, "rejected_calls=0,failed_calls=1"),
+        ("return redis.pcall('GET', 'list')", 1, 1, "rejected_calls=0,failed_calls=1"),
+        ("redis.pcall('GET', 'list')", 1, 0, "rejected_calls=0,failed_calls=1"),
+        ("return {err = 'MINE x'}", 1, 1, None),
+        ("error('x')", 1, 1, None),
+        ("return {{err = 'A x'}, {err = 'B x'}}", 2, 1, None),
+    ],
+)
+def test_each_error_counts_once(
+    server: ServerProcess, client: Connection, script: str, errors: int, failed: int, command: str | None
+) -> None:
+    client("RPUSH", "list", "a")
+    client("CONFIG", "RESETSTAT")
+    client("EVAL", script, 0)
+    statistics = server.info("everything")
+    assert statistics["total_error_replies"] == str(errors)
+    assert statistics["cmdstat_eval"].endswith(f"rejected_calls=0,failed_calls={failed}")
+    if command:
+        assert statistics["cmdstat_get"].endswith(command)
+
+
+def test_monitors_see_a_script_before_what_it_calls(server: ServerProcess, client: Connection) -> None:
+    monitor = server.connect()
+    assert monitor("MONITOR") == OK
+    client("EVAL", "redis.call('SET', KEYS[1], 1)", 1, "k")
+    assert ' "EVAL" "redis.call(' in monitor.read()
+    assert ' lua] "SET" "k" "1"' in monitor.read()
+    client("FUNCTION", "LOAD", "REPLACE", LIBRARY)
+    client("FCALL", "reads", 1, "k")
+    assert ' "FUNCTION" "LOAD"' in monitor.read()
+    assert ' "FCALL" "reads" "1" "k"' in monitor.read()
+    assert ' lua] "GET" "k"' in monitor.read()
+    client("FUNCTION", "DELETE", "paused")
+
+
+@pytest.mark.parametrize("profile", ["redis", "valkey"])
+def test_kinds_of_errors_have_a_limit(start_server: ServerPool, profile: str) -> None:
+    server = start_server(compatibility=profile)
+    client = server.connect()
+    for number in range(200):
+        client("EVAL", "return {err = ARGV[1]}", 0, f"E{number} made up")
+    client("SET", "k", "v", "nosuch")
+    statistics = server.info("errorstats")
+    if profile == "redis":
+        assert statistics == {"errorstat_ERRORSTATS_DISABLED": "count=1"}
+        assert "Errorstats stopped adding new errors" in server.log(20000)
+    else:
+        assert statistics["errorstat_ERRORSTATS_OVERFLOW"] == "count=72"
+        assert statistics["errorstat_ERR"] == "count=1"
+        assert len(statistics) == 130
+    assert server.info("stats")["total_error_replies"] == "201"
+    client("CONFIG", "RESETSTAT")
+    client("SET", "k", "v", "nosuch")
+    assert server.info("errorstats") == {"errorstat_ERR": "count=1"}

@@ -59,6 +59,13 @@ cdef void reply_simple(Reply* reply, const char* text) noexcept nogil
 # -text: text starts with the error's kind ("ERR ...", "WRONGTYPE ..."). Counted by kind.
 cdef void reply_error(Reply* reply, const char* text) noexcept nogil
 cdef void reply_error_bytes(Reply* reply, const char* text, size_t length) noexcept nogil
+# The same for an error that has been counted: the command that replies it has failed all the same.
+cdef void reply_error_again(Reply* reply, const char* text, size_t length) noexcept nogil
+# The same for one that a script has made up.
+cdef void reply_custom_error(Reply* reply, const char* text, size_t length) noexcept nogil
+# Counts an error by its first word. There are kinds that scripts make up (is_custom) without end: beyond ERROR_KINDS_MAX,
+# as settings.error_kinds_overflow says, these count as one kind, or none is counted any more.
+cdef void count_error(Core* core, const char* text, size_t length, bint is_custom) noexcept nogil
 cdef void reply_integer(Reply* reply, int64_t value) noexcept nogil
 cdef void reply_bulk(Reply* reply, const char* data, size_t length) noexcept nogil
 cdef void reply_bulk_integer(Reply* reply, int64_t value) noexcept nogil

@@ -4,13 +4,15 @@ Formats: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 from libc.math cimport isinf, isnan
 from libc.stdint cimport int64_t
+from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, strlen
 from redislite._core.base.layout cimport size_is
 from redislite._core.base.alloc cimport (
     PASSING_MAX, heap_alloc, heap_alloc_passing, heap_footprint, heap_free, heap_free_passing, heap_passing_footprint,
 )
 from redislite._core.state.core cimport Chunk, Core, REPLY_CHUNK, Reply
-from redislite._core.state.statistics cimport ERROR_KIND_LENGTH, ERROR_KINDS_MAX, ErrorKind
+from redislite._core.state.flags cimport LOG_WARNING
+from redislite._core.state.statistics cimport ERROR_KIND_LENGTH, ERROR_KINDS_MAX, ERROR_KINDS_ROOM, ErrorKind
 from redislite._core.text.numbers cimport DOUBLE_TEXT_MAX, INTEGER_TEXT_MAX, format_double, format_int64
 from redislite._core.text.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 from redislite._core.protocol.reply_types import CommandError, Push, Set, SimpleString, Verbatim
@@ -20,6 +22,11 @@ cdef enum:
     LEAN_CHUNK = 512 - sizeof(Chunk)            # bytes of the smallest chunk
     DEFERRED_CAPACITY = 32
     DEPTH_MAX = 128                 # of Python objects within each other
+    ERROR_KINDS_LINE = 64 + ERROR_KINDS_MAX * (ERROR_KIND_LENGTH + 2)
+
+# What stands for all kinds of errors, and for those beyond the limit.
+cdef const char* KINDS_DISABLED = b"ERRORSTATS_DISABLED"
+cdef const char* KINDS_OVERFLOW = b"ERRORSTATS_OVERFLOW"
 
 
 cdef void assert_layout() noexcept nogil:
@@ -261,31 +268,90 @@ cdef void reply_simple(Reply* reply, const char* text) noexcept nogil:
         reply_advance(reply, length + 3)
 
 
-cdef void count_error(Core* core, const char* text, size_t length) noexcept nogil:
-    cdef size_t word = 0
+cdef ErrorKind* add_kind(Core* core, const char* name, size_t length) noexcept nogil:
+    cdef ErrorKind* kind = &core.error_kinds[core.error_kinds_count]
+    core.error_kinds_count += 1
+    memcpy(kind.name, name, length)
+    kind.name_length = <int> length
+    kind.count = 0
+    return kind
+
+
+cdef ErrorKind* find_kind(Core* core, const char* name, size_t length) noexcept nogil:
+    cdef ErrorKind* kind
     cdef int i
+    for i in range(core.error_kinds_count):
+        kind = &core.error_kinds[i]
+        if kind.name_length == <int> length and memcmp(kind.name, name, length) == 0:
+            return kind
+    return NULL
+
+
+cdef void disable_kinds(Core* core) noexcept nogil:
+    """Somebody makes up ever more of them."""
+    cdef char line[ERROR_KINDS_LINE]
+    cdef size_t used
+    cdef int i
+    core.upcalls.log_line(core, LOG_WARNING, "Errorstats stopped adding new errors because the number of errors reached the "
+                          "limit, which scripts may have made up; CONFIG RESETSTAT counts them again")
+    used = <size_t> snprintf(line, sizeof(line), "Current errors code list:")
+    for i in range(core.error_kinds_count):
+        used += <size_t> snprintf(line + used, sizeof(line) - used, "%s %.*s", "," if i else "",
+                                  core.error_kinds[i].name_length, core.error_kinds[i].name)
+    core.upcalls.log_line(core, LOG_WARNING, line)
+    core.statistics.lazily_freed += core.error_kinds_count
+    core.error_kinds_count = 0
+    add_kind(core, KINDS_DISABLED, strlen(KINDS_DISABLED)).count = 1
+
+
+cdef bint kinds_are_disabled(const Core* core) noexcept nogil:
+    return core.error_kinds_count == 1 and core.error_kinds[0].name_length == <int> strlen(KINDS_DISABLED) and \
+        memcmp(core.error_kinds[0].name, KINDS_DISABLED, strlen(KINDS_DISABLED)) == 0
+
+
+cdef void count_error(Core* core, const char* text, size_t length, bint is_custom) noexcept nogil:
+    cdef size_t word = 0
     cdef ErrorKind* kind
     core.statistics.error_replies += 1
     while word < length and word < ERROR_KIND_LENGTH and text[word] != c' ':
         word += 1
-    for i in range(core.error_kinds_count):
-        kind = &core.error_kinds[i]
-        if kind.name_length == <int> word and memcmp(kind.name, text, word) == 0:
-            kind.count += 1
+    kind = find_kind(core, text, word)
+    if kind == NULL:
+        if kinds_are_disabled(core):
             return
-    if core.error_kinds_count < ERROR_KINDS_MAX:
-        kind = &core.error_kinds[core.error_kinds_count]
-        core.error_kinds_count += 1
-        memcpy(kind.name, text, word)
-        kind.name_length = <int> word
-        kind.count = 1
+        if core.error_kinds_count < ERROR_KINDS_MAX or (core.settings.error_kinds_overflow and not is_custom
+                                                        and core.error_kinds_count < ERROR_KINDS_ROOM - 1):
+            kind = add_kind(core, text, word)
+        elif not core.settings.error_kinds_overflow:
+            disable_kinds(core)
+            return
+        else:
+            kind = find_kind(core, KINDS_OVERFLOW, strlen(KINDS_OVERFLOW))
+            if kind == NULL:
+                kind = add_kind(core, KINDS_OVERFLOW, strlen(KINDS_OVERFLOW))
+    kind.count += 1
 
 
 cdef void reply_error_bytes(Reply* reply, const char* text, size_t length) noexcept nogil:
+    count_error(reply.core, text, length, 0)
+    put_error(reply, text, length)
+
+
+cdef void reply_custom_error(Reply* reply, const char* text, size_t length) noexcept nogil:
+    count_error(reply.core, text, length, 1)
+    put_error(reply, text, length)
+
+
+cdef void reply_error_again(Reply* reply, const char* text, size_t length) noexcept nogil:
+    # It is the last one that was counted, as far as the command is concerned.
+    reply.core.errors_counted = reply.core.statistics.error_replies - 1
+    put_error(reply, text, length)
+
+
+cdef void put_error(Reply* reply, const char* text, size_t length) noexcept nogil:
     cdef char* room = reply_room(reply, length + 3)
     cdef size_t i
     reply.errors += 1
-    count_error(reply.core, text, length)
     if room != NULL:
         room[0] = c'-'
         for i in range(length):

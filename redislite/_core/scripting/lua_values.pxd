@@ -31,6 +31,9 @@ cdef const char* value_push(lua_State* L, const char* data) noexcept nogil
 cdef void value_reply(lua_State* L, Reply* reply, bint resp3) noexcept nogil
 # Pushes {err = text}.
 cdef void error_push(lua_State* L, const char* text, size_t length) noexcept nogil
+# Marks the error on top as one that has been counted.
+cdef void error_mark(lua_State* L) noexcept nogil
+cdef bint error_is_marked(lua_State* L) noexcept nogil
 # A Lua number as the text that commands get: an integer where it is one. Answers the length; the text has NUMBER_TEXT_MAX
 # bytes.
 cdef int number_text(double number, char* text) noexcept nogil

@@ -6,7 +6,7 @@ from libc.stdlib cimport strtod
 from libc.string cimport memset, strlen
 from redislite._core.protocol.reply cimport (
     reply_array, reply_bool, reply_bulk, reply_deferred_begin, reply_deferred_end, reply_double, reply_error,
-    reply_error_bytes, reply_integer, reply_map, reply_null, reply_raw, reply_set, reply_verbatim,
+    reply_custom_error, reply_error_again, reply_integer, reply_map, reply_null, reply_raw, reply_set, reply_verbatim,
 )
 from redislite._core.scripting.lua_api cimport (
     LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua, lua_State, lua_pop, lua_set, lua_set_number,
@@ -17,6 +17,10 @@ from redislite._core.text.numbers cimport format_double, format_int64, parse_int
 cdef enum:
     STACK_PER_LEVEL = 6         # places that one level of nesting takes
     FORMAT_LENGTH = 3           # of a verbatim string: "txt"
+
+
+# What the originals call it, and scripts may see.
+cdef const char* MARK = b"ignore_error_stats_update"
 
 
 cdef int number_text(double number, char* text) noexcept nogil:
@@ -30,6 +34,18 @@ cdef void error_push(lua_State* L, const char* text, size_t length) noexcept nog
     lua.createtable(L, 0, 3)
     lua.pushlstring(L, text, length)
     lua_set(L, "err")
+
+
+cdef void error_mark(lua_State* L) noexcept nogil:
+    lua.pushboolean(L, 1)
+    lua_set(L, MARK)
+
+
+cdef bint error_is_marked(lua_State* L) noexcept nogil:
+    if not push_field(L, MARK, LUA_TBOOLEAN):
+        return 0
+    lua_pop(L, 1)
+    return 1
 
 
 cdef const char* push_pairs(lua_State* L, const char* data, int64_t count, const char* name, bint is_set) noexcept nogil:
@@ -102,6 +118,7 @@ cdef const char* value_push(lua_State* L, const char* data) noexcept nogil:
         return push_text(L, "ok", line, end - line)
     if kind == c'-':
         error_push(L, line, end - line)
+        error_mark(L)
         return end + 2
     if kind == c'_':
         lua.pushnil(L)
@@ -209,7 +226,11 @@ cdef bint reply_marked_table(lua_State* L, Reply* reply, bint resp3) noexcept no
     cdef size_t i
     if push_field(L, "err", LUA_TSTRING):
         text = lua.tolstring(L, -1, &length)
-        reply_error_bytes(reply, text, length)
+        lua.insert(L, -2)               # the text stays where it is
+        if error_is_marked(L):
+            reply_error_again(reply, text, length)
+        else:
+            reply_custom_error(reply, text, length)
         lua_pop(L, 2)
         return 1
     if push_field(L, "ok", LUA_TSTRING):

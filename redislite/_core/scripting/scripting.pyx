@@ -8,7 +8,8 @@ from redislite._core.commands.arguments cimport reply_out_of_memory
 from redislite._core.commands.table cimport command_resolve
 from redislite._core.dispatch.permissions cimport permissions_allow
 from redislite._core.protocol.reply cimport (
-    ReplyMark, chunk_data, reply_error_bytes, reply_mark, reply_pending, reply_rollback,
+    ReplyMark, chunk_data, count_error, reply_custom_error, reply_error_again, reply_error_bytes, reply_mark,
+    reply_pending, reply_rollback,
 )
 from redislite._core.scripting.calling cimport (
     RUN_FUNCTION, Run, killed_text, run_begin, run_call, run_drop_reply, run_end, run_must_end, run_refusal,
@@ -27,7 +28,9 @@ from redislite._core.scripting.lua_sandbox cimport (
     error_handler, guard, load_source, sandbox_add_deprecated, sandbox_close, sandbox_open,
 )
 from redislite._core.scripting.lua_struct cimport open_struct
-from redislite._core.scripting.lua_values cimport NUMBER_TEXT_MAX, error_push, number_text, value_push, value_reply
+from redislite._core.scripting.lua_values cimport (
+    NUMBER_TEXT_MAX, error_is_marked, error_mark, error_push, number_text, value_push, value_reply,
+)
 from redislite._core.state.core cimport Argument, Chunk, Client, Command, Core
 from redislite._core.state.flags cimport PROPAGATE_AOF, PROPAGATE_REPLICAS
 from redislite._core.text.sha1 cimport SHA1_HEX, sha1_hex
@@ -261,7 +264,14 @@ cdef int call_from_lua(lua_State* L, bint raising) noexcept nogil:
     if error != NULL:
         if scripting.debugger != NULL:
             debugger_error(scripting.debugger, error)
-        return fail(L, error, raising)
+        # It counts as an error, and as none of the script's that may pass it on.
+        count_error(core, error, strlen(error), 0)
+        core.errors_counted = core.statistics.error_replies
+        if command != NULL:
+            core.command_statistics[command.id].rejected += 1
+        error_push(L, error, strlen(error))
+        error_mark(L)
+        return lua.error(L) if raising else 1
     run_call(core, run, argv, argc, command, 3 if run.resp3 else 2)
     reply = whole_reply(scripting)
     if reply == NULL:
@@ -647,6 +657,7 @@ cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noex
     cdef const char* source = NULL
     cdef const char* line = NULL
     cdef bint is_brief = scripting.core.settings.script_errors_brief != 0
+    cdef bint is_counted
     cdef size_t length = 0
     cdef int shown, used
     if lua.type(L, -1) != LUA_TTABLE:
@@ -655,6 +666,7 @@ cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noex
         used = snprintf(text, sizeof(text), "ERR %s", error if error != NULL else <const char*> b"unknown error")
         reply_error_bytes(&client.reply, text, min(<size_t> used, sizeof(text) - 1))
         return
+    is_counted = error_is_marked(L)
     error = field_text(L, "err", &length)
     source = field_text(L, "source", NULL)
     line = field_text(L, "line", NULL)
@@ -670,7 +682,11 @@ cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noex
     else:
         used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", shown, error, run.name_length, run.name, source,
                         line)
-    reply_error_bytes(&client.reply, text, min(<size_t> used, sizeof(text) - 1))
+    length = min(<size_t> used, sizeof(text) - 1)
+    if is_counted:
+        reply_error_again(&client.reply, text, length)
+    else:
+        reply_custom_error(&client.reply, text, length)
 
 
 cdef int run_protected(lua_State* L) noexcept nogil:

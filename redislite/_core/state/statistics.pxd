@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef enum:
     ERROR_KINDS_MAX = 128
+    ERROR_KINDS_ROOM = 256      # for what is no script's, and the one that stands for all others
     ERROR_KIND_LENGTH = 40
 
 
