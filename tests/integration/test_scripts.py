@@ -327,6 +327,12 @@ def test_attributes_of_replies_are_passed_by(server: ServerProcess, client: Conn
     assert client("EVAL", "return redis.call('DEBUG', 'JMAP')", 0).startswith("ERR This Redis command is not allowed")
 
 
+def test_a_set_in_no_order_is_sorted_for_scripts(client: Connection) -> None:
+    client("SADD", "members", "d", "b", "aa", "c", "a")
+    script = "return redis.call('SORT', KEYS[1], 'BY', 'nothing')"
+    assert client("EVAL", script, 1, "members") == [b"a", b"aa", b"b", b"c", b"d"]
+
+
 @pytest.mark.parametrize(
     ("script", "errors", "failed", "command"),
     [

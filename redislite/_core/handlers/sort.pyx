@@ -36,7 +36,7 @@ from redislite._core.protocol.reply cimport (
     reply_array, reply_bulk, reply_bulk_integer, reply_error, reply_integer, reply_is_futile, reply_null,
 )
 from redislite._core.state.core cimport Argument, Client, Core
-from redislite._core.state.flags cimport NOTIFY_LIST
+from redislite._core.state.flags cimport CLIENT_SCRIPT, NOTIFY_LIST
 from redislite._core.structures.dict cimport dict_hash
 from redislite._core.structures.listpack cimport ListpackValue
 from redislite._core.structures.quicklist cimport Quicklist
@@ -744,8 +744,8 @@ cdef int load(Sort* sort, const Entry* entry) noexcept nogil:
         list_of_elements.block = entry_pointer(entry)
         return load_list(sort, &list_of_elements)
     if entry_type(entry) == TYPE_SET:
-        # A set has no order of its own that could be stored.
-        if sort.unsorted and sort.target:
+        # A set has no order of its own that could be stored, or that a script's effects might depend on.
+        if sort.unsorted and (sort.target or sort.client.flags & CLIENT_SCRIPT):
             sort.unsorted = 0
             sort.alpha = 1
             sort.has_by = 0
