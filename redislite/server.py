@@ -74,6 +74,7 @@ from redislite.serving.clients import (
     CLIENT_MONITOR,
     CLIENT_POSTPONED,
     CLIENT_PUBSUB,
+    CLIENT_SCRIPT,
     CLIENT_UNIX,
     HIDDEN,
     describe,
@@ -88,6 +89,8 @@ from redislite.serving.slow_scripts import SlowScripts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from redislite.serving.loop import Timer
 
 # Modules whose decorated functions are commands of the Python tier.
@@ -240,7 +243,7 @@ class Server:
         engine = self.engine
         engine.on_close = self._closed
         engine.on_interest = self._watch_socket
-        engine.on_slow_command = self.command_log.add
+        engine.on_slow_command = self._log_slow
         engine.on_monitored = self._feed_monitors
         engine.on_latency = self.latency.add
         engine.on_log = self._log_line
@@ -308,6 +311,11 @@ class Server:
         if self._waiting_timer is not None:
             self._waiting_timer.cancel()
         self._waiting_timer = self.loop.call_later(seconds, self.engine.end_overdue_waiting)
+
+    def _log_slow(self, connection: Connection, *facts: Any) -> None:
+        if connection.flags & CLIENT_SCRIPT and self.config.profile["slow_log_tells_caller"]:
+            connection = self.engine.script_client or connection
+        self.command_log.add(connection, *facts)
 
     def _feed_monitors(self, client: Connection, args: list[bytes]) -> None:
         line = observability.monitor_line(self, client, args)

@@ -58,6 +58,8 @@ FACTS: dict[str, tuple[object, object]] = {
     "version": (REDIS_VERSION, VALKEY_VERSION),
     "server_name": ("redis", "valkey"),
     "title": ("Redis", "Valkey"),
+    # The slow log tells whose script has called a command.
+    "slow_log_tells_caller": (False, True),
     # Which Valkey scripts are told that it is.
     "scripts_valkey_version": ("", VALKEY_VERSION),
     "mode_line": ("redis_mode", "server_mode"),

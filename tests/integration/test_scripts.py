@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -393,3 +394,27 @@ def test_kinds_of_errors_have_a_limit(start_server: ServerPool, profile: str) ->
     client("CONFIG", "RESETSTAT")
     client("SET", "k", "v", "nosuch")
     assert server.info("errorstats") == {"errorstat_ERR": "count=1"}
+
+
+@pytest.mark.parametrize("profile", ["redis", "valkey"])
+def test_the_slow_log_tells_whose_script_it_was(start_server: ServerPool, profile: str) -> None:
+    client = start_server(compatibility=profile, slowlog_log_slower_than=0).connect()
+    client("CLIENT", "SETNAME", "worker")
+    client("EVAL", "redis.call('PING')", 0)
+    script, call = client("SLOWLOG", "GET", 2)
+    assert script[3][0] == b"EVAL"
+    assert call[3] == [b"PING"]
+    assert call[4:] == (script[4:] if profile == "valkey" else [b"", b""])
+
+
+def test_commands_of_a_script_are_its_clients(start_server: ServerPool) -> None:
+    client = start_server(compatibility="valkey").connect()
+
+    def commands() -> int:
+        found = re.search(r"tot-cmds=(\d+)", str(client("CLIENT", "INFO")))
+        assert found
+        return int(found[1])
+
+    before = commands()
+    client("EVAL", "redis.call('PING') redis.pcall('PING') redis.pcall('nosuch')", 0)
+    assert commands() - before == 4

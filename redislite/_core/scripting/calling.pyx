@@ -108,6 +108,7 @@ cdef void run_call(Core* core, Run* run, Argument* argv, int argc, Command* comm
     caller.reply.protocol = <unsigned char> protocol
     core.propagation = propagation & run.propagated
     core.withheld |= propagation & ~run.propagated
+    run.outermost.client.commands += 1
     run.is_calling = 1
     core.upcalls.call(core, caller, command, 0)
     run.is_calling = 0
