@@ -173,7 +173,8 @@ def test_valkey_s_dialect(valkey: ServerProcess) -> None:
     assert session("m") == unknown
     assert session("max") == ["Current maxlen is 256"]
     assert session("maxlen", "x") == ["<error> Invalid maxlen value."]
-    assert session("v", "ping") == ["<command> ping", '<reply> "+PONG"']
+    for word in ("v", "valkey", "server"):
+        assert session(word, "ping") == ["<command> ping", '<reply> "+PONG"']
     assert session("s")[:2] == ["<command> GET k", "<reply> NULL"]
 
 

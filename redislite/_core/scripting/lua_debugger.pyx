@@ -525,7 +525,8 @@ cdef bint run(Debugger* debugger, lua_State* L, lua_Debug* record) noexcept nogi
     if is_command(session, "eval", "e", 2, WORDS_MAX):
         return run_eval(debugger, L)
     if session.words_count > 1 and (is_command(session, "redis", "r", 2, WORDS_MAX)
-                                    or (session.speaks_valkey and is_command(session, "valkey", "v", 2, WORDS_MAX))):
+                                    or (session.speaks_valkey and (is_command(session, "valkey", "v", 2, WORDS_MAX)
+                                                                   or is_command(session, "server", "v", 2, WORDS_MAX)))):
         return run_command(debugger, L)
     if is_command(session, "maxlen", "max" if session.speaks_valkey else "m", 1, 2):
         return run_maxlen(debugger)
