@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -162,6 +163,26 @@ def test_what_would_break_stock_lua_is_an_error(engine: Engine, script: str, tex
     with pytest.raises(CommandError, match=text):
         evaluate(engine, script)
     assert evaluate(engine, "return 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("pack('c3', 'x')", "bad argument #3 to 'pack' (string too short)"),
+        ("pack('ic3', 1, 'x')", "bad argument #4 to 'pack' (string too short)"),
+        ("pack('c3')", "bad argument #2 to 'pack' (string expected, got nil)"),
+        ("pack('ii', 1)", "bad argument #3 to 'pack' (number expected, got nil)"),
+        ("pack('s', {})", "bad argument #2 to 'pack' (string expected, got table)"),
+        ("unpack('i4', 'abcd', 0)", "bad argument #3 to 'unpack' (offset must be 1 or greater)"),
+        ("unpack('i4', 'abcd', -1)", "bad argument #2 to 'unpack' (data string too short)"),
+        ("unpack('<i4', 'abcd', -2147483648)", "bad argument #2 to 'unpack' (data string too short)"),
+        ("size('s')", "bad argument #1 to 'size' (option 's' has no fixed size)"),
+        ("size('c0')", "bad argument #1 to 'size' (option 'c0' has no fixed size)"),
+    ],
+)
+def test_struct_says_what_the_original_says(engine: Engine, call: str, text: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(text)):
+        evaluate(engine, f"return struct.{call}")
 
 
 def test_nothing_repeated_takes_no_time(engine: Engine) -> None:

@@ -138,6 +138,7 @@ cdef int struct_pack(lua_State* L) noexcept nogil:
     cdef size_t size, pad, length
     cdef const char* text
     cdef double number
+    lua.pushnil(L)                      # what is found behind the last argument
     buffer_open(&buffer, L, 64)
     while format.next[0] != 0:
         option = format.next[0]
@@ -162,7 +163,7 @@ cdef int struct_pack(lua_State* L) noexcept nogil:
             if size == 0:
                 size = length
             if length < size:
-                return lua.aux_argerror(L, argument, "string too short")
+                return lua.aux_argerror(L, argument + 1, "string too short")      # so counted by the originals
             buffer_add(&buffer, text, size)
             if option == c's':
                 buffer_add_byte(&buffer, 0)
@@ -211,9 +212,9 @@ cdef int struct_unpack(lua_State* L) noexcept nogil:
     cdef double counted
     cdef char option
     cdef int values = 0
-    if first < 1:
+    if first == 0:
         return lua.aux_argerror(L, 3, "offset must be 1 or greater")
-    position = <size_t> first - 1
+    position = <size_t> (first - 1)     # behind all data, if it is negative
     lua.settop(L, 2)
     while format.next[0] != 0:
         option = format.next[0]
@@ -269,9 +270,9 @@ cdef int struct_size(lua_State* L) noexcept nogil:
         size = option_size(&format, option)
         position += padding(&format, option, size, position)
         if option == c's':
-            return lua.aux_argerror(L, 1, "variable-size format in call to 'size'")
+            return lua.aux_argerror(L, 1, "option 's' has no fixed size")
         if option == c'c' and size == 0:
-            return lua.aux_argerror(L, 1, "variable-length format")
+            return lua.aux_argerror(L, 1, "option 'c0' has no fixed size")
         if size == 0 and not option == c'i' and not option == c'I':
             control(&format, option)
         position += size
