@@ -33,6 +33,7 @@ from redislite._core.dispatch.permissions cimport Permissions
 from redislite._core.dispatch.turns cimport begin_turn, calibrate, end_turn, renew_clock, settings_in_ticks
 from redislite._core.dispatch.upcalls cimport upcall_failed, upcalls_init
 from redislite._core.inspection cimport Inspected
+from redislite._core.keyspace.key_table cimport key_hash, keys_rehash, keys_table
 from redislite._core.keyspace.blocking cimport overdue_client
 from redislite._core.keyspace.discard cimport discard_all, discard_is_due, discard_turn
 from redislite._core.keyspace.entry cimport NO_EXPIRE
@@ -84,7 +85,7 @@ from redislite._core.state.flags cimport (
     REPLAY_RUNS,
 )
 from redislite._core.state.statistics cimport ERROR_KINDS_ROOM, ErrorKind
-from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_hash, dict_rehash, dict_shrink_if_sparse
+from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_rehash, dict_shrink_if_sparse
 from redislite._core.transport cimport socket_transport, trim_client
 
 import os
@@ -838,7 +839,7 @@ cdef class Engine(Inspected):
             self._finish_unit()
         for i in range(core.databases_count):
             database = core.databases[i]
-            resize_if_due(&database.keys)
+            resize_if_due(keys_table(database))
             resize_if_due(&database.expires)
             resize_if_due(&database.field_expires)
         if core.settings.active_rehashing:
@@ -846,7 +847,7 @@ cdef class Engine(Inspected):
             for i in range(core.databases_count):
                 database = core.databases[i]
                 while clock_monotonic_ns() < until and (
-                        dict_rehash(&database.keys, 100) | dict_rehash(&database.expires, 100)
+                        keys_rehash(database, 100) | dict_rehash(&database.expires, 100)
                         | dict_rehash(&database.field_expires, 100)):
                     pass
         if core.tracking != NULL:
@@ -957,7 +958,7 @@ cdef class Engine(Inspected):
     def add_string(self, int number, bytes key, bytes value) -> bool:
         """Puts a string under a key unless it is there already; true where it did. MemoryError."""
         cdef Database* database = self._database(number)
-        cdef uint64_t hash = dict_hash(&database.keys, key, len(key))
+        cdef uint64_t hash = key_hash(database, key, len(key))
         cdef Argument name
         if keyspace_find(&self.core, database, key, len(key), hash) != NULL:
             return False
@@ -1107,7 +1108,7 @@ cdef class Engine(Inspected):
         """Lets the tables of all databases grow and shrink at will, or only where they must."""
         cdef int i
         for i in range(self.core.databases_count):
-            self.core.databases[i].keys.no_resize = not on
+            keys_table(self.core.databases[i]).no_resize = not on
             self.core.databases[i].expires.no_resize = not on
             self.core.databases[i].field_expires.no_resize = not on
 

@@ -7,6 +7,7 @@ from redislite._core.clients.output cimport CLASS_NORMAL, CLASS_PUBSUB, CLASS_RE
 from redislite._core.clients.tracking cimport Tracking
 from redislite._core.commands.table cimport histogram_bound, statistics_reset
 from redislite._core.clients.channels cimport KIND_CHANNEL, KIND_PATTERN, KIND_SHARD, channels_count, subscribers_count
+from redislite._core.keyspace.key_table cimport key_hash, keys_count, keys_find, keys_iterate_begin, keys_table
 from redislite._core.keyspace.blocking cimport WAIT_ALSO_MISSING, first_waiting
 from redislite._core.keyspace.discard cimport discarded_things
 from redislite._core.keyspace.entry cimport (
@@ -28,8 +29,8 @@ from redislite._core.state.flags cimport GATE_BUSY
 from redislite._core.state.statistics cimport HISTOGRAM_BUCKETS, CommandStatistics
 from redislite._core.structures.bucket cimport Bucket
 from redislite._core.structures.dict cimport (
-    Dict, DictIterator, dict_capacity, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
-    dict_size, dict_table_bytes,
+    Dict, DictIterator, dict_capacity, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
+    dict_table_bytes,
 )
 from redislite._core.structures.listpack cimport ListpackValue, listpack_bytes, listpack_free, listpack_length
 from redislite._core.structures.quicklist cimport NODE_PLAIN, Quicklist, QuicklistNode, quicklist_bytes
@@ -85,18 +86,18 @@ cdef class Inspected:
         return self.core.databases_count
 
     def database_size(self, int number) -> int:
-        return dict_size(&self._database(number).keys)
+        return keys_count(self._database(number))
 
     def database_statistics(self, int number) -> dict[str, int]:
         """keys, expires, field_expires and average_ttl_ms of a database; of its tables the facts of table_facts, those of
         keys and of expires with keys_ and expires_ before their names."""
         cdef Database* database = self._database(number)
         return {
-            "keys": dict_size(&database.keys),
+            "keys": keys_count(database),
             "expires": dict_size(&database.expires),
             "field_expires": dict_size(&database.field_expires),
             "average_ttl_ms": database.average_ttl_ms,
-            **table_facts(&database.keys, "keys_"),
+            **table_facts(keys_table(database), "keys_"),
             **table_facts(&database.expires, "expires_"),
         }
 
@@ -119,9 +120,9 @@ cdef class Inspected:
         cdef Database* database = self._database(number)
         cdef Entry** slot
         if also_expired:
-            slot = <Entry**> dict_find(&database.keys, key, len(key), dict_hash(&database.keys, key, len(key)))
+            slot = keys_find(database, key, len(key), key_hash(database, key, len(key)))
         else:
-            slot = keyspace_find(&self.core, database, key, len(key), dict_hash(&database.keys, key, len(key)))
+            slot = keyspace_find(&self.core, database, key, len(key), key_hash(database, key, len(key)))
         return slot[0] if slot != NULL else NULL
 
     def inspect(self, int number, bytes key, size_t samples=DEFAULT_SAMPLES,
@@ -256,7 +257,7 @@ cdef class Inspected:
         cdef size_t length
         cdef char* key
         cdef list names = []
-        dict_iterate_begin(&position, &self._database(number).keys)
+        keys_iterate_begin(&position, self._database(number))
         entry = <Entry*> dict_iterate_next(&position)
         while entry != NULL:
             key = entry_key(entry, &length)
@@ -298,7 +299,7 @@ cdef class Inspected:
                 largest_output = client.reply_peak
             client = client.next
         for i in range(core.databases_count):
-            tables += dict_table_bytes(&core.databases[i].keys)
+            tables += dict_table_bytes(keys_table(core.databases[i]))
             tables += dict_table_bytes(&core.databases[i].expires)
         return {
             "used": core.heap.used,

@@ -2,6 +2,7 @@
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 from libc.string cimport memchr
+from redislite._core.keyspace.key_table cimport key_hash, keys_prefetch_bucket, keys_prefetch_entry
 from redislite._core.base.alloc cimport heap_free, heap_realloc
 from redislite._core.commands.table cimport command_resolve, command_run
 from redislite._core.connection cimport Connection
@@ -10,7 +11,6 @@ from redislite._core.clients.transaction_queue cimport transaction_queue
 from redislite._core.protocol.reply cimport ReplyMark, chunk_data, reply_mark, reply_rollback
 from redislite._core.state.core cimport Argument, Client, Command, Core
 from redislite._core.state.flags cimport CLIENT_DENY_BLOCKING, COMMAND_UNQUEUED, REPLAY_ASTRAY, REPLAY_RUNS
-from redislite._core.structures.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 
 cdef extern from "<unistd.h>":
     int usleep(unsigned int microseconds) noexcept nogil
@@ -250,7 +250,7 @@ cdef class Replay:
                 self.prepare(client, &requests[i])
             for i in range(count):
                 if requests[i].hashed:
-                    dict_prefetch_entry(&client.database.keys, requests[i].hash)
+                    keys_prefetch_entry(client.database, requests[i].hash)
             for i in range(count):
                 result = self._execute(&requests[i])
                 if result != TAKEN:
@@ -282,8 +282,8 @@ cdef class Replay:
         if request.command != NULL and 0 < request.command.first_key < request.count:
             key = &self.arguments[request.first + request.command.first_key]
             request.hashed = request.command.first_key
-            request.hash = dict_hash(&client.database.keys, key.data, key.length)
-            dict_prefetch_bucket(&client.database.keys, request.hash)
+            request.hash = key_hash(client.database, key.data, key.length)
+            keys_prefetch_bucket(client.database, request.hash)
 
     cdef int _end(self, int state) except -1:
         cdef Client* client = &self.connection.client

@@ -220,6 +220,33 @@ def test_the_client_that_imports_sees_expired_keys(start_server: ServerPool) -> 
         wait_until(lambda: other("DBSIZE") == 0, "the key is removed")
 
 
+def test_in_import_mode_what_is_over_stays_until_it_is_written(start_server: ServerPool) -> None:
+    """As Valkey 9.1 has it: deadlines in the past do not remove, and only who fills the data set sees what is over."""
+    server = start_server(compatibility="valkey")
+    with server.connect() as source, server.connect() as other:
+        assert other("CONFIG", "SET", "import-mode", "yes") == OK
+        assert source("CLIENT", "IMPORT-SOURCE", "on") == OK
+        for client, sees in ((other, False), (source, True)):
+            assert client("FLUSHALL") == OK
+            assert client("SET", "a", "v") == OK
+            assert client("PEXPIREAT", "a", 1) == 1
+            assert client("SET", "b", "v", "PXAT", 1) == OK
+            assert client("SET", "c", "v") == OK
+            assert client("GETEX", "c", "PXAT", 1) == b"v"
+            dumped = client("DUMP", "d") if client("SET", "d", "v") == OK else b""
+            assert client("RESTORE", "e", 1, dumped, "ABSTTL") == OK
+            assert client("EXISTS", "a", "b", "c", "e") == 4 * sees
+            assert client("DBSIZE") == 5
+            assert client("HSET", "hash", "over", 1, "stays", 2) == 2
+            assert client("HPEXPIREAT", "hash", 1, "FIELDS", 1, "over") == [1]
+            assert client("HGET", "hash", "over") == (b"1" if sees else None)
+            assert client("HEXISTS", "hash", "over") == sees
+            assert client("HKEYS", "hash") == ([b"over", b"stays"] if sees else [b"stays"])
+            assert client("HLEN", "hash") == 2
+            assert other("HGETALL", "hash") == [b"stays", b"2"]
+            assert client("HINCRBY", "hash", "over", 1) == (2 if sees else 1)
+
+
 def test_memory_of_a_key_by_samples(server: ServerProcess) -> None:
     with server.connect() as client:
         client("HSET", "hash", "large", "x" * 100_000)

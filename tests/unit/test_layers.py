@@ -226,3 +226,20 @@ def test_handlers_leave_global_settings_alone(module: str) -> None:
     texts = [path.read_text() for path in MODULES[module]]
     found = {match.group(1) for text in texts for match in GLOBAL_STATE.finditer(text)}
     assert found == OWN_SETTINGS.get(module, set())
+
+
+# What is decided in one place: a pattern, and the modules that may have it.
+ONE_PLACE = [
+    (r"(?:database|databases\[\w\]|databases\[\w+\]|db)\.keys\b(?!\()", {"keyspace.key_table"}),
+    # replay and suspension: what it is set to, and put back
+    (r"core\.expiry_ms\b", {"state.expiry_state", "dispatch.turns", "dispatch.suspension"}),
+    (r"settings\.import_mode\b", {"state.expiry_state", "keyspace.eviction"}),
+]
+
+
+@pytest.mark.parametrize(("pattern", "places"), ONE_PLACE, ids=["key table", "expiry", "import mode"])
+def test_what_is_decided_in_one_place(pattern: str, places: set[str]) -> None:
+    expression = re.compile(pattern)
+    found = {module for module, paths in MODULES.items() for path in paths
+             if path.suffix in (".pyx", ".pxd") and expression.search(path.read_text())}
+    assert found == places

@@ -18,6 +18,7 @@ from redislite._core.dispatch.admission cimport (
     ADMITTED, POSTPONED, REFUSED, admit, refuse_arity, reply_unknown, reply_unknown_subcommand, speaks_http,
 )
 from redislite._core.dispatch.turns cimport renew_clock
+from redislite._core.keyspace.key_table cimport key_hash, keys_prefetch_bucket, keys_prefetch_entry
 from redislite._core.keyspace.blocking cimport (
     WAIT_ALSO_MISSING, WAIT_FOR_DISK, discard_if_empty, first_waiting, unblock,
 )
@@ -43,7 +44,6 @@ from redislite._core.state.flags cimport (
     GATE_UNAUTHENTICATED, LOG_VERBOSE, LOG_WARNING,
 )
 from redislite._core.state.statistics cimport CommandStatistics
-from redislite._core.structures.dict cimport dict_hash, dict_prefetch_bucket, dict_prefetch_entry
 from redislite._core.text.wire cimport BULK_MAX, HEADER_MAX, put_bulk, put_header
 
 cdef enum:
@@ -229,8 +229,8 @@ cdef void take_request(Core* core, Client* client, Parser* parser, char* data) n
         key = &parser.arguments[request.first + request.command.first_key]
         if key.owner == NULL:
             request.hashed = request.command.first_key
-            request.hash = dict_hash(&client.database.keys, data + <size_t> key.data, key.length)
-            dict_prefetch_bucket(&client.database.keys, request.hash)
+            request.hash = key_hash(client.database, data + <size_t> key.data, key.length)
+            keys_prefetch_bucket(client.database, request.hash)
     parser.requests_count += 1
 
 
@@ -368,7 +368,7 @@ cdef void serve_complete(Core* core, Client* client, char* data, size_t length, 
         if parser.requests_count - parser.requests_done > 1:
             for i in range(parser.requests_done, parser.requests_count):
                 if parser.requests[i].hashed:
-                    dict_prefetch_entry(&client.database.keys, parser.requests[i].hash)
+                    keys_prefetch_entry(client.database, parser.requests[i].hash)
         while parser.requests_done < parser.requests_count and client_may_execute(client):
             if not execute_request(core, client, parser, &parser.requests[parser.requests_done], data):
                 break
@@ -440,7 +440,7 @@ cdef bint is_wanted(Core* core, WaitList* waiting, const Blocked* blocked) noexc
     cdef Entry** slot
     if blocked.options & WAIT_ALSO_MISSING:
         return 1
-    slot = keyspace_find(core, waiting.database, key, length, dict_hash(&waiting.database.keys, key, length))
+    slot = keyspace_find(core, waiting.database, key, length, key_hash(waiting.database, key, length))
     return slot != NULL and entry_type(slot[0]) == blocked.type
 
 

@@ -11,8 +11,8 @@ from redislite._core.keyspace.discard cimport release_entry
 from redislite._core.keyspace.entry cimport NO_EXPIRE, Entry
 from redislite._core.keyspace.expiry cimport expire_fields
 from redislite._core.keyspace.keyspace cimport (
-    access_for_frequency, access_for_idle, access_for_new, add_entry, argument_hash, delete_key, is_expired,
-    key_changed, keyspace_find, lookup_read, notify,
+    access_for_frequency, access_for_idle, access_for_new, add_entry, argument_hash, delete_key, key_changed,
+    keyspace_find, lookup_read, notify,
 )
 from redislite._core.keyspace.propagate cimport (
     propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
@@ -28,6 +28,7 @@ from redislite._core.rdb.rdb_read cimport rdb_payload_version
 from redislite._core.rdb.rdb_values cimport RDB_VALUE_READ, RdbValueOptions, rdb_read_entry
 from redislite._core.rdb.rdb_write cimport rdb_write_payload
 from redislite._core.state.core cimport Argument, Client, Core
+from redislite._core.state.expiry_state cimport deadline_removes
 from redislite._core.state.flags cimport CLIENT_MASTER, LOG_WARNING, NOTIFY_GENERIC
 
 from redislite._core.commands.row import native
@@ -187,7 +188,7 @@ cdef void restore_command(Core* core, Client* client) noexcept nogil:
         return
     if options.replace:
         deleted = delete_key(core, client.database, key.data, key.length, hash, core.settings.lazy_server_delete != 0)
-    if is_expired(core, deadline_ms):
+    if deadline_ms != NO_EXPIRE and deadline_removes(core, deadline_ms):
         release_entry(core, entry, 0)
         if deleted:
             key_changed(core, client.database, key.data, key.length)

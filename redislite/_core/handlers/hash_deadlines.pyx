@@ -17,6 +17,7 @@ from redislite._core.protocol.reply cimport (
     ReplyMark, reply_array, reply_error, reply_integer, reply_mark, reply_null, reply_rollback,
 )
 from redislite._core.state.core cimport Argument, Client, Core
+from redislite._core.state.expiry_state cimport deadline_removes
 from redislite._core.state.flags cimport NOTIFY_HASH, NOTIFY_NEW
 from redislite._core.values.hash_value cimport (
     HASH_KEEP_DEADLINE, HASH_NO_DEADLINE, HashItem, HashValue, hash_convert, hash_expect, hash_find, hash_length,
@@ -87,7 +88,7 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
     elif conditions & ONLY_MISSING or (conditions & ONLY_LATER and deadline_ms <= item.deadline_ms) or \
             (conditions & ONLY_EARLIER and deadline_ms >= item.deadline_ms):
         return CONDITION_NOT_MET
-    if deadline_ms <= core.expiry_ms:
+    if deadline_removes(core, deadline_ms):
         hash_remove(core, hash, field.data, field.length, 0)
         core.statistics.expired_fields += 1
         return FIELD_EXPIRED
@@ -161,7 +162,7 @@ cdef bint change_deadlines(Core* core, Client* client, int first, int conditions
         reply_out_of_memory(client)
     # Those that were removed have been propagated one by one: conditions may have spared others.
     if core.propagation and changes and result != -3 and \
-            (deadline_ms == HASH_NO_DEADLINE or deadline_ms > core.expiry_ms):
+            (deadline_ms == HASH_NO_DEADLINE or not deadline_removes(core, deadline_ms)):
         propagate_field_deadlines(core, client, &hash, deadline_ms, first - 5, first)
     finish_hash(core, client, &hash, slot[0], timed, changes, deadline_event(core, deadline_ms))
     return 1
@@ -339,7 +340,7 @@ cdef void hgetex_command(Core* core, Client* client) noexcept nogil:
     if expire.kind == EXPIRE_NONE:
         return
     if core.propagation and changes and result != -3 and \
-            (deadline_ms == HASH_NO_DEADLINE or deadline_ms > core.expiry_ms):
+            (deadline_ms == HASH_NO_DEADLINE or not deadline_removes(core, deadline_ms)):
         propagate_field_deadlines(core, client, &hash, deadline_ms, 0, word + 2)
     finish_hash(core, client, &hash, entry, timed, changes, deadline_event(core, deadline_ms))
 
@@ -469,7 +470,7 @@ cdef void hsetex_command(Core* core, Client* client) noexcept nogil:
             settle_fields(core, client, entry, word + 2, client.argc)
         reply_integer(&client.reply, 0)
         return
-    if expire.kind == EXPIRE_AT and deadline_ms <= core.expiry_ms:
+    if expire.kind == EXPIRE_AT and deadline_removes(core, deadline_ms):
         # As if the fields had been set and had expired at once.
         core.statistics.expired_fields += count
         for i in range(word + 2, client.argc, 2):

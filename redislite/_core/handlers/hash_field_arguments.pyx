@@ -3,9 +3,10 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int64_t
 from libc.stdio cimport snprintf
 from redislite._core.commands.arguments cimport argument_integer_or_reply, argument_is, reply_wrong_type
 from redislite._core.keyspace.entry cimport Entry, entry_deadline, entry_type
-from redislite._core.keyspace.keyspace cimport argument_hash, is_expired, keyspace_find
+from redislite._core.keyspace.keyspace cimport argument_hash, keyspace_find
 from redislite._core.protocol.reply cimport reply_error
 from redislite._core.state.core cimport Argument, Client, Core
+from redislite._core.state.expiry_state cimport is_expired
 from redislite._core.state.flags cimport CLIENT_INTERNAL
 from redislite._core.text.encodings cimport TYPE_HASH
 from redislite._core.text.numbers cimport parse_int64

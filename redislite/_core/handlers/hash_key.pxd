@@ -9,6 +9,7 @@ from redislite._core.keyspace.entry cimport TYPE_HASH, Entry, entry_encoding, en
 from redislite._core.keyspace.keyspace cimport key_changed, lookup_write, notify_argument
 from redislite._core.protocol.reply cimport reply_bulk, reply_bulk_integer
 from redislite._core.state.core cimport Client, Core
+from redislite._core.state.expiry_state cimport deadline_removes
 from redislite._core.state.flags cimport NOTIFY_HASH
 from redislite._core.structures.listpack cimport ListpackValue
 from redislite._core.text.numbers cimport format_int64
@@ -103,7 +104,7 @@ cdef inline const char* deadline_event(const Core* core, int64_t deadline_ms) no
     """The event of giving fields this deadline."""
     if deadline_ms == HASH_NO_DEADLINE:
         return "hpersist"
-    if deadline_ms <= core.expiry_ms:
+    if deadline_removes(core, deadline_ms):
         return past_deadline_event(core)
     return "hexpire"
 

@@ -8,11 +8,12 @@ from redislite._core.keyspace.entry cimport (
 )
 from redislite._core.keyspace.expiry cimport expire_field, expire_fields as remove_expired_fields
 from redislite._core.keyspace.keyspace cimport (
-    access_for_new, add_entry, argument_hash, delete_key, is_expired, keyspace_find, note_timed_fields, notify_argument,
+    access_for_new, add_entry, argument_hash, delete_key, keyspace_find, note_timed_fields, notify_argument,
     notify_deleted,
 )
 from redislite._core.keyspace.propagate cimport propagate_arguments, propagate_begin, propagate_text
 from redislite._core.state.core cimport Argument, Client, Core
+from redislite._core.state.expiry_state cimport is_expired
 from redislite._core.state.flags cimport NOTIFY_HASH
 from redislite._core.text.encodings cimport ENCODING_HASHTABLE, TYPE_HASH
 from redislite._core.values.hash_value cimport (

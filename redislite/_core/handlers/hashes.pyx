@@ -22,6 +22,7 @@ from redislite._core.protocol.reply cimport (
     reply_array, reply_bulk, reply_error, reply_integer, reply_is_futile, reply_map, reply_null, reply_ok,
 )
 from redislite._core.state.core cimport Client, Core, random_next
+from redislite._core.state.expiry_state cimport is_expired
 from redislite._core.structures.listpack cimport LISTPACK_INTEGER_TEXT
 from redislite._core.text.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_int64, format_long_double, parse_int64, parse_long_double,
@@ -525,7 +526,7 @@ cdef void scan_table(Core* core, Client* client, const HashValue* hash, ScanOpti
     else:
         for i in range(found.count):
             hash_item_at(hash, found.entries[i], &item)
-            if not 0 <= item.deadline_ms < core.expiry_ms and item_matches(options, &item):
+            if not is_expired(core, item.deadline_ms) and item_matches(options, &item):
                 found.entries[matching] = found.entries[i]
                 matching += 1
         reply_scan_cursor(client, options.cursor)

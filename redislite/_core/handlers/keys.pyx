@@ -13,18 +13,19 @@ from redislite._core.handlers.scanning cimport (
     SCAN_OF_KEYS, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
     scan_options_or_reply, scan_release,
 )
+from redislite._core.keyspace.key_table cimport key_hash, keys_count, keys_iterate_begin, keys_random, keys_scan, keys_table
 from redislite._core.keyspace.discard cimport release_entry
 from redislite._core.keyspace.entry cimport (
-    ENCODING_INT, NO_EXPIRE, TYPE_MODULE, Entry, entry_deadline,
-    entry_encoding, entry_encoding_name, entry_expires, entry_integer, entry_key, entry_pointer, entry_type, entry_type_name, type_name,
+    ENCODING_INT, NO_EXPIRE, TYPE_MODULE, Entry, entry_deadline, entry_encoding, entry_encoding_name, entry_expires,
+    entry_integer, entry_key, entry_type, entry_type_name, type_name,
 )
 from redislite._core.keyspace.eviction cimport POLICY_RECENCY
 from redislite._core.keyspace.expiry cimport expire_fields
 from redislite._core.keyspace.keyspace cimport (
-    KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_databases, idle_seconds, is_expired,
-    key_changed, keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, note_miss, notify,
-    notify_argument, notify_deleted, notify_past_deadline, prefetch_keys, announce, rename_key, set_deadline,
-    swap_databases, take_entry, touch_entry,
+    KEYS_AHEAD, access_frequency, argument_hash, copy_key, delete_key, flush_databases, idle_seconds, key_changed,
+    keyspace_find, lookup_read, lookup_untouched, lookup_write, move_key, note_miss, notify, notify_argument,
+    notify_deleted, notify_past_deadline, prefetch_keys, announce, rename_key, set_deadline, swap_databases, take_entry,
+    touch_entry,
 )
 from redislite._core.keyspace.propagate cimport (
     propagate_always, propagate_arguments, propagate_begin, propagate_deletion, propagate_integer, propagate_nothing,
@@ -35,13 +36,12 @@ from redislite._core.protocol.reply cimport (
     reply_null, reply_ok, reply_raw, reply_simple,
 )
 from redislite._core.state.core cimport Argument, Chunk, Client, Core, Database, random_next
+from redislite._core.state.expiry_state cimport deadline_removes, is_expired
 from redislite._core.state.flags cimport (
-    CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_NO_TOUCH, CLIENT_SCRIPT, GATE_PAUSE_ALL, GATE_PAUSE_WRITE,
-    GATE_SUBSCRIBER, NOTIFY_EXPIRED, NOTIFY_GENERIC, REPLAY_ASTRAY,
+    CLIENT_DENY_BLOCKING, CLIENT_IN_EXEC, CLIENT_NO_TOUCH, CLIENT_SCRIPT, GATE_SUBSCRIBER, NOTIFY_EXPIRED,
+    NOTIFY_GENERIC, REPLAY_ASTRAY,
 )
-from redislite._core.structures.dict cimport (
-    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_random, dict_scan, dict_size,
-)
+from redislite._core.structures.dict cimport DictIterator, dict_iterate_end, dict_iterate_next
 from redislite._core.text.glob cimport glob_match
 from redislite._core.text.numbers cimport parse_int64
 from redislite._core.values.module_value cimport MODULE_NAME_ROOM, module_name_is_possible
@@ -235,7 +235,7 @@ cdef inline bint deadline_allowed(int conditions, int64_t current, int64_t deadl
 
 cdef void propagate_expiry(Core* core, Client* client, int64_t deadline_ms) noexcept nogil:
     """What EXPIRE and its kin have done: an absolute deadline, or a deletion. Conditions go along."""
-    if deadline_ms <= core.expiry_ms:
+    if deadline_removes(core, deadline_ms):
         propagate_deletion(core, client.database, client.argv[1].data, client.argv[1].length,
                            core.settings.lazy_expire != 0)
     else:
@@ -272,13 +272,13 @@ cdef inline void expire(Core* core, Client* client, int64_t base_ms, bint second
         reply_integer(&client.reply, 0)
         return
     hash = argument_hash(client, 1)
-    if deadline_ms <= core.expiry_ms:
+    if deadline_removes(core, deadline_ms):
         delete_key(core, client.database, key.data, key.length, hash, core.settings.lazy_expire != 0)
     elif set_deadline(core, client.database, slot, hash, deadline_ms) != 0:
         reply_out_of_memory(client)
         return
     changed(core, client, 1)
-    if deadline_ms <= core.expiry_ms:
+    if deadline_removes(core, deadline_ms):
         notify_past_deadline(core, client, 1)
     else:
         notify_argument(core, client, 1, NOTIFY_GENERIC, "expire")
@@ -487,7 +487,7 @@ cdef Entry* live_key_near(Core* core, Database* database, uint64_t cursor) noexc
     live.entry = NULL
     live.seen = 0
     while live.entry == NULL:
-        cursor = dict_scan(&database.keys, cursor, look_for_live, &live)
+        cursor = keys_scan(database, cursor, look_for_live, &live)
         if cursor == 0:
             if not again:
                 break
@@ -503,19 +503,19 @@ cdef void randomkey_command(Core* core, Client* client) noexcept nogil:
     cdef size_t length, size
     cdef char* key
     while True:
-        size = dict_size(&database.keys)
-        entry = <Entry*> dict_random(&database.keys, &core.random)
+        size = keys_count(database)
+        entry = keys_random(database, &core.random)
         if entry == NULL or not entry_expires(entry):
             break
         # Finding removes it where it has expired, unless that is held back.
         key = entry_key(entry, &length)
-        if keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) != NULL:
+        if keyspace_find(core, database, key, length, key_hash(database, key, length)) != NULL:
             break
         tries += 1
         if tries < RANDOM_TRIES:
             continue
         # Most have expired: no more luck, and no more work than going through all.
-        if dict_size(&database.keys) < size:
+        if keys_count(database) < size:
             entry = NULL
         # Where they stay, one whose time is up is better than none, as the original has it.
         live = live_key_near(core, database, random_next(&core.random))
@@ -542,7 +542,7 @@ cdef void keys_command(Core* core, Client* client) noexcept nogil:
     cdef size_t length
     cdef char* key
     cdef Chunk* place = reply_deferred_begin(&client.reply)
-    dict_iterate_begin(&position, &client.database.keys)
+    keys_iterate_begin(&position, client.database)
     entry = <Entry*> dict_iterate_next(&position)
     while entry != NULL:
         key = entry_key(entry, &length)
@@ -589,7 +589,7 @@ cdef size_t keep_matching(Core* core, Database* database, Collected* found, cons
         if other and not core.settings.scan_expires_all_types:
             continue
         if entry_expires(entry) and \
-                keyspace_find(core, database, key, length, dict_hash(&database.keys, key, length)) == NULL:
+                keyspace_find(core, database, key, length, key_hash(database, key, length)) == NULL:
             continue
         if other:
             continue
@@ -612,7 +612,7 @@ cdef void scan_command(Core* core, Client* client) noexcept nogil:
                  <int> (options.type.length if options.type.length < 128 else 128), options.type.data)
         reply_error(&client.reply, text)
         return
-    scan_dict(core.heap, &client.database.keys, &options, &found)
+    scan_dict(core.heap, keys_table(client.database), &options, &found)
     if found.starved:
         reply_out_of_memory(client)
     else:
@@ -704,7 +704,7 @@ cdef void object_help_command(Core* core, Client* client) noexcept nogil:
 # Databases
 
 cdef void dbsize_command(Core* core, Client* client) noexcept nogil:
-    reply_integer(&client.reply, <int64_t> dict_size(&client.database.keys))
+    reply_integer(&client.reply, <int64_t> keys_count(client.database))
 
 
 cdef bint flush_mode_or_reply(Core* core, Client* client, bint* lazy) noexcept nogil:

@@ -23,6 +23,7 @@ from redislite._core.commands.arguments cimport (
     argument_integer_or_reply, argument_is, reply_out_of_memory, reply_syntax_error, reply_wrong_type,
 )
 from redislite._core.dispatch.permissions cimport permissions_read_every_key
+from redislite._core.keyspace.key_table cimport key_hash
 from redislite._core.keyspace.entry cimport (
     ENCODING_INT, ENCODING_QUICKLIST, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STRING, Entry,
     entry_encoding, entry_integer, entry_pointer, entry_string, entry_type, sorted_set_load,
@@ -37,7 +38,6 @@ from redislite._core.protocol.reply cimport (
 )
 from redislite._core.state.core cimport Argument, Client, Core
 from redislite._core.state.flags cimport CLIENT_SCRIPT, NOTIFY_LIST
-from redislite._core.structures.dict cimport dict_hash
 from redislite._core.structures.listpack cimport ListpackValue
 from redislite._core.structures.quicklist cimport Quicklist
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_double, parse_int64
@@ -401,7 +401,7 @@ cdef void find_value(Sort* sort, const Pattern* pattern, const ListpackValue* el
         place += format_int64(place, element.integer)
     memcpy(place, pattern.suffix, pattern.suffix_length)
     length = place + pattern.suffix_length - sort.name
-    name_hash = dict_hash(&client.database.keys, sort.name, length)
+    name_hash = key_hash(client.database, sort.name, length)
     slot = keyspace_find(core, client.database, sort.name, length, name_hash)
     if slot == NULL:
         note_miss(core, client.database, sort.name, length)

@@ -28,6 +28,7 @@ from redislite._core.protocol.reply cimport (
     reply_integer, reply_map, reply_mark, reply_null, reply_ok, reply_rollback,
 )
 from redislite._core.state.core cimport Argument, Chunk, Client, Core
+from redislite._core.state.expiry_state cimport deadline_removes
 from redislite._core.state.flags cimport NOTIFY_GENERIC, NOTIFY_STRING
 from redislite._core.text.numbers cimport (
     INTEGER_TEXT_MAX, LONG_DOUBLE_TEXT_MAX, format_long_double, parse_int64, parse_long_double,
@@ -197,7 +198,7 @@ cdef void set_command(Core* core, Client* client) noexcept nogil:
         return
     if expire.kind == EXPIRE_KEEP and slot != NULL:
         deadline_ms = entry_deadline(slot[0])
-    if expire.kind == EXPIRE_AT and deadline_ms <= core.expiry_ms and not core.settings.past_deadline_deletes:
+    if expire.kind == EXPIRE_AT and deadline_removes(core, deadline_ms) and not core.settings.past_deadline_deletes:
         if slot != NULL:
             expire_now(core, client)
         if not get:
@@ -318,7 +319,7 @@ cdef void getex_command(Core* core, Client* client) noexcept nogil:
         return
     mark = reply_mark(&client.reply)
     reply_string(client, entry)
-    if expire.kind == EXPIRE_AT and expire.absolute and expire.deadline_ms <= core.expiry_ms:
+    if expire.kind == EXPIRE_AT and expire.absolute and deadline_removes(core, expire.deadline_ms):
         expire_now(core, client)
         return
     if expire.kind == EXPIRE_NONE:

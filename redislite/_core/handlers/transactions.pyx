@@ -3,16 +3,17 @@ from libc.stdio cimport snprintf
 from libc.stdint cimport uint64_t
 from redislite._core.base.alloc cimport heap_zalloc
 from redislite._core.commands.arguments cimport reply_out_of_memory
+from redislite._core.keyspace.key_table cimport keys_find, keys_prefetch_bucket, keys_prefetch_entry
 from redislite._core.keyspace.entry cimport Entry, entry_deadline
-from redislite._core.keyspace.keyspace cimport KEYS_AHEAD, argument_hash, assert_named, is_expired
+from redislite._core.keyspace.keyspace cimport KEYS_AHEAD, argument_hash, assert_named
 from redislite._core.keyspace.propagate cimport propagate_nothing
 from redislite._core.keyspace.watching cimport unwatch_all, watch_expired, watch_key
 from redislite._core.protocol.reply cimport reply_array, reply_error, reply_null_array, reply_ok
 from redislite._core.state.core cimport Argument, Client, Command, Core, QueuedCommand, Transaction
+from redislite._core.state.expiry_state cimport is_expired
 from redislite._core.state.flags cimport (
     CLIENT_DENY_BLOCKING, CLIENT_DIRTY_QUEUE, CLIENT_DIRTY_WATCH, CLIENT_IN_EXEC, GATE_TRANSACTION,
 )
-from redislite._core.structures.dict cimport dict_find, dict_prefetch_bucket, dict_prefetch_entry
 from redislite._core.commands.row import native
 from redislite._core.clients.transaction_queue cimport queued_arguments, transaction_discard
 
@@ -55,13 +56,13 @@ cdef void prefetch_queue(Client* client, const Transaction* transaction) noexcep
     cdef int count = 0
     while queued != NULL and count < KEYS_AHEAD:
         if queued.hashed:
-            dict_prefetch_bucket(&client.database.keys, queued.hash)
+            keys_prefetch_bucket(client.database, queued.hash)
         queued = queued.next
         count += 1
     queued = transaction.first
     while count:
         if queued.hashed:
-            dict_prefetch_entry(&client.database.keys, queued.hash)
+            keys_prefetch_entry(client.database, queued.hash)
         queued = queued.next
         count -= 1
 
@@ -110,7 +111,7 @@ cdef void exec_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void watch_command(Core* core, Client* client) noexcept nogil:
-    cdef void** slot
+    cdef Entry** slot
     cdef int i
     if client.transaction != NULL:
         refuse_nested(core, client, "ERR WATCH inside MULTI is not allowed")
@@ -119,8 +120,8 @@ cdef void watch_command(Core* core, Client* client) noexcept nogil:
     if not client.flags & CLIENT_DIRTY_WATCH:
         for i in range(1, client.argc):
             assert_named(core, client.database, client.argv[i].data, client.argv[i].length, 0)
-            slot = dict_find(&client.database.keys, client.argv[i].data, client.argv[i].length, argument_hash(client, i))
-            if watch_key(core, client, i, slot != NULL and is_expired(core, entry_deadline(<Entry*> slot[0]))) != 0:
+            slot = keys_find(client.database, client.argv[i].data, client.argv[i].length, argument_hash(client, i))
+            if watch_key(core, client, i, slot != NULL and is_expired(core, entry_deadline(slot[0]))) != 0:
                 reply_out_of_memory(client)
                 return
     reply_ok(&client.reply)

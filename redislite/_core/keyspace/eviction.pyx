@@ -5,6 +5,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memmove
 from redislite._core.base.alloc cimport heap_free, heap_zalloc
 from redislite._core.base.clock cimport clock_counter, clock_monotonic_ns
+from redislite._core.keyspace.key_table cimport key_hash, keys_table
 from redislite._core.keyspace.discard cimport release_discarded, release_entry
 from redislite._core.keyspace.entry cimport Entry, entry_deadline, entry_key
 from redislite._core.keyspace.keyspace cimport access_frequency, idle_seconds, key_vanished, notify, take_entry
@@ -14,7 +15,7 @@ from redislite._core.state.core cimport Core, Database
 from redislite._core.state.flags cimport (
     GATE_BUSY, GATE_LOADING, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, LOG_WARNING, NOTIFY_EVICTED,
 )
-from redislite._core.structures.dict cimport Dict, dict_find_hash, dict_hash, dict_random, dict_sample, dict_size
+from redislite._core.structures.dict cimport Dict, dict_find_hash, dict_random, dict_sample, dict_size
 
 cdef enum:
     SAMPLES_AT_ONCE = 64
@@ -49,7 +50,7 @@ cdef inline uint64_t merit_of(Core* core, const Entry* entry) noexcept nogil:
 
 
 cdef inline Dict* candidates_of(const Core* core, Database* database) noexcept nogil:
-    return &database.keys if core.settings.eviction_policy & POLICY_ALL_KEYS else &database.expires
+    return keys_table(database) if core.settings.eviction_policy & POLICY_ALL_KEYS else &database.expires
 
 
 cdef void forget(Eviction* eviction, int index) noexcept nogil:
@@ -69,7 +70,7 @@ cdef void offer(Core* core, Database* database, const Entry* entry) noexcept nog
     if eviction.pool_used == POOL_SIZE and merit <= eviction.pool[0].merit:
         return
     key = entry_key(entry, &length)
-    hash = dict_hash(&database.keys, key, length)
+    hash = key_hash(database, key, length)
     for i in range(eviction.pool_used):
         if eviction.pool[i].hash == hash and eviction.pool[i].database == database:
             forget(eviction, i)
@@ -169,7 +170,7 @@ cdef bint evict_any(Core* core, int64_t* freed) noexcept nogil:
         entry = <Entry*> dict_random(candidates_of(core, database), &core.random)
         if entry != NULL:
             key = entry_key(entry, &length)
-            freed[0] += evict(core, database, entry, dict_hash(&database.keys, key, length))
+            freed[0] += evict(core, database, entry, key_hash(database, key, length))
             return 1
     return 0
 

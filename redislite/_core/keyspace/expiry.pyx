@@ -9,18 +9,18 @@ its next deadline, and gives up a bounded number of fields at a time.
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.base.clock cimport clock_monotonic_ns
+from redislite._core.keyspace.key_table cimport key_hash
 from redislite._core.keyspace.entry cimport (
     TYPE_HASH, Entry, entry_deadline, entry_encoding, entry_key, entry_pointer, entry_type,
 )
-from redislite._core.keyspace.keyspace cimport (
-    delete_key, expire_key, is_expired, key_vanished, note_timed_fields, notify,
-)
+from redislite._core.keyspace.keyspace cimport delete_key, expire_key, key_vanished, note_timed_fields, notify
 from redislite._core.keyspace.latency cimport latency_begin, latency_end
 from redislite._core.keyspace.propagate cimport (
     propagate_begin, propagate_bytes, propagate_text, propagate_unit, propagate_vanishing, propagate_vanishing_end,
 )
 from redislite._core.state.core cimport Core, Database
-from redislite._core.state.flags cimport GATE_PAUSE_ALL, GATE_PAUSE_WRITE, NOTIFY_GENERIC, NOTIFY_HASH
+from redislite._core.state.expiry_state cimport expiry_is_held, is_expired
+from redislite._core.state.flags cimport NOTIFY_GENERIC, NOTIFY_HASH
 from redislite._core.structures.dict cimport dict_hash, dict_scan, dict_size
 from redislite._core.values.hash_value cimport (
     HashValue, hash_expire, hash_first_expired, hash_has_expired, hash_length, hash_next_deadline, hash_remove,
@@ -129,7 +129,7 @@ cdef bint expire_fields_of(Core* core, Database* database, Entry* entry, bint al
     cdef HashValue hash = hash_of(entry)
     cdef size_t length
     cdef char* key = entry_key(entry, &length)
-    cdef uint64_t code = dict_hash(&database.keys, key, length)
+    cdef uint64_t code = key_hash(database, key, length)
     cdef size_t removed
     if core.propagation | core.withheld:
         removed = remove_and_propagate(core, database, &hash, key, length, alone)
@@ -251,7 +251,7 @@ cdef bint expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     cdef int number
     cdef bint keys_wait = 0
     cdef bint fields_wait = 0
-    if core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) or core.settings.import_mode:
+    if expiry_is_held(core):
         return 0
     step.core = core
     step.sampled_total = 0

@@ -2,9 +2,9 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 from redislite._core.base.clock cimport clock_monotonic_ns
+from redislite._core.keyspace.key_table cimport keys_count, keys_scan
 from redislite._core.keyspace.entry cimport Entry, entry_elements, entry_type, type_name
 from redislite._core.state.core cimport Core, Database
-from redislite._core.structures.dict cimport dict_scan, dict_size
 
 cdef enum:
     HOMES_BETWEEN_LOOKS = 64        # steps of the walk between looks at the clock
@@ -26,11 +26,11 @@ cdef void key_sizes(Core* core, Database* database, uint64_t budget_us, KeySizes
     cdef uint64_t cursor = 0
     cdef int steps = 0
     memset(sizes, 0, sizeof(sizes[0]))
-    sizes.keys = dict_size(&database.keys)
+    sizes.keys = keys_count(database)
     if not sizes.keys:
         return
     while True:
-        cursor = dict_scan(&database.keys, cursor, count_entry, sizes)
+        cursor = keys_scan(database, cursor, count_entry, sizes)
         if not cursor:
             return
         steps += 1

@@ -10,12 +10,10 @@ that adds or removes a key.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from redislite._core.base.sds cimport sds
+from redislite._core.keyspace.key_table cimport key_hash
 from redislite._core.keyspace.entry cimport ENCODING_HASHTABLE, TYPE_HASH, Entry, entry_pointer
 from redislite._core.state.core cimport CHECKED_BUILD, Argument, Client, Core, Database
-from redislite._core.state.flags cimport (
-    CLIENT_IMPORT_SOURCE, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_GENERIC,
-)
-from redislite._core.structures.dict cimport Dict, dict_hash
+from redislite._core.state.flags cimport INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_GENERIC
 from redislite._core.values.hash_value cimport HashTable
 
 
@@ -171,7 +169,7 @@ cdef void expire_key(Core* core, Database* database, const char* key, size_t len
 cdef inline uint64_t argument_hash(Client* client, int index) noexcept nogil:
     if index == client.hashed:
         return client.hash
-    return dict_hash(&client.database.keys, client.argv[index].data, client.argv[index].length)
+    return key_hash(client.database, client.argv[index].data, client.argv[index].length)
 
 
 # Hashes arguments first, first + step, ... (count of them, at most KEYS_AHEAD) and asks the processor for their entries.
@@ -182,12 +180,3 @@ cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t
 cdef inline bint has_timed_fields(const Entry* entry) noexcept nogil:
     return (entry[0] & ~8) == (TYPE_HASH | ENCODING_HASHTABLE << 4) and \
         (<HashTable*> entry_pointer(entry)).timed_count != 0
-
-
-# Whether the client whose command runs fills the data set from elsewhere, so that for it no key's time is ever up.
-cdef inline bint sees_expired(const Core* core) noexcept nogil:
-    return core.settings.import_mode and core.executing != NULL and core.executing.flags & CLIENT_IMPORT_SOURCE != 0
-
-
-cdef inline bint is_expired(const Core* core, int64_t deadline_ms) noexcept nogil:
-    return deadline_ms >= 0 and deadline_ms < core.expiry_ms and not sees_expired(core)

@@ -1,35 +1,33 @@
 """Databases: finding, adding, replacing and removing keys; the contract is in keyspace.pxd."""
-from libc.math cimport fmod
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from redislite._core.base.alloc cimport heap_alloc, heap_free, heap_realloc, heap_zalloc
+from redislite._core.base.alloc cimport heap_free, heap_zalloc
 from redislite._core.base.prefixed cimport prefixed_size, prefixed_write
-from redislite._core.base.sds cimport (
-    sds, sds_capacity, sds_free, sds_length, sds_new, sds_reserve, sds_resize, sds_set_length,
+from redislite._core.base.sds cimport sds, sds_free, sds_new, sds_reserve, sds_set_length
+from redislite._core.keyspace.key_table cimport (
+    key_hash, keys_count, keys_find, keys_init, keys_insert, keys_prefetch_bucket, keys_prefetch_entry, keys_remove,
+    keys_table,
 )
 from redislite._core.keyspace.blocking cimport mark_all_ready, mark_ready
 from redislite._core.keyspace.discard cimport (
     discard_all, discard_dict, discard_turn, release_entry, release_entry_visitor,
 )
 from redislite._core.keyspace.entry cimport (
-    ACCESS_MASK, EMBSTR_MAX, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET,
-    NO_EXPIRE, TYPE_STRING, Entry, entry_access, entry_block_size, entry_deadline, entry_encoding, entry_expires,
-    entry_key, entry_new, entry_set_access, entry_set_deadline, entry_set_encoding, entry_set_integer,
-    entry_set_pointer, entry_pointer, entry_size, entry_string, entry_type, entry_value, entry_value_size, entry_copy,
-    string_encoding,
+    ACCESS_MASK, ENCODING_EMBSTR, ENCODING_INT, ENCODING_RAW, ENCODING_RAW_INLINE, INLINE_MAX, KEY_OFFSET, NO_EXPIRE,
+    TYPE_STRING, Entry, entry_access, entry_block_size, entry_deadline, entry_encoding, entry_expires, entry_key,
+    entry_new, entry_set_access, entry_set_deadline, entry_set_encoding, entry_set_integer, entry_set_pointer,
+    entry_size, entry_string, entry_type, entry_value, entry_value_size, entry_copy, string_encoding,
 )
 from redislite._core.keyspace.latency cimport latency_begin, latency_end
 from redislite._core.keyspace.propagate cimport propagate_vanished
 from redislite._core.keyspace.watching cimport watch_touch, watch_touch_all
 from redislite._core.state.core cimport Argument, Client, Core, Database, WaitList, WatchList, random_next
+from redislite._core.state.expiry_state cimport expiry_is_held, is_expired
 from redislite._core.state.flags cimport (
-    CLIENT_NO_TOUCH, COMMAND_READONLY, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, INTEREST_BLOCKED, INTEREST_TRACKED,
-    INTEREST_WATCHED, NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW,
+    CLIENT_NO_TOUCH, COMMAND_READONLY, INTEREST_BLOCKED, INTEREST_TRACKED, INTEREST_WATCHED, NOTIFY_EXPIRED,
+    NOTIFY_KEY_MISS, NOTIFY_NEW,
 )
-from redislite._core.structures.dict cimport (
-    Dict, dict_find, dict_hash, dict_init, dict_insert, dict_prefetch_bucket, dict_prefetch_entry, dict_remove,
-    dict_size,
-)
+from redislite._core.structures.dict cimport dict_find, dict_init, dict_insert, dict_remove
 from redislite._core.structures.records cimport records_release
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX
 
@@ -49,7 +47,7 @@ cdef int keyspace_init(Core* core, int count) noexcept nogil:
         if database == NULL:
             return -1
         database.id = i
-        dict_init(&database.keys, core.heap, core.seed, KEY_OFFSET)
+        keys_init(core, database)
         dict_init(&database.expires, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.field_expires, core.heap, core.seed, KEY_OFFSET)
         dict_init(&database.waiting, core.heap, core.seed, sizeof(WaitList))
@@ -128,12 +126,11 @@ cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
 
 
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
-    cdef Entry** slot = <Entry**> dict_find(&database.keys, key, length, hash)
+    cdef Entry** slot = keys_find(database, key, length, hash)
     assert_named(core, database, key, length, 0)
     if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
-        if (core.gate & (GATE_PAUSE_ALL | GATE_PAUSE_WRITE) or core.settings.import_mode) and core.executing != NULL and \
-                core.executing.command.flags & COMMAND_READONLY:
-            return NULL                 # writes are held back, and this would be one
+        if expiry_is_held(core) and core.executing != NULL and core.executing.command.flags & COMMAND_READONLY:
+            return NULL
         expire_key(core, database, key, length, hash)
         return NULL
     return slot
@@ -201,23 +198,23 @@ cdef Entry** lookup_write(Core* core, Client* client, int index) noexcept nogil:
 
 
 cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t* hashes) noexcept nogil:
-    cdef Dict* keys = &client.database.keys
+    cdef Database* database = client.database
     cdef int i
     for i in range(count):
-        hashes[i] = dict_hash(keys, client.argv[first + i * step].data, client.argv[first + i * step].length)
-        dict_prefetch_bucket(keys, hashes[i])
+        hashes[i] = key_hash(database, client.argv[first + i * step].data, client.argv[first + i * step].length)
+        keys_prefetch_bucket(database, hashes[i])
     for i in range(count):
-        dict_prefetch_entry(keys, hashes[i])
+        keys_prefetch_entry(database, hashes[i])
 
 
 cdef int load_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil:
     cdef size_t length
     cdef char* key
-    if dict_insert(&database.keys, entry, hash) != 0:
+    if keys_insert(database, entry, hash) != 0:
         return -1
     if entry_expires(entry) and dict_insert(&database.expires, entry, hash) != 0:
         key = entry_key(entry, &length)
-        dict_remove(&database.keys, key, length, hash)
+        keys_remove(database, key, length, hash)
         return -1
     note_timed_fields(core, database, entry, hash, 0)
     return 0
@@ -248,7 +245,7 @@ cdef void note_timed_fields(Core* core, Database* database, Entry* entry, uint64
 
 
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
-    cdef Entry* entry = <Entry*> dict_remove(&database.keys, key, length, hash)
+    cdef Entry* entry = keys_remove(database, key, length, hash)
     if entry != NULL and entry_expires(entry):
         dict_remove(&database.expires, key, length, hash)
     if entry != NULL and has_timed_fields(entry):
@@ -567,10 +564,10 @@ cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil:
 
 
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil:
-    cdef size_t removed = dict_size(&database.keys)
+    cdef size_t removed = keys_count(database)
     discard_dict(core, &database.expires, NULL, 0)
     discard_dict(core, &database.field_expires, NULL, 0)
-    discard_dict(core, &database.keys, release_entry_visitor, lazy)
+    discard_dict(core, keys_table(database), release_entry_visitor, lazy)
     database.expire_cursor = 0
     database.field_expire_cursor = 0
     database.average_ttl_ms = 0

@@ -1,12 +1,14 @@
 """Keys that clients watch; the contract is in watching.pxd."""
 from libc.stdint cimport uint64_t
 from redislite._core.base.alloc cimport heap_alloc, heap_footprint, heap_free, heap_zalloc
+from redislite._core.keyspace.key_table cimport key_hash, keys_find
 from redislite._core.keyspace.discard cimport discard_thing
 from redislite._core.keyspace.entry cimport Entry, entry_deadline
 from redislite._core.state.core cimport Client, Core, Database, Watch, Watcher, WatchList
+from redislite._core.state.expiry_state cimport is_expired
 from redislite._core.state.flags cimport CLIENT_DIRTY_WATCH, INTEREST_WATCHED
 from redislite._core.structures.dict cimport (
-    DictIterator, dict_find, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
+    DictIterator, dict_hash, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
 )
 from redislite._core.structures.records cimport record_add, record_find, record_name, record_remove
 from redislite._core.structures.release cimport Release
@@ -149,7 +151,7 @@ cdef void watch_touch(Core* core, Database* database, const char* key, size_t le
         return
     watch = watched.first
     while watch != NULL:
-        if watch.was_expired and dict_find(&database.keys, key, length, hash) == NULL:
+        if watch.was_expired and keys_find(database, key, length, hash) == NULL:
             # It was gone for its client already. What comes under this name from here on is new.
             watch.was_expired = 0
         elif watch.watcher.client != NULL:
@@ -166,15 +168,15 @@ cdef void watch_touch(Core* core, Database* database, const char* key, size_t le
 
 
 cdef Entry* entry_of(Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
-    cdef void** slot
+    cdef Entry** slot
     if database == NULL:
         return NULL
-    slot = dict_find(&database.keys, key, length, hash)
-    return <Entry*> slot[0] if slot != NULL else NULL
+    slot = keys_find(database, key, length, hash)
+    return slot[0] if slot != NULL else NULL
 
 
 cdef inline bint is_over(const Core* core, const Entry* entry) noexcept nogil:
-    return 0 <= entry_deadline(entry) < core.expiry_ms
+    return is_expired(core, entry_deadline(entry))
 
 
 cdef void mark_for_replacement(Core* core, Database* database, Database* other, WatchList* watched) noexcept nogil:
@@ -182,7 +184,7 @@ cdef void mark_for_replacement(Core* core, Database* database, Database* other, 
     cdef Watch* watch = watched.first
     cdef size_t length
     cdef char* key = watched_key(watched, &length)
-    cdef uint64_t hash = dict_hash(&database.keys, key, length)
+    cdef uint64_t hash = key_hash(database, key, length)
     cdef Entry* old = entry_of(database, key, length, hash)
     cdef Entry* new = entry_of(other, key, length, hash)
     while watch != NULL:
@@ -224,7 +226,7 @@ cdef bint watch_expired(Core* core, Client* client) noexcept nogil:
         if not watch.was_expired:
             database = watch.watched.database
             key = watched_key(watch.watched, &length)
-            entry = entry_of(database, key, length, dict_hash(&database.keys, key, length))
+            entry = entry_of(database, key, length, key_hash(database, key, length))
             if entry != NULL and is_over(core, entry):
                 return 1
         watch = watch.next_of_watcher

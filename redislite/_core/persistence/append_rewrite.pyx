@@ -4,6 +4,7 @@ Collections are written in pieces, so that whoever executes them is never held u
 """
 from libc.errno cimport ENOMEM, errno
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
+from redislite._core.keyspace.key_table cimport keys_count, keys_iterate_begin
 from redislite._core.keyspace.entry cimport (
     NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, Entry, entry_deadline,
     entry_encoding, entry_key, entry_pointer, entry_string, entry_type,
@@ -14,9 +15,7 @@ from redislite._core.text.rdb_output cimport (
 )
 from redislite._core.rdb.rdb_write cimport rdb_write_payload
 from redislite._core.state.core cimport Core
-from redislite._core.structures.dict cimport (
-    DictIterator, dict_iterate_begin, dict_iterate_end, dict_iterate_next, dict_size,
-)
+from redislite._core.structures.dict cimport DictIterator, dict_iterate_end, dict_iterate_next
 from redislite._core.structures.listpack cimport ListpackValue
 from redislite._core.structures.rax cimport Rax, RaxIterator, RaxReader, rax_walk
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_double
@@ -337,12 +336,12 @@ cdef void rewrite_databases(Core* core, RdbOutput* output, int64_t key_delay_us,
     cdef int i
     commands.output = output
     for i in range(core.databases_count):
-        if dict_size(&core.databases[i].keys) == 0:
+        if keys_count(core.databases[i]) == 0:
             continue
         command_header(&commands, c"*", 2)
         command_text(&commands, "SELECT")
         command_integer(&commands, core.databases[i].id)
-        dict_iterate_begin(&position, &core.databases[i].keys)
+        keys_iterate_begin(&position, core.databases[i])
         entry = <Entry*> dict_iterate_next(&position)
         while entry != NULL and not output.error:
             write_entry(&commands, core, entry)

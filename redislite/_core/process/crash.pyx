@@ -21,6 +21,7 @@ from posix.signal cimport (
 )
 from posix.types cimport pid_t
 from posix.unistd cimport STDOUT_FILENO, _exit, alarm, close, getpid, pause, unlink
+from redislite._core.keyspace.key_table cimport keys_count
 from redislite._core.base.safe_output cimport (
     SafeOutput, put_head, put_hex, put_quoted, put_signed, put_text, put_unsigned, safe_output_flush, safe_output_init,
 )
@@ -248,11 +249,11 @@ cdef void write_info(SafeOutput* output) noexcept nogil:
     put_figure(output, "changes_since_last_save", <int64_t> core.dirty)
     put_text(output, "\n# Keyspace\n")
     for i in range(core.databases_count):
-        if dict_size(&core.databases[i].keys):
+        if keys_count(core.databases[i]):
             put_text(output, "db")
             put_signed(output, i)
             put_text(output, ":keys=")
-            put_unsigned(output, dict_size(&core.databases[i].keys))
+            put_unsigned(output, keys_count(core.databases[i]))
             put_text(output, ",expires=")
             put_unsigned(output, dict_size(&core.databases[i].expires))
             put_text(output, "\n")

@@ -6,11 +6,12 @@ comes (Waiting). That is worth more than anything else here.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from redislite._core.base.sds cimport sds, sds_free, sds_length
+from redislite._core.keyspace.key_table cimport key_hash, keys_count, keys_find, keys_prefetch_bucket, keys_reserve
 from redislite._core.keyspace.entry cimport (
     NO_EXPIRE, TYPE_HASH, Entry, entry_encoding, entry_expires, entry_free, entry_key, entry_pointer, entry_type,
 )
 from redislite._core.keyspace.keyspace cimport (
-    access_for_idle, access_for_frequency, access_for_new, delete_key, is_expired, load_entry,
+    access_for_idle, access_for_frequency, access_for_new, delete_key, load_entry,
 )
 from redislite._core.text.rdb_format cimport (
     RDB_DUMP_TAIL, RDB_AUX, RDB_END, RDB_EXPIRE, RDB_EXPIRE_MS, RDB_FREQ, RDB_FUNCTION, RDB_FUNCTION_EARLY, RDB_HEADER,
@@ -26,7 +27,8 @@ from redislite._core.rdb.rdb_values cimport (
     RDB_VALUE_EMPTY, RDB_VALUE_READ, RdbValueOptions, rdb_judge_type, rdb_read_entry,
 )
 from redislite._core.state.core cimport Database
-from redislite._core.structures.dict cimport dict_find, dict_hash, dict_prefetch_bucket, dict_reserve, dict_size
+from redislite._core.state.expiry_state cimport is_expired
+from redislite._core.structures.dict cimport dict_prefetch_bucket, dict_reserve, dict_size
 from redislite._core.text.crc64 cimport crc64_update
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64
 from redislite._core.values.hash_value cimport HashValue, hash_timed
@@ -104,7 +106,7 @@ cdef bint place_first(Loader* loader) noexcept nogil:
     cdef bint expires = entry_expires(waiting.entry)
     loader.waiting_first = (loader.waiting_first + 1) % AHEAD
     loader.waiting_count -= 1
-    if dict_find(&database.keys, key, length, waiting.hash) != NULL:
+    if keys_find(database, key, length, waiting.hash) != NULL:
         if not loader.options.replace:
             entry_free(loader.core.heap, waiting.entry)
             return input_fail(loader.input, b"the same key twice, or a key that is in the database already")
@@ -141,8 +143,8 @@ cdef inline bint queue(Loader* loader, Entry* entry) noexcept nogil:
     key = entry_key(entry, &length)
     waiting.entry = entry
     waiting.database = loader.database
-    waiting.hash = dict_hash(&loader.database.keys, key, length)
-    dict_prefetch_bucket(&loader.database.keys, waiting.hash)
+    waiting.hash = key_hash(loader.database, key, length)
+    keys_prefetch_bucket(loader.database, waiting.hash)
     if entry_expires(entry):
         dict_prefetch_bucket(&loader.database.expires, waiting.hash)
     loader.waiting_count += 1
@@ -241,7 +243,7 @@ cdef bint read_resize(Loader* loader) noexcept nogil:
         return 0
     most = input_left(loader.input) // KEY_BYTES_LEAST if loader.input.sized else <uint64_t> RESERVE_UNSIZED
     # Where there is no memory for it the tables grow as they must.
-    dict_reserve(&loader.database.keys, dict_size(&loader.database.keys) + <size_t> min(keys, most))
+    keys_reserve(loader.database, keys_count(loader.database) + <size_t> min(keys, most))
     dict_reserve(&loader.database.expires, dict_size(&loader.database.expires) + <size_t> min(expires, most))
     return 1
 

@@ -6,6 +6,7 @@ from redislite._core.base.alloc cimport Heap, heap_free, heap_zalloc
 from redislite._core.base.growth cimport growth_size
 from redislite._core.base.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.base.sds cimport sds, sds_free, sds_new
+from redislite._core.keyspace.key_table cimport key_hash
 from redislite._core.keyspace.entry cimport (
     ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_RAW, ENCODING_SKIPLIST,
     ENCODING_STREAM, INLINE_MAX, TYPE_HASH, TYPE_LIST, TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING,
@@ -23,7 +24,7 @@ from redislite._core.text.rdb_input cimport (
     input_text, input_text_body, input_text_head, input_word,
 )
 from redislite._core.rdb.rdb_module cimport rdb_module_begin, rdb_read_module
-from redislite._core.structures.dict cimport dict_hash, dict_reserve
+from redislite._core.structures.dict cimport dict_reserve
 from redislite._core.structures.intset cimport intset_length, intset_validate
 from redislite._core.structures.listpack cimport (
     LISTPACK_INTEGER_TEXT, LISTPACK_MAX_BYTES, ListpackValue, listpack, listpack_bytes, listpack_first, listpack_free,
@@ -104,7 +105,7 @@ cdef bint has_duplicate(Core* core, listpack pack, size_t step, bint* starved) n
         memset(slots, 0, size * sizeof(uint8_t*))
     while entry != NULL and not found:
         data = listpack_text(entry, text, &length)
-        at = <size_t> dict_hash(&core.databases[0].keys, data, length) & (size - 1)
+        at = <size_t> key_hash(core.databases[0], data, length) & (size - 1)
         while slots[at] != NULL:
             other = listpack_text(slots[at], other_text, &other_length)
             if other_length == length and memcmp(other, data, length) == 0:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from redislite._core.base.prefixed cimport prefixed_read
 from redislite._core.base.sds cimport sds, sds_length
+from redislite._core.keyspace.key_table cimport keys_count, keys_iterate_begin
 from redislite._core.keyspace.entry cimport (
     ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_RAW, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_MODULE,
     TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING, entry_deadline, entry_encoding, entry_integer, entry_key,
@@ -362,11 +363,11 @@ cdef void write_database(RdbOutput* output, Core* core, Database* database, cons
     cdef Entry* ahead[2 * AHEAD]
     cdef Entry* entry
     cdef DictIterator it
-    cdef size_t left = dict_size(&database.keys)
+    cdef size_t left = keys_count(database)
     cdef size_t taken = 0
     cdef size_t followed = 0
     cdef size_t written = 0
-    dict_iterate_begin(&it, &database.keys)
+    keys_iterate_begin(&it, database)
     while written < left and output.error == 0:
         # An entry is asked for first, then what it points to, then both are written.
         while taken < left and taken < written + 2 * AHEAD:
@@ -406,12 +407,12 @@ cdef int rdb_save(Core* core, RdbOutput* output, const RdbSaveOptions* options,
         output_bytes(output, options.head, options.head_length)
     for i in range(core.databases_count):
         database = core.databases[i]
-        if dict_size(&database.keys) == 0:
+        if keys_count(database) == 0:
             continue
         output_byte(output, RDB_SELECT)
         output_length(output, <uint64_t> database.id)
         output_byte(output, RDB_RESIZE)
-        output_length(output, dict_size(&database.keys))
+        output_length(output, keys_count(database))
         output_length(output, dict_size(&database.expires))
         write_database(output, core, database, options, progress)
     if options.tail_length:

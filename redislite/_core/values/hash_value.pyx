@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 from redislite._core.base.alloc cimport Heap, heap_alloc, heap_footprint, heap_free, heap_realloc
 from redislite._core.base.prefixed cimport prefixed_read, prefixed_size, prefixed_write
 from redislite._core.state.core cimport Core, random_next
+from redislite._core.state.expiry_state cimport expired_before, is_expired
 from redislite._core.structures.dict cimport (
     DictIterator, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_iterate_end, dict_iterate_next,
     dict_random, dict_release_step, dict_remove, dict_reserve, dict_size, dict_table_bytes,
@@ -31,7 +32,7 @@ cdef enum:
 
 cdef inline bint is_over(const Core* core, const char* element) noexcept nogil:
     """Whether the element has expired."""
-    return element_is_timed(element) and element_deadline(element) < core.expiry_ms
+    return element_is_timed(element) and is_expired(core, element_deadline(element))
 
 
 # Elements
@@ -515,13 +516,13 @@ cdef size_t hash_length(const HashValue* hash) noexcept nogil:
 cdef size_t hash_live_length(const Core* core, const HashValue* hash) noexcept nogil:
     cdef size_t length = hash_length(hash)
     if hash.encoding == ENCODING_HASHTABLE:
-        length -= timed_over(<HashTable*> hash.pointer, core.expiry_ms, 0)
+        length -= timed_over(<HashTable*> hash.pointer, expired_before(core), 0)
     return length
 
 
 cdef bint hash_some_expired(const Core* core, const HashValue* hash) noexcept nogil:
     cdef int64_t deadline_ms = hash_next_deadline(hash)
-    return deadline_ms != HASH_NO_DEADLINE and deadline_ms < core.expiry_ms
+    return deadline_ms != HASH_NO_DEADLINE and is_expired(core, deadline_ms)
 
 
 cdef bint hash_has_expired(const Core* core, const HashValue* hash, const char* field, size_t length) noexcept nogil:
@@ -546,7 +547,7 @@ cdef size_t hash_expire(Core* core, HashValue* hash, size_t budget) noexcept nog
     if hash.encoding != ENCODING_HASHTABLE:
         return 0
     table = <HashTable*> hash.pointer
-    while removed < budget and table.timed_count and element_deadline(table.timed[0]) < core.expiry_ms:
+    while removed < budget and table.timed_count and is_expired(core, element_deadline(table.timed[0])):
         table_remove(table, table.timed[0])
         removed += 1
     return removed

@@ -19,6 +19,7 @@ from redislite._core.structures.listpack cimport (
 from redislite._core.structures.release cimport Release, release_begin, release_block
 from redislite._core.text.encodings cimport ENCODING_HASHTABLE, ENCODING_INTSET, ENCODING_LISTPACK
 from redislite._core.text.numbers cimport INTEGER_TEXT_MAX, format_int64, parse_int64
+from redislite._core.text.siphash cimport siphash_1_3
 
 cdef extern from *:
     """
@@ -222,7 +223,7 @@ cdef uint64_t set_member_hash(Core* core, const SetMember* member) noexcept nogi
     cdef char buffer[SET_MEMBER_TEXT]
     cdef size_t length
     cdef char* text = set_member_text(member, buffer, &length)
-    return dict_hash(&core.databases[0].keys, text, length)
+    return siphash_1_3(core.seed, text, length)
 
 
 cdef bint set_has_member(const SetValue* value, const SetMember* member, uint64_t hash) noexcept nogil:
