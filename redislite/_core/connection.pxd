@@ -3,7 +3,7 @@
 ``Connection`` is what the control plane holds; its ``ready`` is the one call per ready connection. Everything below it
 works on the Client struct without Python objects, until a command of the Python tier comes.
 
-    ready ─▶ read from the transport into the query buffer (the core's, or the client's own where a request is incomplete)
+    ready ─▶ read from the transport into the query buffer (the core's; the client's own where a request is incomplete)
           ─▶ parse up to REQUEST_BATCH requests ahead, prefetching their keys
           ─▶ execute each: call_command ─▶ native handler, or upcall
           ─▶ write what there is; what the socket does not take waits for the loop to say it is writable
@@ -12,7 +12,7 @@ The life of a client. How its requests stand, while it is served:
 
          ┌──────────── request answered ────────────┐
          ▼                                          │
-    ready to execute ── block_on_keys ─▶ waiting (CLIENT_BLOCKED) ── wake_client, _end_waiting ─▶ resume_clients ─▶ ready
+    ready to execute ── block_on_keys ─▶ waiting (CLIENT_BLOCKED) ── wake_client, _end_waiting ─▶ resume_clients ─▶ …
          ├─ admit: a pause ─▶ postponed (CLIENT_POSTPONED) ── Connection.resume ─▶ ready
          └─ parse_more ─▶ incomplete: buffer and parser are its own until the rest has come
 
@@ -30,8 +30,8 @@ How it ends, from any of these:
        Engine.close: out of the loop ─▶ Connection.withdraw: socket closed, in no list but those of its subscriptions
                                      ─▶ Connection.leave: these end, some in each turn; then Client.core is NULL
 
-client_doom is the one that decides that a client is served no more. Everything that acts for a client asks one of ending.pxd:
-client_is_doomed, client_takes_output (messages), client_may_execute (requests).
+client_doom is the one that decides that a client is served no more. Everything that acts for a client asks one of
+ending.pxd: client_is_doomed, client_takes_output (messages), client_may_execute (requests).
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.dispatch.permissions cimport Permissions

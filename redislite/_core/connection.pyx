@@ -49,8 +49,8 @@ cdef void collect_key(RaxIterator* it, void* keys) noexcept nogil:
 cdef class Connection:
     """One client as the control plane holds it.
 
-    Made by the server for an accepted socket; ``ready`` serves it; ``release`` gives back what it holds. The engine's own
-    connections have no socket.
+    Made by the server for an accepted socket; ``ready`` serves it; ``release`` gives back what it holds. The engine's
+    own connections have no socket.
     """
 
     def __cinit__(self) -> None:
@@ -81,7 +81,8 @@ cdef class Connection:
             return                      # its own command is what is put aside
         if core.turn_begun == 0:
             begin_turn(core)
-        # Nothing leaves before what was done in this turn is in the append-only file: it will be writable in the next, too.
+        # Nothing leaves before what was done in this turn is in the append-only file: it will be writable in the next,
+        # too.
         if events & EVENT_WRITABLE and core.feed.length == 0 and client_write(core, client) < 0:
             self.engine.close(self)
             return
@@ -100,7 +101,8 @@ cdef class Connection:
             if core.propagation:
                 client_queue_write(core, client)
                 return
-            if reply_pending(&client.reply) and not client.flags & CLIENT_WAITS_WRITABLE and client_write(core, client) < 0:
+            if reply_pending(&client.reply) and not client.flags & CLIENT_WAITS_WRITABLE and \
+                    client_write(core, client) < 0:
                 self.engine.close(self)
                 return
         client_recount(core, client)
@@ -178,7 +180,8 @@ cdef class Connection:
                 subscription_count(&self.client, KIND_SHARD))
 
     def subscriptions(self, int kind) -> list[bytes]:
-        """What the client has subscribed to, oldest first; kind: 0 for channels, 1 for patterns, 2 for sharded channels."""
+        """What the client has subscribed to, oldest first; kind: 0 for channels, 1 for patterns, 2 for sharded
+        channels."""
         cdef Subscription* subscription
         cdef size_t length
         cdef char* name
@@ -287,8 +290,8 @@ cdef class Connection:
             client_queue_write(self.client.core, &self.client)
 
     def close_soon(self, *, bint after_reply=False) -> None:
-        """Closes the connection: at once, or where its requests are being executed, before the loop sleeps; or once its output
-        is written."""
+        """Closes the connection: at once, or where its requests are being executed, before the loop sleeps; or once its
+        output is written."""
         cdef Client* client = &self.client
         if client.core == NULL or client.flags & CLIENT_INTERNAL:
             return
@@ -325,8 +328,8 @@ cdef class Connection:
         core.clients_count += 1
 
     def release(self) -> None:
-        """Closes the socket and gives back all memory, or once its command is through where one runs. The connection is out of
-        service then; calling again is harmless. RuntimeError for one without a socket: that is its engine's."""
+        """Closes the socket and gives back all memory, or once its command is through where one runs. The connection is
+        out of service then; calling again is harmless. RuntimeError for one without a socket: that is its engine's."""
         if self.client.core == NULL:
             return
         if self.client.flags & CLIENT_INTERNAL:
@@ -337,8 +340,8 @@ cdef class Connection:
             self.leave(INT64_MAX)
 
     cdef bint leave(self, int64_t most) noexcept:
-        """Closes the socket, and gives back what it can in bounded time: at most so many subscriptions. True where that was all;
-        otherwise it is to be called again, and meanwhile the client stands in Core.leaving."""
+        """Closes the socket, and gives back what it can in bounded time: at most so many subscriptions. True where that
+        was all; otherwise it is to be called again, and meanwhile the client stands in Core.leaving."""
         cdef Client* client = &self.client
         cdef Core* core = client.core
         if core == NULL:
@@ -480,8 +483,8 @@ cdef class Connection:
         return self.client.flags
 
     def set_flag(self, uint64_t flag, bint on) -> None:
-        """Sets or clears bits of flags, and the gate that goes with muted replies. ValueError for what only the data plane may
-        change."""
+        """Sets or clears bits of flags, and the gate that goes with muted replies. ValueError for what only the data
+        plane may change."""
         self._check_open()
         if flag & ~<uint64_t> SETTABLE_FLAGS:
             raise ValueError(f"flags {flag:#x} are not to be set from outside")

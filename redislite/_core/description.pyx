@@ -1,6 +1,7 @@
 """What CLIENT LIST says of a client, and a log line that names one.
 
-Guarantees: a line has the fields of the original that the settings speak of, in its order. Written here, as there may be thousands of clients.
+Guarantees: a line has the fields of the original that the settings speak of, in its order. Written here, as there may
+be thousands of clients.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
@@ -83,7 +84,9 @@ cdef void query_bytes(const Client* client, size_t* used, size_t* free) noexcept
     cdef size_t capacity = client.query_capacity
     cdef size_t done
     if parser != NULL:
-        done = parser.requests[parser.requests_done].start if parser.requests_done < parser.requests_count else parser.position
+        done = parser.position
+        if parser.requests_done < parser.requests_count:
+            done = parser.requests[parser.requests_done].start
         query -= min(query, done)
         if parser.large != NULL:
             query += sds_length(parser.large)
@@ -115,8 +118,8 @@ cdef inline PyObject* text(object value) noexcept:
 
 
 def describe(Connection connection not None, str name not None, str user not None, str capabilities not None) -> str:
-    """The client's line in CLIENT LIST, without the line's end. Sizes are bytes, times seconds. ValueError once the client
-    is gone."""
+    """The client's line in CLIENT LIST, without the line's end. Sizes are bytes, times seconds. ValueError once the
+    client is gone."""
     cdef Client* client = &connection.client
     cdef const Chunk* chunk = client.reply.first
     cdef Tracker* tracker = tracker_of(client)
@@ -150,7 +153,8 @@ def describe(Connection connection not None, str name not None, str user not Non
         redirect = <long long> tracker.redirect.id if tracker.redirect != NULL else 0
     return PyUnicode_FromFormat(
         b"id=%llu addr=%U laddr=%U fd=%d name=%U age=%lld idle=%lld flags=%s %Udb=%d sub=%lld psub=%lld ssub=%lld "
-        b"multi=%lld watch=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%zu omem=%zu "
+        b"multi=%lld watch=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%zu "
+        b"omem=%zu "
         b"tot-mem=%zu events=%s cmd=%s user=%U redir=%lld resp=%d lib-name=%U lib-ver=%U%U",
         <unsigned long long> client.id, text(connection.address), text(connection.local_address), client.fd, text(name),
         <long long> max(0, client.core.now_ms - client.created_ms) // 1000,

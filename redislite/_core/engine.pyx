@@ -81,8 +81,8 @@ from redislite._core.state.core cimport (
 )
 from redislite._core.state.flags cimport (
     AFTER_HOOKS, CLIENT_CLOSE_AFTER_REPLY, CLIENT_IN_EXEC, CLIENT_QUEUED_WRITE, CLIENT_WAITS_WRITABLE, GATE_LOADING,
-    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING, PROPAGATE_AOF,
-    REPLAY_RUNS,
+    GATE_MEMORY, GATE_MISCONF, GATE_MONITORS, GATE_PAUSE_ALL, GATE_PAUSE_WRITE, GATE_RENEWAL, LOG_WARNING,
+    PROPAGATE_AOF, REPLAY_RUNS,
 )
 from redislite._core.state.statistics cimport ERROR_KINDS_ROOM, ErrorKind
 from redislite._core.structures.dict cimport Dict, dict_grow_if_full, dict_rehash, dict_shrink_if_sparse
@@ -92,8 +92,8 @@ import os
 import sys
 
 from redislite._core.handlers import (
-    bits, dump, geo, hash_deadlines, hashes, hyperloglog, keys, lists, pubsub, sets, sort, stream_groups, streams, strings,
-    transactions, zset_combinations, zsets,
+    bits, dump, geo, hash_deadlines, hashes, hyperloglog, keys, lists, pubsub, sets, sort, stream_groups, streams,
+    strings, transactions, zset_combinations, zsets,
 )
 from redislite._core.persistence import acknowledgement
 from redislite._core.scripting import function_commands, scripts
@@ -168,7 +168,8 @@ cdef void key_used(Core* core, const Database* database, const char* key, size_t
     if core.records_keys:
         record_key(core, database, key, length, changes, holds)
     elif not holds:
-        fprintf(stderr, "'%s' %s key '%.*s' of database %d, which its arguments do not name\n", core.executing.command.name,
+        fprintf(stderr, "'%s' %s key '%.*s' of database %d, which its arguments do not name\n",
+                core.executing.command.name,
                 b"changes" if changes else b"looks up", <int> length, key, database.id)
         abort()
 
@@ -176,7 +177,8 @@ cdef void key_used(Core* core, const Database* database, const char* key, size_t
 cdef void record_key(Core* core, const Database* database, const char* key, size_t length, bint changes,
                      bint holds) noexcept with gil:
     try:
-        (<Engine> core.engine)._on_key_used((<object> core.executing.command.row).name, database.id, key[:length], changes, holds)
+        (<Engine> core.engine)._on_key_used((<object> core.executing.command.row).name, database.id, key[:length],
+                                            changes, holds)
     except BaseException as error:
         upcall_failed(core, error)
 
@@ -233,24 +235,23 @@ cdef class Engine(Inspected):
     databases: how many there are. control: what handlers of the Python tier get as their first argument.
 
     Called by the data plane, each set by the control plane before the first connection:
-    on_close(connection) when a connection is to be unregistered; on_interest(connection, readable, writable) when its socket
-    is to be watched for these from here on;
-    on_slow_command(connection, args, lengths, count, kinds, us, request_bytes, reply_bytes);
-    on_waiting(seconds) when end_overdue_waiting is to be called then, instead of when was said before;
-    on_monitored(connection, args);
-    on_latency(event, ms); on_log(level, text); on_exception(error); on_client_log(connection, level, text, ends, length)
-    where {client} in the text stands for the client's description and {data} for length bytes that it sent, of which ends
-    has the first and the last 64, or all;
-    on_denied(connection, row, reason, argument) where a user may not do that: DENIED_* of permissions.pxd, and what it is
-    about (a key, say); answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost()
-    where the append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed;
+    on_close(connection) when a connection is to be unregistered; on_interest(connection, readable, writable) when its
+    socket is to be watched for these from here on; on_slow_command(connection, args, lengths, count, kinds, us,
+    request_bytes, reply_bytes); on_waiting(seconds) when end_overdue_waiting is to be called then, instead of when was
+    said before; on_monitored(connection, args); on_latency(event, ms); on_log(level, text); on_exception(error);
+    on_client_log(connection, level, text, ends, length) where {client} in the text stands for the client's description
+    and {data} for length bytes that it sent, of which ends has the first and the last 64, or all; on_denied(connection,
+    row, reason, argument) where a user may not do that: DENIED_* of permissions.pxd, and what it is about (a key, say);
+    answers the text of the error; on_flushed() after FLUSHALL has emptied everything; on_log_lost() where the
+    append-only file has to be on the disk and is not; on_log_error() where append_log.error has changed;
     on_script_slow(first) now and then while a script takes long, for others to be served: true where it is to end;
     on_debugger(pid) where a process has been forked that debugs a script.
 
-    What goes wrong in one of these, or in a command of the Python tier, is given to on_exception, or where there is none, is
-    raised by before_sleep. Of a command that execute runs, it is always raised there.
+    What goes wrong in one of these, or in a command of the Python tier, is given to on_exception, or where there is
+    none, is raised by before_sleep. Of a command that execute runs, it is always raised there.
 
-    module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type and
+    module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type
+    and
         when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
     """
     cdef Connection own
@@ -261,8 +262,8 @@ cdef class Engine(Inspected):
     cdef Connection hooks_client        # for whom they act
     cdef dict retired           # addresses of commands that were taken away, by name
     cdef public object control
-    cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting, on_exception
-    cdef public object on_denied, on_client_log
+    cdef public object on_close, on_interest, on_slow_command, on_monitored, on_latency, on_log, on_waiting
+    cdef public object on_exception, on_denied, on_client_log
     cdef object _on_key_used
     # What `turn` calls, where a loop does that which is to be done: () -> seconds until it has to be called again.
     cdef public object on_turn
@@ -383,8 +384,8 @@ cdef class Engine(Inspected):
     # --- commands
 
     def register(self, object rows) -> None:
-        """Adds command rows (row.py) of either tier: all of them or, where one cannot be, none. ValueError for a name that is
-        taken or none; TypeError for what is no row; MemoryError."""
+        """Adds command rows (row.py) of either tier: all of them or, where one cannot be, none. ValueError for a name
+        that is taken or none; TypeError for what is no row; MemoryError."""
         self._add_rows(self.table.register(rows))
 
     cdef int _add_rows(self, list rows) except -1:
@@ -404,9 +405,9 @@ cdef class Engine(Inspected):
 
     def register_type(self, object capsule) -> None:
         """Adds a type of values from outside: a capsule named redislite.ValueType with the address of a ValueType
-        (values/value_type.pxd), which the engine keeps. To be called before anything that may hold such values is loaded.
-        ValueError for a name or version that no type can have, a name that is taken, or a row without the functions that it
-        needs: nothing is registered then."""
+        (values/value_type.pxd), which the engine keeps. To be called before anything that may hold such values is
+        loaded. ValueError for a name or version that no type can have, a name that is taken, or a row without the
+        functions that it needs: nothing is registered then."""
         cdef Core* core = &self.core
         cdef ValueType* type = extension_in(capsule)
         cdef void** grown
@@ -425,8 +426,8 @@ cdef class Engine(Inspected):
         """Adds the commands and hooks of a module, a namespace (dict), a decorated function, or an iterable of
         definitions (extension.py). Answers what `retire` takes.
 
-        ValueError, nothing changed, where a name is taken or said twice, or a subcommand has another's container; OSError,
-        MemoryError likewise."""
+        ValueError, nothing changed, where a name is taken or said twice, or a subcommand has another's container;
+        OSError, MemoryError likewise."""
         cdef bytes name
         from redislite._core.scripting.extension import Hook, definitions_in, with_containers
 
@@ -499,8 +500,8 @@ cdef class Engine(Inspected):
 
     def find_keys(self, list arguments not None, bint routed=False) -> list[tuple[int, int]] | None:
         """Position of each key among the arguments of a command (its name included), and the KEY_* flags of its use
-        (key_specs.py); None where they are not of a form from which the keys can be told. routed: and of what is only routed
-        like a key (a sharded channel). The arity is right. KeyError where there is no such command."""
+        (key_specs.py); None where they are not of a form from which the keys can be told. routed: and of what is only
+        routed like a key (a sharded channel). The arity is right. KeyError where there is no such command."""
         cdef Argument* argv = arguments_of(self.core.heap, arguments)
         cdef KeyIterator iterator
         cdef Command* command
@@ -521,9 +522,9 @@ cdef class Engine(Inspected):
             heap_free(self.core.heap, argv, len(arguments) * sizeof(Argument))
 
     def record_keys(self, object callback) -> bool:
-        """For tests, in checked builds (answers whether this is one): has callback(command, database, key, changes, named)
-        called for each key that a command looks up or changes; named: whether its arguments say so. Nobody who records,
-        the process ends where they do not. None ends it."""
+        """For tests, in checked builds (answers whether this is one): has callback(command, database, key, changes,
+        named) called for each key that a command looks up or changes; named: whether its arguments say so. Nobody who
+        records, the process ends where they do not. None ends it."""
         self._on_key_used = callback
         self.core.records_keys = callback is not None
         return bool(CHECKED_BUILD)
@@ -533,10 +534,10 @@ cdef class Engine(Inspected):
         table_rename(&self.core, name.encode(), new_name.encode())
 
     def execute(self, *args: object) -> object:
-        """Runs one command from its arguments (bytes, str, int, float), outside of any connection, and answers its reply as a
-        Python object, in RESP3's types (None where it answers nothing); an error is raised as CommandError.
-        So is what a command of the Python tier raises; commands may call this in their turn. MemoryError where there was none
-        for the reply; the command has been executed then."""
+        """Runs one command from its arguments (bytes, str, int, float), outside of any connection, and answers its
+        reply as a Python object, in RESP3's types (None where it answers nothing); an error is raised as CommandError.
+        So is what a command of the Python tier raises; commands may call this in their turn. MemoryError where there
+        was none for the reply; the command has been executed then."""
         cdef Client* client = &self.own.client
         cdef Vector vector
         if not args:
@@ -638,8 +639,8 @@ cdef class Engine(Inspected):
         self.core.statistics.connections_received += 1
 
     def close(self, Connection connection not None) -> None:
-        """Takes the connection out of the loop and releases it, once its command is through where one runs. Harmless where
-        that has happened already."""
+        """Takes the connection out of the loop and releases it, once its command is through where one runs. Harmless
+        where that has happened already."""
         if connection.client.core == NULL or connection.is_leaving:
             return
         self._check_own(connection)
@@ -694,8 +695,8 @@ cdef class Engine(Inspected):
     # --- client-side caching
 
     def track(self, Connection connection not None, int options, Connection redirect, list prefixes not None) -> None:
-        """Turns tracking on for a connection, or changes its options: TRACKING_* bits of tracking.pxd. redirect: who gets its
-        messages, or None. prefixes: further ones for the broadcasting mode. MemoryError: it is off then."""
+        """Turns tracking on for a connection, or changes its options: TRACKING_* bits of tracking.pxd. redirect: who
+        gets its messages, or None. prefixes: further ones for the broadcasting mode. MemoryError: it is off then."""
         cdef Core* core = &self.core
         cdef bytes prefix
         cdef int failed
@@ -717,8 +718,8 @@ cdef class Engine(Inspected):
         tracking_disable(&self.core, &connection.client)
 
     def set_caching(self, Connection connection not None) -> None:
-        """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says. ValueError
-        where it is in neither."""
+        """CLIENT CACHING: turns round for the next command what the OPTIN or OPTOUT mode of the connection says.
+        ValueError where it is in neither."""
         self._check_own(connection)
         if not tracking_options(&connection.client) & (TRACKING_OPTIN | TRACKING_OPTOUT):
             raise ValueError("the connection tracks neither what it asks for nor all but that")
@@ -734,8 +735,8 @@ cdef class Engine(Inspected):
             client = overdue_client(&self.core)
 
     def before_sleep(self) -> bool:
-        """Ends a turn of the loop: goes on evicting, writes the append-only file and then the output that waited for that or was
-        appended out of turn, closes what is to be closed, goes on releasing what was deleted. True where
+        """Ends a turn of the loop: goes on evicting, writes the append-only file and then the output that waited for
+        that or was appended out of turn, closes what is to be closed, goes on releasing what was deleted. True where
         there is more to do, so that the loop must not sleep."""
         cdef Core* core = &self.core
         cdef Client* client
@@ -782,8 +783,8 @@ cdef class Engine(Inspected):
         return more
 
     def turn(self) -> float:
-        """Does what a loop would do now: for an engine that has none, and one whose loop nobody runs (on_turn). Answers in how
-        many seconds it has to be called again."""
+        """Does what a loop would do now: for an engine that has none, and one whose loop nobody runs (on_turn). Answers
+        in how many seconds it has to be called again."""
         cdef Core* core = &self.core
         cdef double seconds
         cdef int64_t now_ns, due_ns
@@ -818,8 +819,8 @@ cdef class Engine(Inspected):
         return more
 
     def cron(self, int64_t budget_us) -> bool:
-        """Periodic work: clock calibration, active expiry (budget in microseconds), rehashing, memory peak, client buffers. True
-        where active expiry has not come to an end: call `expire` to go on with it."""
+        """Periodic work: clock calibration, active expiry (budget in microseconds), rehashing, memory peak, client
+        buffers. True where active expiry has not come to an end: call `expire` to go on with it."""
         cdef Core* core = &self.core
         cdef Client* client
         cdef Database* database
@@ -1037,9 +1038,9 @@ cdef class Engine(Inspected):
         return rewrite_fork(&self.core, report, &task)
 
     def replay(self, data, size_t start=0, *, int64_t delay_us=0):
-        """Begins to execute the commands of an append-only file: data is a writable buffer of its bytes, which nobody else
-        must change. delay_us: pause after each command, for tests, or negative: one after so many. Answers a Replay
-        (replay.pyx), to be run and finished; one at a time."""
+        """Begins to execute the commands of an append-only file: data is a writable buffer of its bytes, which nobody
+        else must change. delay_us: pause after each command, for tests, or negative: one after so many. Answers a
+        Replay (replay.pyx), to be run and finished; one at a time."""
         return replay_of(&self.core, self, data, start, delay_us)
 
     # --- snapshots
@@ -1050,8 +1051,8 @@ cdef class Engine(Inspected):
 
         aux: auxiliary fields, bytes to bytes. functions: code of libraries, bytes each (None: function_libraries).
         checksum: False writes 0 in its place. sync_bytes: how often the file is handed to the disk meanwhile (0: never;
-        the fsync at the end is the caller's). key_delay_us: pause after each key, for tests. OSError where writing fails,
-        MemoryError.
+        the fsync at the end is the caller's). key_delay_us: pause after each key, for tests. OSError where writing
+        fails, MemoryError.
         """
         return snapshot_save(&self.core, fd, {
             "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
@@ -1060,10 +1061,10 @@ cdef class Engine(Inspected):
 
     def fork_save_rdb(self, ChildReport report not None, int fd, *, aux=None, functions=None, bint checksum=True,
                       uint64_t sync_bytes=0, int64_t key_delay_us=0, bint fsync=True, then=()) -> int:
-        """The same in a child process, which sees the data as it is now, and does the fsync too. Answers its number; how
-        far it is stands in the report. For ChildRunner (persistence/child.py). then: words of a command line, bytes, the
-        first of which is a path: what the child becomes once it has written; it finds the descriptor open. OSError where
-        the fork fails, MemoryError.
+        """The same in a child process, which sees the data as it is now, and does the fsync too. Answers its number;
+        how far it is stands in the report. For ChildRunner (persistence/child.py). then: words of a command line,
+        bytes, the first of which is a path: what the child becomes once it has written; it finds the descriptor open.
+        OSError where the fork fails, MemoryError.
         """
         return snapshot_fork(&self.core, report, fd, {
             "aux": aux or {}, "functions": self.function_libraries if functions is None else functions,
@@ -1076,20 +1077,20 @@ cdef class Engine(Inspected):
                  list trace=None) -> dict[str, object]:
         """Reads RDB data from a descriptor, from where it stands, into the databases, which are not emptied before.
 
-        size: how many bytes there are (None: to the end of a file; unknown of a pipe or socket, and then more may be read
-        than belongs to it). checksum: whether it is looked at. deep: whether payloads are checked for what is merely wrong
-        too (None: as sanitize-dump-payload says for files). keep_expired: what has expired is loaded all the same.
-        replace: a key that is there is replaced, else it is an error. progress(bytes read) is called every
-        progress_step bytes, with all but the last few keys in their databases; what it raises ends the load. key_delay_us:
-        pause after each key, for tests. aux: a dict that auxiliary fields are put into as they are read. trace: a list that
-        what is no key is added to, as (offset behind it, "aux", "function", "module", "empty" or "database", name, value),
-        and at last, however it ends, (offset, "end", what was being read, a dict of facts).
+        size: how many bytes there are (None: to the end of a file; unknown of a pipe or socket, and then more may be
+        read than belongs to it). checksum: whether it is looked at. deep: whether payloads are checked for what is
+        merely wrong too (None: as sanitize-dump-payload says for files). keep_expired: what has expired is loaded all
+        the same. replace: a key that is there is replaced, else it is an error. progress(bytes read) is called every
+        progress_step bytes, with all but the last few keys in their databases; what it raises ends the load.
+        key_delay_us: pause after each key, for tests. aux: a dict that auxiliary fields are put into as they are read.
+        trace: a list that what is no key is added to, as (offset behind it, "aux", "function", "module", "empty" or
+        "database", name, value), and at last, however it ends, (offset, "end", what was being read, a dict of facts).
 
         Answers version, keys, expires (keys with a time to live), expired and empty (keys that were not loaded),
         empty_names (of the first few of the latter), checked (whether a checksum was compared), bytes (read, of the RDB
         data), rest (bytes read behind it), aux (dict of bytes), functions (code of libraries) and module_aux (as the
-        attribute). RdbError where the data are wrong, OSError where they cannot be read, MemoryError; the keys before the
-        place are loaded then.
+        attribute). RdbError where the data are wrong, OSError where they cannot be read, MemoryError; the keys before
+        the place are loaded then.
         """
         if deep is None:
             deep = self.core.settings.sanitize_payload == 1
@@ -1100,8 +1101,9 @@ cdef class Engine(Inspected):
         })
 
     def add_module_aux(self, uint64_t identifier, bytes fields) -> None:
-        """Takes what a module has written beside the keys into module_aux, in the place of what is there from it. fields:
-        as RDB data have them, from the one that says when to the end. RdbError where they are not sound, MemoryError."""
+        """Takes what a module has written beside the keys into module_aux, in the place of what is there from it.
+        fields: as RDB data have them, from the one that says when to the end. RdbError where they are not sound,
+        MemoryError."""
         self.module_aux.update(module_aux_of(&self.core, identifier, fields))
 
     def set_resizing(self, bint on) -> None:
@@ -1137,8 +1139,9 @@ cdef class Engine(Inspected):
         self.core.valkey_version = self._valkey_version
 
     def add_function_library(self, bytes code, bint replace=False) -> None:
-        """Takes a library that a file has brought, in the place of one of the same name where replace. It is run when functions
-        are asked for; one that cannot be is kept all the same. ValueError where there is one of the same name, MemoryError."""
+        """Takes a library that a file has brought, in the place of one of the same name where replace. It is run when
+        functions are asked for; one that cannot be is kept all the same. ValueError where there is one of the same
+        name, MemoryError."""
         cdef Functions* functions = functions_get(&self.core)
         cdef Library* library = NULL
         cdef char error[LIBRARY_ERROR]

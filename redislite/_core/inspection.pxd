@@ -1,4 +1,5 @@
-"""What an engine tells of itself: databases, single keys, memory, counts, and what of that is reset. Engine builds on it."""
+"""What an engine tells of itself: databases, single keys, memory, counts, and what of that is reset. Engine builds on
+it."""
 from redislite._core.keyspace.entry cimport Entry
 from redislite._core.state.core cimport Core, Database
 from redislite._core.state.statistics cimport CommandStatistics

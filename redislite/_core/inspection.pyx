@@ -48,8 +48,8 @@ cdef inline uint64_t buckets_of(const Dict* d, int table) noexcept nogil:
 
 
 cdef dict table_facts(const Dict* d, str prefix):
-    """entries; table_bytes; rehashing; buckets, and how many entries they take before the table grows (capacity); both of
-    the table that it is being rehashed to (_new). Names begin with the prefix."""
+    """entries; table_bytes; rehashing; buckets, and how many entries they take before the table grows (capacity); both
+    of the table that it is being rehashed to (_new). Names begin with the prefix."""
     return {
         f"{prefix}entries": dict_size(d),
         f"{prefix}table_bytes": dict_table_bytes(d),
@@ -89,8 +89,8 @@ cdef class Inspected:
         return keys_count(self._database(number))
 
     def database_statistics(self, int number) -> dict[str, int]:
-        """keys, expires, field_expires and average_ttl_ms of a database; of its tables the facts of table_facts, those of
-        keys and of expires with keys_ and expires_ before their names."""
+        """keys, expires, field_expires and average_ttl_ms of a database; of its tables the facts of table_facts, those
+        of keys and of expires with keys_ and expires_ before their names."""
         cdef Database* database = self._database(number)
         return {
             "keys": keys_count(database),
@@ -153,10 +153,10 @@ cdef class Inspected:
         return facts
 
     def value_nodes(self, int number, bytes key) -> list[tuple[bool, bool, bool, int, bytes]] | None:
-        """The nodes of a list, or the one of another value in a listpack, without touching it: whether it is a plain one,
-        compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. A hash that is a
-        table for its deadlines alone is told as a listpack of field, value, deadline. None where the value is neither a
-        listpack nor a quicklist. Raises MemoryError."""
+        """The nodes of a list, or the one of another value in a listpack, without touching it: whether it is a plain
+        one, compressed, found incompressible; how many elements; the listpack (plain: the element), uncompressed. A
+        hash that is a table for its deadlines alone is told as a listpack of field, value, deadline. None where the
+        value is neither a listpack nor a quicklist. Raises MemoryError."""
         cdef HashValue hash
         cdef Entry* entry = self._entry(number, key)
         cdef QuicklistNode* node
@@ -202,7 +202,8 @@ cdef class Inspected:
         return table_facts(<Dict*> entry_pointer(entry), "")
 
     def serialized_length(self, int number, bytes key) -> int:
-        """Bytes that the value takes in a snapshot, without touching it, even if its time is up; 0 where there is none. MemoryError."""
+        """Bytes that the value takes in a snapshot, without touching it, even if its time is up; 0 where there is none.
+        MemoryError."""
         cdef RdbOutput output
         cdef Entry* entry = self._entry(number, key, True)
         if entry == NULL:
@@ -278,9 +279,10 @@ cdef class Inspected:
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), uncounted (which the memory limit is
-        not about), what clients take by class, overhead of the key tables, and largest input and output that waited of any
-        client. Entries that are being released lazily, and how many things wait for their release in all; bytes of key tables."""
+        """Bytes: used, peak, mapped (pages of small blocks), large (in large blocks), uncounted (which the memory limit
+        is not about), what clients take by class, overhead of the key tables, and largest input and output that waited
+        of any client. Entries that are being released lazily, and how many things wait for their release in all; bytes
+        of key tables."""
         cdef Core* core = &self.core
         cdef Client* client = core.clients
         cdef size_t[CLIENT_CLASSES] clients
@@ -375,7 +377,8 @@ cdef class Inspected:
         return codes
 
     def function_statistics(self) -> dict[str, int]:
-        """How many libraries of functions and functions there are; bytes that they take (memory), and in Lua (vm_memory)."""
+        """How many libraries of functions and functions there are; bytes that they take (memory), and in Lua
+        (vm_memory)."""
         cdef Functions* functions = functions_of(&self.core)
         cdef Library* library
         cdef int64_t libraries_count = 0
@@ -402,8 +405,8 @@ cdef class Inspected:
 
     @property
     def waiting_statistics(self) -> dict[str, int]:
-        """Clients that watch keys, keys that are watched; keys that clients wait for, of these the ones that they are also to
-        be told of when they go; clients that wait no longer than for a time."""
+        """Clients that watch keys, keys that are watched; keys that clients wait for, of these the ones that they are
+        also to be told of when they go; clients that wait no longer than for a time."""
         cdef Core* core = &self.core
         cdef DictIterator position
         cdef WaitList* waiting
@@ -428,8 +431,8 @@ cdef class Inspected:
 
     @property
     def loop_statistics(self) -> dict[str, float]:
-        """Turns of the loop that had something to do; microseconds in all of them, in commands of these, in the longest turn;
-        commands of the turn with the most."""
+        """Turns of the loop that had something to do; microseconds in all of them, in commands of these, in the longest
+        turn; commands of the turn with the most."""
         cdef double us_per_tick = self.core.ns_per_tick / 1000
         return {
             "turns": self.core.statistics.loop_turns,
@@ -440,7 +443,8 @@ cdef class Inspected:
         }
 
     def command_statistics(self) -> list[tuple[str, int, float, int, int]]:
-        """Of each command that was called or rejected: name, calls, microseconds in all, rejected calls, failed calls."""
+        """Of each command that was called or rejected: name, calls, microseconds in all, rejected calls, failed
+        calls."""
         cdef CommandStatistics* statistics
         result = []
         for row in self.table.rows:
@@ -456,7 +460,8 @@ cdef class Inspected:
         cdef int i
         if statistics.histogram == NULL:
             return []
-        return [(histogram_bound(i), statistics.histogram[i]) for i in range(HISTOGRAM_BUCKETS) if statistics.histogram[i]]
+        return [(histogram_bound(i),
+                 statistics.histogram[i]) for i in range(HISTOGRAM_BUCKETS) if statistics.histogram[i]]
 
     def error_statistics(self) -> list[tuple[str, int]]:
         """Errors replied, by their first word."""
@@ -478,8 +483,8 @@ cdef class Inspected:
 
     @property
     def heap_limit(self) -> int:
-        """How many bytes the heap may hand out before it says that memory is out; 0: no limit. For tests: only a checked
-        build looks at it."""
+        """How many bytes the heap may hand out before it says that memory is out; 0: no limit. For tests: only a
+        checked build looks at it."""
         return self.core.heap.limit
 
     @heap_limit.setter
@@ -488,8 +493,8 @@ cdef class Inspected:
 
     @property
     def heap_until_failure(self) -> int:
-        """How many blocks the heap is yet asked for until it refuses one, as if memory were out, and that one only; 0: none is
-        refused (any more). For tests: only a checked build looks at it."""
+        """How many blocks the heap is yet asked for until it refuses one, as if memory were out, and that one only; 0:
+        none is refused (any more). For tests: only a checked build looks at it."""
         return self.core.heap.until_failure
 
     @heap_until_failure.setter

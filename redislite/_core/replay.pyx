@@ -69,8 +69,8 @@ cdef inline void call_handler(Core* core, Client* client, Command* command) noex
 
 
 cdef class Replay:
-    """The commands in data (a writable buffer, which nobody else must change), executed bit by bit: run until it says that
-    it is through, then finish in any case.
+    """The commands in data (a writable buffer, which nobody else must change), executed bit by bit: run until it says
+    that it is through, then finish in any case.
 
     state: "running"; "done"; "truncated": the last request, or the transaction, is not complete; "malformed": this is
     no request; "refused": there is no such command, which reason tells; "astray": there is no database that one names.

@@ -125,7 +125,6 @@ def test_no_file_is_too_long() -> None:
     assert not {name: lines for name, lines in lengths.items() if lines > LINES_MAX}
 
 
-@pytest.mark.xfail(strict=True, reason="some lines of Cython are longer yet")
 def test_lines_are_as_long_as_they_may_be() -> None:
     assert not [
         f"{path.name}:{number}"

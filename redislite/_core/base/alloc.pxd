@@ -1,7 +1,7 @@
 """Memory of one engine: small blocks in 8-byte size classes, large ones from the C library, huge ones mapped.
 
-What comes and goes in masses (output, messages) has blocks of its own, of up to 16 KiB, so that all of it goes back to the
-system page by page, whatever else lies around it.
+What comes and goes in masses (output, messages) has blocks of its own, of up to 16 KiB, so that all of it goes back to
+the system page by page, whatever else lies around it.
 
 Guarantees
 - Every block is counted, as what it really takes, in ``Heap.used``.
@@ -9,8 +9,8 @@ Guarantees
   entry costs 32 bytes.  The debug build checks the size that is said.
 - A heap belongs to one thread.  Nothing here needs or takes the GIL.
 
-Layout: a small block (at most ``SMALL_MAX`` bytes) lives in a 64 KiB page that holds blocks of one class only. Pages are
-cut from 4 MiB segments aligned to their own size. The headers of a segment's pages stand together at its start, so
+Layout: a small block (at most ``SMALL_MAX`` bytes) lives in a 64 KiB page that holds blocks of one class only. Pages
+are cut from 4 MiB segments aligned to their own size. The headers of a segment's pages stand together at its start, so
 that releasing a random block touches few cache sets and few TLB entries, and an empty page needs no memory at all:
 
     segment | links, free pages | page headers: class, blocks in use, free list, bump offset, links | pages ... |
@@ -45,7 +45,7 @@ cdef struct DoomedBlock
 cdef struct Heap:
     size_t used             # bytes in blocks handed out, each as what it takes
     size_t peak             # largest value of used that was noted (heap_note_peak)
-    size_t mapped           # bytes of pages obtained for small blocks, in use or not, and of huge blocks released but there
+    size_t mapped           # bytes of pages obtained for small blocks, in use or not, and of huge blocks that are kept
     size_t large            # bytes of used that are in large blocks
     size_t large_peak       # largest value of large since the C library was last told to give back what is free
     int64_t trim_after_ms   # when it may be told again
@@ -60,8 +60,8 @@ cdef struct Heap:
     size_t kept_size        # bytes mapped for it
     int64_t kept_since_ms   # when heap_tick first saw it; 0: it has not
     DoomedBlock* doomed     # huge blocks on their way back to the system, bit by bit
-    # For tests, in the checked build: what used may not pass, as if memory were out; how many blocks may yet be asked for
-    # until one is refused, which that one and 0 in it end. 0: nothing of the kind.
+    # For tests, in the checked build: what used may not pass, as if memory were out; how many blocks may yet be asked
+    # for until one is refused, which that one and 0 in it end. 0: nothing of the kind.
     size_t limit
     size_t until_failure
 
@@ -95,11 +95,11 @@ cdef void heap_free_passing(Heap* heap, void* block, size_t size) noexcept nogil
 cdef bint heap_is_checked() noexcept nogil
 # Notes the peak; called before INFO.
 cdef void heap_note_peak(Heap* heap) noexcept nogil
-# Called from cron, with a clock that never goes back: notes the peak, dooms what was kept long enough, and gives back what
-# the C library keeps where much has been released.
+# Called from cron, with a clock that never goes back: notes the peak, dooms what was kept long enough, and gives back
+# what the C library keeps where much has been released.
 cdef void heap_tick(Heap* heap, int64_t now_ms) noexcept nogil
-# Gives up to so many bytes of huge blocks that were released back to the system, rounded up to whole pages; 1 while there
-# are more.
+# Gives up to so many bytes of huge blocks that were released back to the system, rounded up to whole pages; 1 while
+# there are more.
 cdef bint heap_release_step(Heap* heap, size_t bytes) noexcept nogil
 # Gives all that is free back to the system.
 cdef void heap_trim(Heap* heap) noexcept nogil

@@ -4,7 +4,8 @@ The contract is in alloc.pxd. Invariants kept here:
 
 - A page stands in the list ``partial`` of its class exactly while it has both a free block and a block in use
   (or has just been taken for its first one); its head is what is allocated from.
-- The first of the passing classes follows the last small one; a class has a number for its list and a size for its blocks.
+- The first of the passing classes follows the last small one; a class has a number for its list and a size for its
+  blocks.
 - A page outside ``partial`` is full, in the reserve, or free in its segment's bitmap.
 - Page starts and the space for headers are multiples of 64 bytes, so blocks of a class that is a multiple of 64
   are aligned to 64.
@@ -251,7 +252,8 @@ cdef void page_give_back(Heap* heap, Page* page) noexcept nogil:
 
 
 cdef Page* partial_add_page(Heap* heap, size_t size_class, size_t block_size) noexcept nogil:
-    """Takes a page for a class, of blocks of this size, whose list of partial pages is empty, makes it the list, and answers it, or NULL."""
+    """Takes a page for a class, of blocks of this size, whose list of partial pages is empty, makes it the list, and
+    answers it, or NULL."""
     cdef Page* page = page_take(heap)
     cdef Segment* segment
     cdef size_t index, offset

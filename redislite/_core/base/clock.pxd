@@ -18,7 +18,8 @@ cdef extern from *:
     #include <x86intrin.h>
     static inline uint64_t clock_counter(void) { return __rdtsc(); }
     #elif defined(__aarch64__)
-    static inline uint64_t clock_counter(void) { uint64_t v; __asm__ volatile("mrs %0, cntvct_el0" : "=r"(v)); return v; }
+    static inline uint64_t clock_counter(void)
+    { uint64_t v; __asm__ volatile("mrs %0, cntvct_el0" : "=r"(v)); return v; }
     #else
     static inline uint64_t clock_counter(void) { return (uint64_t) clock_read_ns(CLOCK_MONOTONIC); }
     #endif

@@ -1,4 +1,5 @@
-"""Prefixed strings: a length of 1, 3 or 9 bytes, then the bytes. How keys, fields and small values stand inside entries.
+"""Prefixed strings: a length of 1, 3 or 9 bytes, then the bytes. How keys, fields and small values stand inside
+entries.
 
     length < 254         | length: 1 |                     bytes ...
     length < 65,536      | 254: 1    | length: 2 native |  bytes ...

@@ -1,8 +1,8 @@
-"""Text for a descriptor, from where neither memory nor the C library's streams may be used: signal handlers, and a process
-that is about to die. Everything here is async-signal-safe.
+"""Text for a descriptor, from where neither memory nor the C library's streams may be used: signal handlers, and a
+process that is about to die. Everything here is async-signal-safe.
 
-A SafeOutput collects text and writes it when it is full or flushed; it belongs to who declares it, on the stack as a rule.
-What cannot be written is lost in silence.
+A SafeOutput collects text and writes it when it is full or flushed; it belongs to who declares it, on the stack as a
+rule. What cannot be written is lost in silence.
 """
 from libc.stdint cimport int64_t, uint64_t
 

@@ -1,6 +1,6 @@
-"""Signals and the threads that the data plane starts: they get none, so that each comes where it is waited for, but those
-that tell of a thread's own fault and the one that asks each thread for its stack (stack_trace.pxd). Whoever is started
-inherits the mask, so it is set around the start.
+"""Signals and the threads that the data plane starts: they get none, so that each comes where it is waited for, but
+those that tell of a thread's own fault and the one that asks each thread for its stack (stack_trace.pxd). Whoever is
+started inherits the mask, so it is set around the start.
 """
 from posix.types cimport sigset_t
 

@@ -1,6 +1,6 @@
 """Publish and subscribe: channels, patterns, sharded channels, and what is told of keys through them.
 
-    Core.pubsub ─▶ PubSub ─┬─ channels by kind: records of Channel by name ─▶ Channel ─▶ members: Client, Subscription | ...
+    Core.pubsub ─▶ PubSub ─┬─ channels by kind: records of Channel by name ─▶ Channel ─▶ members: Client, Subscription
                            ├─ patterns, in order of their coming: Channel ⇄ Channel ⇄ ...
                            └─ subscriptions: Dict of Subscription by channel and client
     Client.subscriptions ─▶ by kind: Subscription ⇄ Subscription ⇄ ...
@@ -75,13 +75,13 @@ cdef int subscribe(Core* core, Client* client, int kind, const char* name, size_
 cdef void remove_subscription(Core* core, PubSub* pubsub, Subscription* subscription) noexcept nogil
 # Brings the client's state in line with what subscriptions it now has: to be called after the two above.
 cdef void settle_subscriptions(Core* core, Client* client) noexcept nogil
-# Ends at most so many subscriptions of a client that is being closed; true where none is left. From the first call on it does
-# not count as a subscriber any more.
+# Ends at most so many subscriptions of a client that is being closed; true where none is left. From the first call on
+# it does not count as a subscriber any more.
 cdef bint unsubscribe_some(Core* core, Client* client, int64_t most) noexcept nogil
 # Ends all subscriptions of the client, without a word to it.
 cdef void unsubscribe_all(Core* core, Client* client) noexcept nogil
-# Sends a message to the subscribers of a channel, of the kind given, and to those of patterns that match a channel which is
-# not sharded. Answers how many got it.
+# Sends a message to the subscribers of a channel, of the kind given, and to those of patterns that match a channel
+# which is not sharded. Answers how many got it.
 cdef int64_t publish(Core* core, int kind, const char* channel, size_t channel_length, const char* message,
                      size_t length) noexcept nogil
 # Publishes a keyspace event (Upcalls.key_event).

@@ -357,8 +357,8 @@ cdef inline bint deliver(Core* core, Client* client, Message* message) noexcept 
 
 
 cdef int64_t fan_out(Core* core, Channel* channel, Message* message) noexcept nogil:
-    """Appends the message to the output of all members, and counts them. Nobody leaves meanwhile: a client over its limits is
-    closed later."""
+    """Appends the message to the output of all members, and counts them. Nobody leaves meanwhile: a client over its
+    limits is closed later."""
     cdef int64_t receivers = 0
     cdef size_t i
     for i in range(channel.count):

@@ -10,8 +10,8 @@ limit nobody is counted.
 from redislite._core.state.core cimport Client, Core
 
 
-# Bytes that a client takes: struct, query buffer, parser, output, transaction, and what it waits for, watches, has subscribed
-# to and tracks, names included. In constant time, as it is asked at each request.
+# Bytes that a client takes: struct, query buffer, parser, output, transaction, and what it waits for, watches, has
+# subscribed to and tracks, names included. In constant time, as it is asked at each request.
 cdef size_t client_memory(const Client* client) noexcept nogil
 # Counts the client anew. Does nothing where no limit is set.
 cdef void client_recount(Core* core, Client* client) noexcept nogil

@@ -113,7 +113,8 @@ cdef size_t client_memory_limit(const Core* core) noexcept nogil:
 
 
 cdef void close_client(Core* core, Client* client) noexcept nogil:
-    """Has a client closed, and gives back at once what it holds, or when the requests that are being executed are through."""
+    """Has a client closed, and gives back at once what it holds, or when the requests that are being executed are
+    through."""
     core.upcalls.log_client(core, client, LOG_NOTICE, "Evicting client: {client}", NULL, 0)
     core.statistics.evicted_clients += 1
     client_doom(core, client)

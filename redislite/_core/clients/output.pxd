@@ -1,10 +1,10 @@
 """Output of a client: handing it to the transport, queueing it for the end of the turn, its limits.
 
-Who appends to a client out of that client's own turn (a message, a woken reply) calls client_queue_write afterwards, which
-holds it against its limits; it is written before the loop sleeps.
+Who appends to a client out of that client's own turn (a message, a woken reply) calls client_queue_write afterwards,
+which holds it against its limits; it is written before the loop sleeps.
 
-A message to a client whose own command is running waits aside (push_place) until the reply stands: it is neither mixed up
-with the reply's elements nor dropped with it where replies are off.
+A message to a client whose own command is running waits aside (push_place) until the reply stands: it is neither mixed
+up with the reply's elements nor dropped with it where replies are off.
 """
 from redislite._core.state.core cimport Client, Core, Reply
 from redislite._core.state.flags cimport AFTER_LATE, CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_REPLICA, GATE_UNAUTHENTICATED
@@ -19,11 +19,11 @@ cdef enum:
     CLIENT_CLASSES = 4
 
 
-# Writes pending output until there is none or the transport takes no more, or has the peer know that it may be taken. -1
-# where the peer is gone.
+# Writes pending output until there is none or the transport takes no more, or has the peer know that it may be taken.
+# -1 where the peer is gone.
 cdef int client_write(Core* core, Client* client) noexcept nogil
-# Output was appended outside of the client's own turn: has it written before the loop sleeps, unless the client is over its
-# limits, and is doomed now.
+# Output was appended outside of the client's own turn: has it written before the loop sleeps, unless the client is over
+# its limits, and is doomed now.
 cdef void client_queue_write(Core* core, Client* client) noexcept nogil
 # Nothing more of what the client sends is executed, or read; it is closed once its output is written.
 cdef void client_end(Core* core, Client* client) noexcept nogil

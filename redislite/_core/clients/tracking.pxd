@@ -5,15 +5,15 @@
                                                                └─ keys that changed since the last turn
     Client.tracking ─▶ Tracker                                                          one client's options
 
-In the default mode the keys that a client's commands read are remembered here, and when one changes, everybody who read it is
-told, once. In the broadcasting mode nothing is remembered: who subscribed to a prefix of a key's name is told of each
-change, in one message per prefix and turn of the loop.
+In the default mode the keys that a client's commands read are remembered here, and when one changes, everybody who read
+it is told, once. In the broadcasting mode nothing is remembered: who subscribed to a prefix of a key's name is told of
+each change, in one message per prefix and turn of the loop.
 
-A Tracker outlives its client while keys refer to it, so nobody searches the table when a client leaves. A client whose own
-command changes a key is told behind that command's reply (push_place in output.pxd).
+A Tracker outlives its client while keys refer to it, so nobody searches the table when a client leaves. A client whose
+own command changes a key is told behind that command's reply (push_place in output.pxd).
 
-A client that executes commands for another one (a script's) has that one's GATE_TRACKING: what it reads and writes counts as
-done by the outermost client.
+A client that executes commands for another one (a script's) has that one's GATE_TRACKING: what it reads and writes
+counts as done by the outermost client.
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.base.prefixed cimport prefixed_read
@@ -102,10 +102,11 @@ cdef void tracking_disable(Core* core, Client* client) noexcept nogil
 # The client is being released. Prefixes that it was a member of are left in pieces (discard.pxd).
 cdef void tracking_forget_client(Core* core, Client* client) noexcept nogil
 
-# To be called behind each command of a client with GATE_TRACKING: remembers the keys that it read. executed: it was; command
-# may be NULL where not.
+# To be called behind each command of a client with GATE_TRACKING: remembers the keys that it read. executed: it was;
+# command may be NULL where not.
 cdef void tracking_command_done(Core* core, Client* client, Command* command, bint executed) noexcept nogil
-# A key has changed, by the client that executes or (by_client unset) by its time or the memory limit; key NULL: all have.
+# A key has changed, by the client that executes or (by_client unset) by its time or the memory limit; key NULL: all
+# have.
 cdef void tracking_invalidate(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
 # Brings the table nearer to tracking-table-max-keys, where it is over it, by telling clients that keys changed.
 cdef void tracking_limit(Core* core) noexcept nogil

@@ -611,7 +611,8 @@ cdef void tracking_command_done(Core* core, Client* client, Command* command, bi
     cdef Client* owner = core.outermost if core.outermost != NULL else client
     cdef int options = tracking_options(owner)
     # CLIENT CACHING turns round what the mode says. What a script reads is told by the commands that it calls.
-    if executed and command.flags & (COMMAND_READONLY | COMMAND_NOSCRIPT) == COMMAND_READONLY and options and not options & TRACKING_BCAST and (
+    if executed and command.flags & (COMMAND_READONLY | COMMAND_NOSCRIPT) == COMMAND_READONLY and options and \
+            not options & TRACKING_BCAST and (
             not options & (TRACKING_OPTIN | TRACKING_OPTOUT)
             or (options & TRACKING_OPTIN != 0) == (options & TRACKING_CACHING != 0)):
         remember_keys(core, client, command)

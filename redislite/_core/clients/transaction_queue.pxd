@@ -13,8 +13,8 @@ from redislite._core.state.flags cimport COMMAND_MAY_REPLICATE
 # Queues the client's current command; its arguments are copied, or taken over where they have strings of their own.
 # 0, or -1 where memory is out.
 cdef int transaction_queue(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
-# Drops the transaction, its queue, and what the client watches; a long queue is released in pieces. Harmless where there
-# is none.
+# Drops the transaction, its queue, and what the client watches; a long queue is released in pieces. Harmless where
+# there is none.
 cdef void transaction_discard(Core* core, Client* client) noexcept nogil
 # Bytes that the queue takes.
 cdef size_t transaction_memory(const Client* client) noexcept nogil

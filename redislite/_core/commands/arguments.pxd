@@ -32,12 +32,13 @@ cdef bint argument_range_or_reply(Client* client, int index, int64_t least, int6
 cdef bint argument_at_least_or_reply(Client* client, int index, int64_t least, int64_t* value,
                                      const char* error) noexcept nogil
 # How long a command may wait, in milliseconds, 0 for ever: given in seconds, with a fraction, or else in milliseconds.
-cdef bint argument_timeout_or_reply(Core* core, Client* client, int index, bint seconds, int64_t* timeout_ms) noexcept nogil
+cdef bint argument_timeout_or_reply(Core* core, Client* client, int index, bint seconds,
+                                    int64_t* timeout_ms) noexcept nogil
 # Makes indexes, from the end where negative, a range within the length: start and the index behind the last.
 # 0 where it is empty.
 cdef bint clamp_range(int64_t length, int64_t* start, int64_t* end) noexcept nogil
-# Takes the option at *index where it is one of an expiry (KEEPTTL where keep, PERSIST where persist), moving *index to its
-# last argument. 1 taken, 0 something else, -1 a second one or without its argument.
+# Takes the option at *index where it is one of an expiry (KEEPTTL where keep, PERSIST where persist), moving *index to
+# its last argument. 1 taken, 0 something else, -1 a second one or without its argument.
 cdef int take_expire_option(Client* client, int* index, bint keep, bint persist, ExpireOption* option) noexcept nogil
 # The deadline that a time in an argument means: seconds or milliseconds, absolute or from now on. Less than least is an
 # error, and so is what does not fit 64 bits of milliseconds.
@@ -53,6 +54,6 @@ cdef void reply_out_of_memory(Client* client) noexcept nogil
 cdef bint argument_double_or_reply(Client* client, int index, double* value, const char* error) noexcept nogil
 # Ends of a range of scores: a number, "(" before it where it is excluded.
 cdef bint score_range_or_reply(Client* client, int least, int most, ScoreRange* range) noexcept nogil
-# Ends of a range of members: "[" or "(" and the bytes, "-" and "+" for what is before and behind all. They point into the
-# arguments.
+# Ends of a range of members: "[" or "(" and the bytes, "-" and "+" for what is before and behind all. They point into
+# the arguments.
 cdef bint text_range_or_reply(Client* client, int least, int most, TextRange* range) noexcept nogil

@@ -64,7 +64,8 @@ cdef bint argument_at_least_or_reply(Client* client, int index, int64_t least, i
     return 1
 
 
-cdef bint argument_timeout_or_reply(Core* core, Client* client, int index, bint seconds, int64_t* timeout_ms) noexcept nogil:
+cdef bint argument_timeout_or_reply(Core* core, Client* client, int index, bint seconds,
+                                    int64_t* timeout_ms) noexcept nogil:
     cdef const Argument* text = &client.argv[index]
     cdef long double given
     if seconds:

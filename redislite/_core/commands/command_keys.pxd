@@ -56,9 +56,9 @@ cdef struct DatabaseIterator:
     bint selected_too           # behind the arguments comes the selected database
 
 
-# Begins with the first key, in the order of the specifications; routed: of what is only routed like a key, too (a sharded
-# channel). The arity is right. 0 where there is none; -1 where the
-# arguments are not of a form from which the keys could be told: the command will refuse them, or takes none then.
+# Begins with the first key, in the order of the specifications; routed: of what is only routed like a key, too (a
+# sharded channel). The arity is right. 0 where there is none; -1 where the arguments are not of a form from which the
+# keys could be told: the command will refuse them, or takes none then.
 cdef int keys_begin(KeyIterator* iterator, const Command* command, const Argument* argv, int argc,
                     bint routed) noexcept nogil
 # Index of the next key, and how it is used; 0 behind the last one.
@@ -67,19 +67,22 @@ cdef int keys_next(KeyIterator* iterator, int* flags) noexcept nogil
 
 # What must be allowed on a key that is used like this: ACCESS_* bits.
 cdef inline int key_needs(int flags) noexcept nogil:
-    return (ACCESS_READ if flags & KEY_ACCESS else 0) | (ACCESS_WRITE if flags & (KEY_UPDATE | KEY_INSERT | KEY_DELETE) else 0)
+    return (ACCESS_READ if flags & KEY_ACCESS else 0) | \
+        (ACCESS_WRITE if flags & (KEY_UPDATE | KEY_INSERT | KEY_DELETE) else 0)
 
 
-cdef void databases_begin(DatabaseIterator* iterator, const Command* command, const Argument* argv, int argc) noexcept nogil
+cdef void databases_begin(DatabaseIterator* iterator, const Command* command, const Argument* argv,
+                          int argc) noexcept nogil
 # Whether there is one more: its number, -1 for every one, and the index of the argument that names it (0: it is the
 # selected one, whose number is given). An argument that is no number of a database is passed over: the command will
 # refuse it.
-cdef bint databases_next(DatabaseIterator* iterator, const Core* core, int selected, int* number, int* index) noexcept nogil
+cdef bint databases_next(DatabaseIterator* iterator, const Core* core, int selected, int* number,
+                         int* index) noexcept nogil
 
 # For table.pyx: takes what a row says of its keys into the command. MemoryError, ValueError.
 cdef int keys_set(Core* core, Command* command, object row) except -1
 cdef void keys_release(Core* core, Command* command) noexcept nogil
 
-# Whether the command that runs names this key, for writing where it changes it, and touches this database. Commands that
-# look at arbitrary keys, and those of administration that name none, are not asked.
+# Whether the command that runs names this key, for writing where it changes it, and touches this database. Commands
+# that look at arbitrary keys, and those of administration that name none, are not asked.
 cdef bint keys_hold(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil

@@ -38,7 +38,8 @@ cdef int word_position(const KeySpec* spec, const Argument* argv, int argc) noex
 
 
 cdef int spec_range(const KeySpec* spec, const Argument* argv, int argc, KeyRange* range) noexcept nogil:
-    """1 and the range; 0 where the specification tells of no key; -1 where the arguments are of no form that it knows."""
+    """1 and the range; 0 where the specification tells of no key; -1 where the arguments are of no form that it
+    knows."""
     cdef int start = spec.start
     cdef int64_t number
     cdef int64_t last
@@ -253,7 +254,8 @@ cdef int keys_next(KeyIterator* iterator, int* flags) noexcept nogil:
 # --- databases
 
 
-cdef void databases_begin(DatabaseIterator* iterator, const Command* command, const Argument* argv, int argc) noexcept nogil:
+cdef void databases_begin(DatabaseIterator* iterator, const Command* command, const Argument* argv,
+                          int argc) noexcept nogil:
     cdef int use = command.database_use
     iterator.command = command
     iterator.argv = argv
@@ -269,7 +271,8 @@ cdef void databases_begin(DatabaseIterator* iterator, const Command* command, co
         iterator.next = argc
 
 
-cdef bint databases_next(DatabaseIterator* iterator, const Core* core, int selected, int* number, int* index) noexcept nogil:
+cdef bint databases_next(DatabaseIterator* iterator, const Core* core, int selected, int* number,
+                         int* index) noexcept nogil:
     cdef int use = iterator.command.database_use
     cdef int64_t given
     cdef int at

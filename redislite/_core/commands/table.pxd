@@ -9,16 +9,17 @@ from redislite._core.state.statistics cimport CommandStatistics
 
 # The command with this name, in any letter case; NULL where there is none.
 cdef Command* command_find(Core* core, const char* name, size_t length) noexcept nogil
-# The command that a request means; arguments hold offsets from base (addresses, where base is NULL). The container itself
-# where it is called without a subcommand or with one that is not known.
+# The command that a request means; arguments hold offsets from base (addresses, where base is NULL). The container
+# itself where it is called without a subcommand or with one that is not known.
 cdef Command* command_resolve(Core* core, const Argument* arguments, int count, const char* base) noexcept nogil
 # Whether there is one of this full name, in small letters.
 cdef bint command_named(Core* core, bytes name) noexcept
-# Adds a command for each row (row.py), whose ids go on from the number of commands so far. ValueError where the table is
-# full, or a name is taken or too long; MemoryError. None is added then.
+# Adds a command for each row (row.py), whose ids go on from the number of commands so far. ValueError where the table
+# is full, or a name is taken or too long; MemoryError. None is added then.
 cdef int table_add(Core* core, list rows) except -1
-# Takes a command away: no request means it from here on, and those that were parsed before are refused (Command.is_retired). Answers
-# it: it stays as long as the heap, and table_revive gives it to another row of its name. KeyError.
+# Takes a command away: no request means it from here on, and those that were parsed before are refused
+# (Command.is_retired). Answers it: it stays as long as the heap, and table_revive gives it to another row of its name.
+# KeyError.
 cdef Command* table_retire(Core* core, bytes name) except NULL
 # Has a command that was retired be this row's, whose id is the same. ValueError, MemoryError: it stays retired.
 cdef int table_revive(Core* core, Command* command, object row) except -1

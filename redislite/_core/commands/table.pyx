@@ -63,7 +63,8 @@ cdef Command* command_find(Core* core, const char* name, size_t length) noexcept
 
 
 cdef Command* command_resolve(Core* core, const Argument* arguments, int count, const char* base) noexcept nogil:
-    cdef Command* command = command_find(core, <char*> (<size_t> base + <size_t> arguments[0].data), arguments[0].length)
+    cdef Command* command = command_find(core, <char*> (<size_t> base + <size_t> arguments[0].data),
+                                         arguments[0].length)
     cdef Command* subcommand
     cdef char name[2 * NAME_MAX + 1]
     cdef size_t length

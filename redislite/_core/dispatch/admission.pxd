@@ -1,5 +1,5 @@
-"""Whether a command may run now: the second look, for which call_command comes here where some gate is not zero, and the
-errors of requests that name no command, or not as it is called."""
+"""Whether a command may run now: the second look, for which call_command comes here where some gate is not zero, and
+the errors of requests that name no command, or not as it is called."""
 from redislite._core.state.core cimport Client, Command, Core
 
 cdef enum:                              # what admit answers

@@ -91,7 +91,8 @@ cdef void refuse_arity(Core* core, Client* client, const Command* command) noexc
 
 cdef void refuse_subscriber(Core* core, Client* client, const Command* command) noexcept nogil:
     cdef char text[192]
-    snprintf(text, sizeof(text), "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+    snprintf(text, sizeof(text),
+             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
              "allowed in this context", command.own_name)
     refuse(core, client, command, text)
 
@@ -124,7 +125,8 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
         if client_is_doomed(client):
             return DROPPED
     # Of a command within a transaction or script nothing is asked again. What is queued takes memory, whatever it is.
-    if gate & GATE_MEMORY and core.executing == NULL and eviction_is_due(core) and evict_keys(core) == EVICTION_FAILED and \
+    if gate & GATE_MEMORY and core.executing == NULL and eviction_is_due(core) and \
+            evict_keys(core) == EVICTION_FAILED and \
             (flags & COMMAND_DENYOOM or (gate & GATE_TRANSACTION and not flags & COMMAND_UNQUEUED)):
         refuse(core, client, command, "OOM command not allowed when used memory > 'maxmemory'.")
         return REFUSED

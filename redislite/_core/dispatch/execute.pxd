@@ -4,8 +4,8 @@
                        ─▶ execute each: call_command ─▶ native handler, or upcall
                        ─▶ put away what is incomplete, with the parser
 
-A request that must wait stays parsed in its client's own parser, and is executed again: by wake_waiters where a key that
-it waits for has changed, by wake_for_disk, or when its time is over.
+A request that must wait stays parsed in its client's own parser, and is executed again: by wake_waiters where a key
+that it waits for has changed, by wake_for_disk, or when its time is over.
 """
 from redislite._core.protocol.reply cimport ReplyMark
 from redislite._core.state.core cimport Client, Command, Core, Parser
@@ -26,15 +26,15 @@ cdef void wake_for_disk(Core* core) noexcept nogil
 cdef void resume_clients(Core* core) noexcept nogil
 # Executes a waiting request again; where it waits no more, finish_blocked has been called.
 cdef void wake_client(Core* core, Client* client) noexcept nogil
-# The client's current command, which has not been executed for it has to wait, did not come as bytes: makes it a request in
-# the client's own buffers, as if it had. Where memory is out the client is doomed.
+# The client's current command, which has not been executed for it has to wait, did not come as bytes: makes it a
+# request in the client's own buffers, as if it had. Where memory is out the client is doomed.
 cdef void client_park(Core* core, Client* client, size_t request_bytes) noexcept nogil
 # The waiting request has been answered: takes it out, and has the rest of the pipeline executed later.
 cdef void finish_blocked(Core* core, Client* client) noexcept nogil
 # No request of the client is being executed any more. One that was doomed meanwhile waits for nothing.
 cdef void execution_done(Core* core, Client* client) noexcept nogil
-# Around whatever answers a request, be it that it is executed or that its waiting ends. begin: whether the reply may be one
-# that the client does not want, and where it begins; end: drops it if it is not wanted. A request that waits has not been
-# answered: CLIENT REPLY SKIP still stands for it when it goes on.
+# Around whatever answers a request, be it that it is executed or that its waiting ends. begin: whether the reply may be
+# one that the client does not want, and where it begins; end: drops it if it is not wanted. A request that waits has
+# not been answered: CLIENT REPLY SKIP still stands for it when it goes on.
 cdef bint muted_reply_begin(Client* client, ReplyMark* mark) noexcept nogil
 cdef void muted_reply_end(Client* client, ReplyMark mark) noexcept nogil

@@ -1,8 +1,8 @@
 """Which thread is within an engine, where several threads call it.
 
-The interpreter's lock serialises: a thread that executes a native command holds it from beginning to end. So being within is
-a mark, and no lock of the system is touched, until Python code runs within a command (a command or hook in Python, a
-callback) and the interpreter lets another thread run. That one waits here, without the interpreter's lock.
+The interpreter's lock serialises: a thread that executes a native command holds it from beginning to end. So being
+within is a mark, and no lock of the system is touched, until Python code runs within a command (a command or hook in
+Python, a callback) and the interpreter lets another thread run. That one waits here, without the interpreter's lock.
 
     own ─▶ disown       as deep as commands call commands; the last disown lets the next thread in
 """
@@ -13,8 +13,8 @@ cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident() noexcept nogil
 
 
-# The calling thread enters, once nobody else is within. What a signal's handler raises while it waits, which has not entered
-# then; MemoryError.
+# The calling thread enters, once nobody else is within. What a signal's handler raises while it waits, which has not
+# entered then; MemoryError.
 cdef int own_slowly(Core* core, uint64_t thread) except -1
 cdef void let_next_in(Core* core) noexcept
 

@@ -67,8 +67,8 @@ cdef struct UserRules:
     bint is_unrestricted        # some selector allows everything
 
 
-# Whether the client's user may run its current command, whose arity is right. Where not, it has been answered, counted and
-# logged; the transaction of a denied EXEC is for the caller to drop. For clients with GATE_USER.
+# Whether the client's user may run its current command, whose arity is right. Where not, it has been answered, counted
+# and logged; the transaction of a denied EXEC is for the caller to drop. For clients with GATE_USER.
 cdef bint permissions_admit(Core* core, Client* client, Command* command) noexcept nogil
 # Whether the client's user may run a command with these arguments, whose number is right. Nobody is told.
 cdef bint permissions_allow(Core* core, const Client* client, const Command* command, const Argument* argv,
@@ -85,5 +85,6 @@ cdef class Permissions:
     cdef list kept              # bytes that patterns point into
     cdef int _check_made(self) except -1
     cdef int _fill(self, UserRules* rules, list selectors, list kept) except -1
-    cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands, object first_arguments,
+    cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands,
+                               object first_arguments,
                                list kept) except 0

@@ -56,7 +56,8 @@ cdef bint same_word(const char* one, const Argument* other) noexcept nogil:
     return 1
 
 
-cdef bint command_allowed(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
+cdef bint command_allowed(const Selector* selector, const Command* command, const Argument* argv,
+                          int argc) noexcept nogil:
     cdef const FirstArgument* first
     cdef int i
     if command.flags & COMMAND_NO_AUTH:
@@ -103,7 +104,8 @@ cdef int denied_key(const Selector* selector, const Command* command, const Argu
     return index
 
 
-cdef int denied_channel(const Selector* selector, const Command* command, const Argument* argv, int argc) noexcept nogil:
+cdef int denied_channel(const Selector* selector, const Command* command, const Argument* argv,
+                        int argc) noexcept nogil:
     """Index of the first channel that is not allowed, 0 where there is none."""
     cdef int i
     cdef int end = 2 if command.channels == CHANNELS_FIRST else argc
@@ -161,12 +163,14 @@ cdef void deny(Core* core, Client* client, Command* command, int reason, int ind
         if not client.flags & CLIENT_IN_EXEC:
             client.command = command    # what others see as the client's last command
         text = (<object> core.engine).on_denied(
-            <object> client.connection, <object> command.row, reason, client.argv[index].data[:client.argv[index].length])
+            <object> client.connection, <object> command.row, reason,
+            client.argv[index].data[:client.argv[index].length])
         if command.is_exec:
             text = b"EXECABORT Transaction discarded because of: " + text
         reply_error_bytes(&client.reply, text, len(text))
     except BaseException as error:
-        reply_error(&client.reply, "EXECABORT Transaction discarded because of: NOPERM" if command.is_exec else "NOPERM")
+        reply_error(&client.reply,
+                    "EXECABORT Transaction discarded because of: NOPERM" if command.is_exec else "NOPERM")
         upcall_failed(core, error)
 
 
@@ -221,7 +225,8 @@ cdef size_t place(size_t* used, size_t bytes) noexcept nogil:
 
 @cython.no_gc_clear
 cdef class Permissions:
-    """What one user may do, as the data plane checks it; nothing at first. Made by its engine, and of no use to another."""
+    """What one user may do, as the data plane checks it; nothing at first. Made by its engine, and of no use to
+    another."""
 
     def __dealloc__(self) -> None:
         if self.rules.selectors != NULL:
@@ -240,8 +245,8 @@ cdef class Permissions:
     def replace(self, list selectors not None) -> None:
         """Takes other rules: of each selector (commands, first_arguments, keys, channels, databases).
 
-        commands: a bit per id, as bytes, or None for all. first_arguments: pairs of a command's id and a word. keys: pairs
-        of a pattern and ACCESS_* bits, or None for all. channels: patterns, or None. databases: numbers, or None.
+        commands: a bit per id, as bytes, or None for all. first_arguments: pairs of a command's id and a word. keys:
+        pairs of a pattern and ACCESS_* bits, or None for all. channels: patterns, or None. databases: numbers, or None.
         Clients of the user are to be given the rules anew (Connection.use_permissions). MemoryError, nothing changed.
         """
         cdef size_t used = 0
@@ -306,7 +311,8 @@ cdef class Permissions:
                 rules.is_unrestricted = 1
         return 0
 
-    cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands, object first_arguments,
+    cdef size_t _fill_commands(self, Selector* selector, char* block, size_t used, object commands,
+                               object first_arguments,
                                list kept) except 0:
         cdef bytes bits = commands if commands is not None else b""
         cdef bytes word
@@ -329,8 +335,8 @@ cdef class Permissions:
         return used
 
     def check(self, list arguments not None, int database) -> tuple[int, int]:
-        """What a command would be told: ALLOWED or DENIED_*, and the index of the argument that it is about. Its arity is
-        right; database is the number of the selected one. KeyError where there is no such command."""
+        """What a command would be told: ALLOWED or DENIED_*, and the index of the argument that it is about. Its arity
+        is right; database is the number of the selected one. KeyError where there is no such command."""
         cdef Argument* argv
         cdef Command* command
         cdef int reason, index
@@ -351,7 +357,8 @@ cdef class Permissions:
         cdef int i
         for i in range(self.rules.selectors_count):
             selector = &self.rules.selectors[i]
-            if selector.all_channels or pattern_allowed(selector.channels, selector.channels_count, channel, len(channel), 0,
+            if selector.all_channels or pattern_allowed(selector.channels, selector.channels_count, channel,
+                                                        len(channel), 0,
                                                         is_pattern):
                 return True
         return False

@@ -2,10 +2,10 @@
 
     suspend ─▶ the loop serves who is ready ─▶ suspension_end
 
-What belongs to the unit of execution that runs is kept in a Suspension: who executes, the time that it sees, what it has
-propagated so far, whom its changes are to wake, what is to be done when it ends, and the buffers that are lent to its
-client. The others find the
-engine as between two turns, with buffers of their own; whatever they do must change no data.
+What belongs to the unit of execution that runs is kept in a Suspension: who executes, the time that it sees, what it
+has propagated so far, whom its changes are to wake, what is to be done when it ends, and the buffers that are lent to
+its client. The others find the engine as between two turns, with buffers of their own; whatever they do must change no
+data.
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.state.core cimport Client, Core, Feed, Parser, Reply, WaitList

@@ -116,7 +116,8 @@ cdef void log_client(Core* core, Client* client, int level, const char* text, co
     cdef bytes ends
     try:
         ends = data[:length] if length <= SAMPLE_MAX else data[:SAMPLE_MAX // 2] + data[length - SAMPLE_MAX // 2:length]
-        (<object> core.engine).on_client_log(<object> client.connection, level, text.decode("utf-8", "backslashreplace"),
+        (<object> core.engine).on_client_log(<object> client.connection, level,
+                                             text.decode("utf-8", "backslashreplace"),
                                              ends, length)
     except BaseException as error:
         upcall_failed(core, error)

@@ -3,14 +3,14 @@
     bytes                 send    ─▶ client_read, client_use_input, as with a socket ─▶ its output
     an argument vector    execute ─▶ call_command                                    ─▶ its output ─▶ objects
 
-What is executed is executed before the call returns. Output is not written but taken: by `receive` as bytes, or by `execute`
-as the object that it stands for. A command that must wait is made a request in the client's own parser (client_park), so that
-from there on it waits, is woken, timed out, unblocked and paused as any other; whoever waits for output is told by the
-transport's `offer`.
+What is executed is executed before the call returns. Output is not written but taken: by `receive` as bytes, or by
+`execute` as the object that it stands for. A command that must wait is made a request in the client's own parser
+(client_park), so that from there on it waits, is woken, timed out, unblocked and paused as any other; whoever waits for
+output is told by the transport's `offer`.
 
 Any thread may call, at any time (dispatch/ownership). Calls give the engine its turns (Engine.turn), and so does a
-thread that waits: nobody else needs to. A call from within a command (of the Python tier, a hook) is executed at once, and waits
-for nothing.
+thread that waits: nobody else needs to. A call from within a command (of the Python tier, a hook) is executed at once,
+and waits for nothing.
 """
 from libc.stdint cimport uint64_t
 from redislite._core.connection cimport Connection

@@ -70,10 +70,10 @@ cdef inline bint is_unsettled(const Core* core) noexcept:
 cdef class Session(Connection):
     """A client in this process.
 
-    engine: whose client it is. encoding, errors: of the text that bulk strings become; None: they stay bytes. error: what makes
-    an object of an error's text. encoder: its `encode` makes bytes of arguments that are neither bytes, text, int nor float
-    (None: they are refused), and of text where its encoding is not UTF-8. TypeError where the engine is none; RuntimeError
-    where it is closed to sessions.
+    engine: whose client it is. encoding, errors: of the text that bulk strings become; None: they stay bytes. error:
+    what makes an object of an error's text. encoder: its `encode` makes bytes of arguments that are neither bytes,
+    text, int nor float (None: they are refused), and of text where its encoding is not UTF-8. TypeError where the
+    engine is none; RuntimeError where it is closed to sessions.
     """
 
     def __init__(self, Inspected engine not None, *, str encoding=None, str errors="strict", object error=CommandError,
@@ -142,8 +142,8 @@ cdef class Session(Connection):
     # --- bytes
 
     def send(self, bytes data not None) -> None:
-        """Executes what is complete with these bytes of requests. SessionClosed; RuntimeError where a command of this session
-        runs."""
+        """Executes what is complete with these bytes of requests. SessionClosed; RuntimeError where a command of this
+        session runs."""
         cdef Core* core = self.engine_core
         cdef Client* client = &self.client
         cdef Client* outer_served
@@ -181,8 +181,8 @@ cdef class Session(Connection):
             disown(core)
 
     def receive(self, Py_ssize_t most) -> bytes | None:
-        """Output, so many bytes at the most; None where there is none now; empty where the session is closed and there will be
-        none."""
+        """Output, so many bytes at the most; None where there is none now; empty where the session is closed and there
+        will be none."""
         cdef Core* core = self.engine_core
         cdef Client* client = &self.client
         cdef Chunk* chunk
@@ -252,8 +252,9 @@ cdef class Session(Connection):
             self.wakers.remove(waker)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until there is output or the session is closed, for so many seconds at the most (None: for ever); whether that
-        is so. Gives the engine its turns meanwhile. RuntimeError from within a command, as nothing would ever come."""
+        """Waits until there is output or the session is closed, for so many seconds at the most (None: for ever);
+        whether that is so. Gives the engine its turns meanwhile. RuntimeError from within a command, as nothing would
+        ever come."""
         cdef double end = 0.0 if timeout is None else monotonic() + timeout
         cdef double rest
         lock = allocate_lock()
@@ -290,9 +291,9 @@ cdef class Session(Connection):
     # --- arguments
 
     def execute(self, *args: object, bint raw=False) -> object:
-        """Executes one command and answers its reply: an error as what `error` made of it, not raised. A command that waits
-        does so here, without the interpreter's lock. raw: strings stay bytes. What is neither a name nor sound raises as the
-        encoder does; SessionClosed; MemoryError."""
+        """Executes one command and answers its reply: an error as what `error` made of it, not raised. A command that
+        waits does so here, without the interpreter's lock. raw: strings stay bytes. What is neither a name nor sound
+        raises as the encoder does; SessionClosed; MemoryError."""
         return self.call(args, raw)
 
     cdef object call(self, tuple words, bint raw):
@@ -360,8 +361,8 @@ cdef class Session(Connection):
         return value
 
     cdef int await_reply(self) except -1:
-        """The command waits: until it has been executed. Where that is interrupted the session is closed, so it is executed no
-        more."""
+        """The command waits: until it has been executed. Where that is interrupted the session is closed, so it is
+        executed no more."""
         cdef Core* core = self.engine_core
         disown(core)
         interruption = None
@@ -397,8 +398,9 @@ cdef class Session(Connection):
     # --- the end
 
     def close(self) -> None:
-        """Ends the session, as a socket's end does: what it waits for, watches and has subscribed to is given up. Harmless where
-        it is closed. Where its own command runs, or another thread is within the engine, that happens a little later."""
+        """Ends the session, as a socket's end does: what it waits for, watches and has subscribed to is given up.
+        Harmless where it is closed. Where its own command runs, or another thread is within the engine, that happens a
+        little later."""
         cdef Core* core = self.engine_core
         if self.client.core == NULL or self.is_leaving:
             return

@@ -214,8 +214,8 @@ _RESTORE_SYNTAX = (
     "key ttl:integer serialized-value:string [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] "
     "[FREQ frequency:integer@5.0.0]"
 )
-_RESTORE_COMPLEXITY = ("O(1) to make the key and O(N*M) for its value of N elements of M bytes on average; for a sorted set "
-                       "O(N*M*log(N))")
+_RESTORE_COMPLEXITY = ("O(1) to make the key and O(N*M) for its value of N elements of M bytes on average; for a "
+                       "sorted set O(N*M*log(N))")
 
 COMMANDS = (
     native(

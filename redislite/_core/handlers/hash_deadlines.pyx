@@ -102,12 +102,14 @@ cdef int change_deadline(Core* core, HashValue* hash, const Argument* field, int
 cdef void propagate_field_deadlines(Core* core, Client* client, const HashValue* hash, int64_t deadline_ms,
                                     int conditions, int first) noexcept nogil:
     """Fields of key 1, from argument first on, were given a deadline, or lost theirs (HASH_NO_DEADLINE); conditions:
-    how many arguments before the word FIELDS are some. Those whose deadline it is now are named: others were passed by."""
+    how many arguments before the word FIELDS are some. Those whose deadline it is now are named: others were passed
+    by."""
     cdef HashItem item
     cdef int64_t named = 0
     cdef int i
     for i in range(first, client.argc):
-        named += hash_find(core, hash, client.argv[i].data, client.argv[i].length, &item) and item.deadline_ms == deadline_ms
+        named += hash_find(core, hash, client.argv[i].data, client.argv[i].length, &item) and \
+            item.deadline_ms == deadline_ms
     if deadline_ms == HASH_NO_DEADLINE:
         propagate_begin(core, client.database, 4 + named)
         propagate_text(core, "HPERSIST")

@@ -1,7 +1,7 @@
 """FIELDS and what stands before it in commands on the fields of a hash, judged in Redis's order and words.
 
-The handlers read their arguments as Valkey does; what both accept means the same. Under `hash_fields_redis_texts` a handler
-first has them judged here, and reads on only where there is nothing to object to.
+The handlers read their arguments as Valkey does; what both accept means the same. Under `hash_fields_redis_texts` a
+handler first has them judged here, and reads on only where there is nothing to object to.
 
     key FIELDS n field ...                              ALONE
     key time [NX | XX | GT | LT] FIELDS n field ...     BEHIND_TIME

@@ -99,7 +99,8 @@ cdef bint options_judged_or_reply(Core* core, Client* client) noexcept nogil:
                 if not time_or_reply(core, client, i, seconds, absolute):
                     return 0
         else:
-            snprintf(text, sizeof(text), "ERR unknown argument: %.*s", <int> (word.length if word.length < 128 else 128),
+            snprintf(text, sizeof(text), "ERR unknown argument: %.*s",
+                     <int> (word.length if word.length < 128 else 128),
                      word.data)
             reply_error(&client.reply, text)
             return 0

@@ -23,7 +23,8 @@ cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, i
 cdef void settle_before_write(Core* core, Client* client, int first) noexcept nogil
 # Ends what open_hash began where memory was out, which it answers: the fields that were set before that stay, and
 # whoever wants to know of a change is told.
-cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed, int64_t changes) noexcept nogil
+cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed,
+                    int64_t changes) noexcept nogil
 # Ends what open_hash began: writes the hash back to its entry, or adds one (NULL). was_timed: whether there were
 # fields with a deadline. Deletes the key of a hash without fields. False where memory was out, which has been answered;
 # the hash is released then.
@@ -117,7 +118,8 @@ cdef inline bint is_named(const Core* core, Client* client, const HashValue* has
 cdef inline int put(Core* core, Client* client, HashValue* hash, int field, const char* value, size_t length,
              int64_t deadline_ms) noexcept nogil:
     """hash_put of argument field, with its statistics."""
-    cdef int result = hash_put(core, hash, client.argv[field].data, client.argv[field].length, value, length, deadline_ms)
+    cdef int result = hash_put(core, hash, client.argv[field].data, client.argv[field].length, value, length,
+                               deadline_ms)
     if result == 2:
         core.statistics.expired_fields += 1
         notify_argument(core, client, 1, NOTIFY_HASH, "hexpired")

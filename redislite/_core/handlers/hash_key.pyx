@@ -50,12 +50,14 @@ cdef Entry* settle_fields(Core* core, Client* client, Entry* entry, int first, i
 cdef void settle_before_write(Core* core, Client* client, int first) noexcept nogil:
     cdef Entry** slot
     if core.settings.fields_expire_on_access:
-        slot = keyspace_find(core, client.database, client.argv[1].data, client.argv[1].length, argument_hash(client, 1))
+        slot = keyspace_find(core, client.database, client.argv[1].data, client.argv[1].length,
+                             argument_hash(client, 1))
         if slot != NULL and not is_expired(core, entry_deadline(slot[0])):
             settle_fields(core, client, slot[0], first, client.argc)
 
 
-cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed, int64_t changes) noexcept nogil:
+cdef void drop_hash(Core* core, Client* client, HashValue* hash, Entry* entry, bint was_timed,
+                    int64_t changes) noexcept nogil:
     if entry == NULL:
         hash_release(core.heap, hash)
     else:

@@ -255,7 +255,8 @@ cdef void hdel_command(Core* core, Client* client) noexcept nogil:
     reply_integer(&client.reply, removed)
 
 
-cdef void propagate_number(Core* core, Client* client, const char* text, size_t length, int64_t deadline_ms) noexcept nogil:
+cdef void propagate_number(Core* core, Client* client, const char* text, size_t length,
+                           int64_t deadline_ms) noexcept nogil:
     """Field argument 2 of key 1 has been counted up to this number, and kept its deadline."""
     cdef bint timed = deadline_ms != HASH_NO_DEADLINE
     propagate_begin(core, client.database, 8 if timed else 4)

@@ -13,7 +13,9 @@ from redislite._core.handlers.scanning cimport (
     SCAN_OF_KEYS, Collected, ScanOptions, reply_scan_cursor, scan_cursor_or_reply, scan_dict, scan_matches,
     scan_options_or_reply, scan_release,
 )
-from redislite._core.keyspace.key_table cimport key_hash, keys_count, keys_iterate_begin, keys_random, keys_scan, keys_table
+from redislite._core.keyspace.key_table cimport (
+    key_hash, keys_count, keys_iterate_begin, keys_random, keys_scan, keys_table,
+)
 from redislite._core.keyspace.discard cimport release_entry
 from redislite._core.keyspace.entry cimport (
     ENCODING_INT, NO_EXPIRE, TYPE_MODULE, Entry, entry_deadline, entry_encoding, entry_encoding_name, entry_expires,
@@ -556,7 +558,8 @@ cdef void keys_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef int type_number(const Argument* name) noexcept nogil:
-    """The type of this name, in any letter case; -1 for none. Whatever may be the name of a module's type is TYPE_MODULE."""
+    """The type of this name, in any letter case; -1 for none. Whatever may be the name of a module's type is
+    TYPE_MODULE."""
     cdef int type
     for type in range(TYPES_COUNT):
         if strlen(type_name(type)) == name.length and strncasecmp(type_name(type), name.data, name.length) == 0:

@@ -592,8 +592,8 @@ cdef bint transfer(Core* core, Client* client, Entry* source, Entry* target, bin
 
 
 cdef bint move_element(Core* core, Client* client, Entry* source, bint from_head, bint to_head) noexcept nogil:
-    """Moves an element of the list under argument 1, which is there, to the one under argument 2, and answers it. 0 where
-    nothing was moved."""
+    """Moves an element of the list under argument 1, which is there, to the one under argument 2, and answers it. 0
+    where nothing was moved."""
     cdef char inside[MOVED_INLINE]
     cdef char* data = inside
     cdef Entry** slot = lookup_write(core, client, 2)

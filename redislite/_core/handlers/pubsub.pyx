@@ -25,8 +25,8 @@ from redislite._core.clients.channels cimport (
 
 cdef void tell(Core* core, Client* client, int kind, const char* word, const char* name, size_t length,
                int64_t gone) noexcept nogil:
-    """Confirms one subscription, or its end. It is a message: it goes out even where replies are off. gone: how many of the
-    subscriptions are about to go."""
+    """Confirms one subscription, or its end. It is a message: it goes out even where replies are off. gone: how many of
+    the subscriptions are about to go."""
     cdef Reply* reply = &client.reply
     cdef int64_t count
     if kind == KIND_SHARD:
@@ -44,7 +44,8 @@ cdef void tell(Core* core, Client* client, int kind, const char* word, const cha
     reply_integer(reply, count - gone)
 
 
-cdef void subscribe_to_names(Core* core, Client* client, int kind, const char* word, const char* refusal) noexcept nogil:
+cdef void subscribe_to_names(Core* core, Client* client, int kind, const char* word,
+                             const char* refusal) noexcept nogil:
     cdef int i
     if client.flags & CLIENT_INTERNAL or (client.flags & CLIENT_DENY_BLOCKING and not client.flags & CLIENT_IN_EXEC):
         reply_error(&client.reply, refusal)
@@ -83,15 +84,18 @@ cdef void unsubscribe_from_names(Core* core, Client* client, int kind, const cha
 
 
 cdef void subscribe_command(Core* core, Client* client) noexcept nogil:
-    subscribe_to_names(core, client, KIND_CHANNEL, "subscribe", "ERR SUBSCRIBE isn't allowed for a DENY BLOCKING client")
+    subscribe_to_names(core, client, KIND_CHANNEL, "subscribe",
+                       "ERR SUBSCRIBE isn't allowed for a DENY BLOCKING client")
 
 
 cdef void psubscribe_command(Core* core, Client* client) noexcept nogil:
-    subscribe_to_names(core, client, KIND_PATTERN, "psubscribe", "ERR PSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+    subscribe_to_names(core, client, KIND_PATTERN, "psubscribe",
+                       "ERR PSUBSCRIBE isn't allowed for a DENY BLOCKING client")
 
 
 cdef void ssubscribe_command(Core* core, Client* client) noexcept nogil:
-    subscribe_to_names(core, client, KIND_SHARD, "ssubscribe", "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
+    subscribe_to_names(core, client, KIND_SHARD, "ssubscribe",
+                       "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
 
 
 cdef void unsubscribe_command(Core* core, Client* client) noexcept nogil:
@@ -186,14 +190,16 @@ cdef void pubsub_numpat_command(Core* core, Client* client) noexcept nogil:
 
 COMMANDS = [
     native(
-        "subscribe", <size_t> &subscribe_command, -2, "pubsub noscript loading stale sentinel subscriber", group="pubsub",
+        "subscribe", <size_t> &subscribe_command, -2, "pubsub noscript loading stale sentinel subscriber",
+        group="pubsub",
         since="2.0.0",
         syntax="channel...",
         summary="Listens to the messages of channels.",
         complexity="O(N) for N channels",
     ),
     native(
-        "psubscribe", <size_t> &psubscribe_command, -2, "pubsub noscript loading stale sentinel subscriber", group="pubsub",
+        "psubscribe", <size_t> &psubscribe_command, -2, "pubsub noscript loading stale sentinel subscriber",
+        group="pubsub",
         since="2.0.0",
         syntax="pattern:pattern...",
         summary="Listens to the messages of all channels whose names match patterns.",

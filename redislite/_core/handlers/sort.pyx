@@ -236,8 +236,8 @@ cdef void set_window(Sort* sort, size_t length) noexcept nogil:
 
 
 cdef size_t take_window(Sort* sort, size_t* length) noexcept nogil:
-    """Of elements that have an order of their own, only those within LIMIT are loaded where they are not sorted: how many
-    go to *length, and the first of them is answered."""
+    """Of elements that have an order of their own, only those within LIMIT are loaded where they are not sorted: how
+    many go to *length, and the first of them is answered."""
     cdef size_t first
     set_window(sort, length[0])
     if not sort.unsorted:

@@ -13,9 +13,10 @@ cdef void sorted_set_changed(Core* core, Client* client, int key, int64_t change
 # Puts the value under the key of argument key, which is not there. Where memory is out, the value is released, and the
 # error answered.
 cdef bint add_sorted_set_or_reply(Core* core, Client* client, int key, SortedSetValue* value) noexcept nogil
-# Puts the value, or nothing where it is empty, in the place of whatever the key holds, and answers its length. event: the
-# name of the event of storing one.
-cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value, const char* event) noexcept nogil
+# Puts the value, or nothing where it is empty, in the place of whatever the key holds, and answers its length. event:
+# the name of the event of storing one.
+cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value,
+                                     const char* event) noexcept nogil
 # A member, and its score where asked for: as an array of two then in RESP3.
 cdef void reply_pair(Client* client, const char* data, size_t length, double score, bint scores) noexcept nogil
 # The header of count such pairs.

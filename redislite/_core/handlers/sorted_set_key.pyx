@@ -44,7 +44,8 @@ cdef bint add_sorted_set_or_reply(Core* core, Client* client, int key, SortedSet
     return 0
 
 
-cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value, const char* event) noexcept nogil:
+cdef void store_sorted_set_and_reply(Core* core, Client* client, int key, SortedSetValue* value,
+                                     const char* event) noexcept nogil:
     cdef Argument* name = &client.argv[key]
     cdef uint64_t hash = argument_hash(client, key)
     cdef size_t length = sorted_set_length(value)

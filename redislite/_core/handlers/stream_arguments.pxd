@@ -85,8 +85,8 @@ cdef inline void wake_readers(Core* core, Client* client, int index) noexcept no
         mark_ready(core, client.database, client.argv[index].data, client.argv[index].length)
 
 
-# Notes a change of what belongs to the stream beside its entries: groups, consumers, its last identifier. Who watches or
-# caches the key is not told, as by the original.
+# Notes a change of what belongs to the stream beside its entries: groups, consumers, its last identifier. Who watches
+# or caches the key is not told, as by the original.
 cdef inline void groups_changed(Core* core) noexcept nogil:
     core.dirty += 1
 

@@ -731,7 +731,8 @@ cdef int reply_matches(Client* client, Subsequence* found, const Text* a, const 
     return matches
 
 
-cdef void reply_subsequence(Core* core, Client* client, Subsequence* found, const Text* a, const Text* b) noexcept nogil:
+cdef void reply_subsequence(Core* core, Client* client, Subsequence* found, const Text* a,
+                            const Text* b) noexcept nogil:
     cdef size_t i = a.length
     cdef size_t j = b.length
     cdef size_t length = found.length

@@ -51,7 +51,8 @@ cdef void discard_command(Core* core, Client* client) noexcept nogil:
 
 
 cdef void prefetch_queue(Client* client, const Transaction* transaction) noexcept nogil:
-    """Asks the processor for the keys of the first commands: what their requests' parsing had asked for is long gone."""
+    """Asks the processor for the keys of the first commands: what their requests' parsing had asked for is long
+    gone."""
     cdef const QueuedCommand* queued = transaction.first
     cdef int count = 0
     while queued != NULL and count < KEYS_AHEAD:
@@ -144,13 +145,13 @@ COMMANDS = [
         summary="Executes the commands of a transaction.", complexity="Depends on commands in the transaction",
     ),
     native(
-        "discard", <size_t> &discard_command, 1, "noscript loading stale fast allow_busy unqueued", group="transactions",
-        since="2.0.0",
+        "discard", <size_t> &discard_command, 1, "noscript loading stale fast allow_busy unqueued",
+        group="transactions", since="2.0.0",
         summary="Drops a transaction and what is watched.", complexity="O(N) for N queued commands",
     ),
     native(
-        "watch", <size_t> &watch_command, -2, "noscript loading stale fast no_multi allow_busy unqueued", keys="RO @ 1 last=-1",
-        group="transactions", since="2.2.0",
+        "watch", <size_t> &watch_command, -2, "noscript loading stale fast no_multi allow_busy unqueued",
+        keys="RO @ 1 last=-1", group="transactions", since="2.2.0",
         syntax="key...",
         summary="Has the next transaction depend on keys staying as they are.", complexity="O(N) for N keys",
     ),

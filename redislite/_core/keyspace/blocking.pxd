@@ -1,9 +1,9 @@
 """Clients that wait for keys: BLPOP, BZPOPMIN, XREAD BLOCK and their like.
 
-A command that finds nothing calls block_on_keys and answers nothing. Its request stays, unexecuted, in the client's parser.
-When one of the keys changes, the key is marked ready; once the command that changed it is through, the waiting requests
-are executed again, first come first served, while the key has the wanted type. So a handler is written once, for both
-cases, and any kind of write wakes.
+A command that finds nothing calls block_on_keys and answers nothing. Its request stays, unexecuted, in the client's
+parser. When one of the keys changes, the key is marked ready; once the command that changed it is through, the waiting
+requests are executed again, first come first served, while the key has the wanted type. So a handler is written once,
+for both cases, and any kind of write wakes.
 
     Database.waiting: records of WaitList by key ─▶ Waiter ⇄ Waiter ⇄ ...     one Waiter per client and key
     Core.ready: list of WaitLists whose key changed
@@ -25,16 +25,17 @@ cdef enum:
 
 # Makes the client wait for arguments first, first + step, ... (count keys) to hold a value of this type. True: it
 # waits, and the handler must return without a reply. False: it may not wait (in a transaction, a script, without a
-# connection, doomed), and the handler answers as after a timeout. timeout_ms: 0 for ever. words: numbers that the command
-# worked out and needs again (ids that `$` stood for); copied. Executed again, the handler calls this again, which
-# changes nothing: place, deadline and words stay.
+# connection, doomed), and the handler answers as after a timeout. timeout_ms: 0 for ever. words: numbers that the
+# command worked out and needs again (ids that `$` stood for); copied. Executed again, the handler calls this again,
+# which changes nothing: place, deadline and words stay.
 cdef bint block_on_keys(Core* core, Client* client, int first, int step, int count, int type, int options,
                         int64_t timeout_ms, const uint64_t* words, int words_count) noexcept nogil
 # The words of the first call, where the command is being executed again; else NULL.
 cdef const uint64_t* blocked_words(const Client* client) noexcept nogil
 # Bytes that its waiting takes, beside its request.
 cdef size_t blocked_memory(const Client* client) noexcept nogil
-# A client whose deadline has passed and who still waits; NULL where there is none, and the timer is set for the next one.
+# A client whose deadline has passed and who still waits; NULL where there is none, and the timer is set for the next
+# one.
 cdef Client* overdue_client(Core* core) noexcept nogil
 # Ends the waiting: no list leads to the client any more. Its request is still there.
 cdef void unblock(Core* core, Client* client) noexcept nogil

@@ -46,7 +46,8 @@ cdef void settle_deadline(Core* core, int64_t place, Deadline deadline) noexcept
 
 
 cdef bint reserve_deadlines(Core* core, int64_t capacity) noexcept nogil:
-    cdef Deadline* deadlines = <Deadline*> heap_realloc(core.heap, core.deadlines, core.deadlines_capacity * sizeof(Deadline),
+    cdef Deadline* deadlines = <Deadline*> heap_realloc(core.heap, core.deadlines,
+                                                        core.deadlines_capacity * sizeof(Deadline),
                                                         capacity * sizeof(Deadline))
     if deadlines == NULL:
         return 0

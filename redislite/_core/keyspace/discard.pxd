@@ -4,9 +4,10 @@
     between turns of the loop                ─▶ discard_turn ─▶ release_discarded ─▶ the *_release_step of a type
 
 Guarantees
-- Whoever asks, and whatever ``lazyfree-*`` says, releasing holds nobody up: what is small goes at once, of anything else
-  so many pieces of work, and the rest within the time that a turn of the loop has for it. Those settings only choose what
-  is propagated (DEL or UNLINK), and what is counted as released lazily.
+- Whoever asks, and whatever ``lazyfree-*`` says, releasing holds nobody up: what is small goes at once, of anything
+  else
+  so many pieces of work, and the rest within the time that a turn of the loop has for it. Those settings only choose
+  what is propagated (DEL or UNLINK), and what is counted as released lazily.
 - What waits for its release is used memory, but no reason to evict a key: under a memory limit it goes first.
 - Memory does not grow without bounds: while it does, and something waits, releasing takes as much time as all else.
 - Where there is no memory to note what is to be released, it is released at once.

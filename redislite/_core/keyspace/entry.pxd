@@ -45,19 +45,21 @@ cdef Entry* entry_new(Heap* heap, const char* key, size_t key_length, int64_t de
 cdef size_t entry_value_size(const Entry* entry) noexcept nogil
 # Bytes of the whole block, as it was asked for.
 cdef size_t entry_block_size(const Entry* entry) noexcept nogil
-# Bytes that the entry and its value take in all. samples: how many fields of a hash stand for all of them; 0: each does.
+# Bytes that the entry and its value take in all. samples: how many fields of a hash stand for all of them; 0: each
+# does.
 cdef size_t entry_memory(const Entry* entry, size_t samples) noexcept nogil
 # Bytes of a string, elements of a collection.
 cdef size_t entry_elements(const Entry* entry) noexcept nogil
-# Releases what the value holds outside the entry, bit by bit: 1 while more is to do (release.pxd). What is one block goes at
-# once, whatever the budget.
+# Releases what the value holds outside the entry, bit by bit: 1 while more is to do (release.pxd). What is one block
+# goes at once, whatever the budget.
 cdef bint entry_release_value_step(Release* step, Entry* entry) noexcept nogil
 # Releases the value and the entry.
 cdef void entry_free(Heap* heap, Entry* entry) noexcept nogil
 # The bytes of a string value; an integer is written to buffer (INTEGER_TEXT_MAX bytes).
 cdef char* entry_string(const Entry* entry, char* buffer, size_t* length) noexcept nogil
 # A new entry with this key, and the deadline and a copy of the value of the one given. NULL where memory is out.
-cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil
+cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length,
+                       uint32_t access) noexcept nogil
 # Releases the value, and at last the entry, likewise.
 cdef bint entry_release_step(Release* step, Entry* entry) noexcept nogil
 # Name of a type ("string") as clients see it. TYPE_MODULE has no name of its own:

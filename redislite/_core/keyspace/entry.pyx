@@ -141,7 +141,8 @@ cdef bint copy_value(Heap* heap, const Entry* entry, Entry* fresh) noexcept nogi
     return value != NULL
 
 
-cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length, uint32_t access) noexcept nogil:
+cdef Entry* entry_copy(Heap* heap, const Entry* entry, const char* key, size_t key_length,
+                       uint32_t access) noexcept nogil:
     cdef size_t value_size = entry_value_size(entry)
     cdef Entry* fresh = entry_new(heap, key, key_length, entry_deadline(entry), entry_type(entry),
                                   entry_encoding(entry), access, value_size)

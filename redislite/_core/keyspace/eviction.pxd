@@ -3,8 +3,9 @@
     command ─▶ admit ─▶ evict_keys ─┬─ memory that waits to be released goes first
                                     └─ sample ─▶ pool of candidates ─▶ the best of them goes
 
-The policies by recency, frequency and time to live are approximated: each round a few keys of every database are sampled
-(``maxmemory-samples``) into a pool that remembers the best candidates of earlier rounds. The random policies take any key.
+The policies by recency, frequency and time to live are approximated: each round a few keys of every database are
+sampled (``maxmemory-samples``) into a pool that remembers the best candidates of earlier rounds. The random policies
+take any key.
 
 The work for one command is bounded in time (``maxmemory-eviction-tenacity``); what is left is done between turns of the
 loop. Memory that other processes are owed does not count: output of replicas and the append-only file's buffer, or else
@@ -34,7 +35,8 @@ cdef enum:
     POOL_SIZE = 16
 
 
-# A key that was sampled, and may be gone since. Its hash stands for it: another key with the same one would go in its place.
+# A key that was sampled, and may be gone since. Its hash stands for it: another key with the same one would go in its
+# place.
 cdef struct Candidate:
     Database* database
     uint64_t merit              # the larger, the sooner it goes; the policy says of what

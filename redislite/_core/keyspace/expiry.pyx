@@ -1,11 +1,11 @@
 """Active expiry; the contract is in expiry.pxd.
 
-Each database's ``expires`` dict is walked with a scan cursor, a few homes at a time. A database is gone on with while more
-than an accepted share of what was looked at had expired, so effort follows need; ``active-expire-effort`` (1 to 10)
-lowers the share and raises the number looked at. The clock is looked at behind each key that goes.
+Each database's ``expires`` dict is walked with a scan cursor, a few homes at a time. A database is gone on with while
+more than an accepted share of what was looked at had expired, so effort follows need; ``active-expire-effort`` (1 to
+10) lowers the share and raises the number looked at. The clock is looked at behind each key that goes.
 
-Hashes with fields that have a deadline (``field_expires``) are walked the same way, in the time that is left: each knows
-its next deadline, and gives up a bounded number of fields at a time.
+Hashes with fields that have a deadline (``field_expires``) are walked the same way, in the time that is left: each
+knows its next deadline, and gives up a bounded number of fields at a time.
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.base.clock cimport clock_monotonic_ns
@@ -103,7 +103,8 @@ cdef size_t remove_and_propagate(Core* core, Database* database, HashValue* hash
     return removed
 
 
-cdef bint expire_field(Core* core, Database* database, Entry* entry, uint64_t name_hash, const char* field, size_t length,
+cdef bint expire_field(Core* core, Database* database, Entry* entry, uint64_t name_hash, const char* field,
+                       size_t length,
                        int64_t* removed) noexcept nogil:
     cdef HashValue hash = hash_of(entry)
     cdef size_t key_length
@@ -124,8 +125,8 @@ cdef bint expire_field(Core* core, Database* database, Entry* entry, uint64_t na
 
 
 cdef bint expire_fields_of(Core* core, Database* database, Entry* entry, bint alone) noexcept nogil:
-    """Removes fields whose time is up, as many as a turn allows, and the key where none is left: false then. alone: each is
-    a unit of its own, as no command is executed."""
+    """Removes fields whose time is up, as many as a turn allows, and the key where none is left: false then. alone:
+    each is a unit of its own, as no command is executed."""
     cdef HashValue hash = hash_of(entry)
     cdef size_t length
     cdef char* key = entry_key(entry, &length)
@@ -266,7 +267,8 @@ cdef bint expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
             break
     until = max(until, clock_monotonic_ns() + budget_us * 1000 // FIELDS_LEAST_SHARE)
     for number in range(core.databases_count):
-        fields_wait = expire_fields_in(core, core.databases[(number + core.expire_database) % core.databases_count], until,
+        fields_wait = expire_fields_in(core, core.databases[(number + core.expire_database) % core.databases_count],
+                                       until,
                                        &step)
         if fields_wait:
             break

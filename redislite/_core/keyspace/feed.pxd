@@ -6,20 +6,20 @@
      ├───────────────┴────────────────────────┴──────────────┴────────────────────────┤
     offset ────────────── counts from the engine's start, never back ────────────▶
 
-A reader (the append-only file, a backlog) is attached, and from then on reads whole units in order: feed_unread says what is
-there, feed_read that so much of it was taken. What all have read is dropped, so that with one reader that takes all in each
-turn, or several that do, nothing is ever moved; one that lags, having no memory to keep what it cannot write, holds up the bytes
-and nobody else. With no reader nothing is kept.
+A reader (the append-only file, a backlog) is attached, and from then on reads whole units in order: feed_unread says
+what is there, feed_read that so much of it was taken. What all have read is dropped, so that with one reader that takes
+all in each turn, or several that do, nothing is ever moved; one that lags, having no memory to keep what it cannot
+write, holds up the bytes and nobody else. With no reader nothing is kept.
 
-Whoever wants bytes without being sent them in each turn copies them out of the stream: a replica's connection is no reader,
-the backlog that it is written from is.
+Whoever wants bytes without being sent them in each turn copies them out of the stream: a replica's connection is no
+reader, the backlog that it is written from is.
 """
 from libc.stdint cimport int64_t
 from redislite._core.state.core cimport Core, Feed, FeedReader
 
 
-# Room for so many bytes behind what there is, of which Feed.length says how many are used; NULL where memory is out: the
-# unit that runs is broken then.
+# Room for so many bytes behind what there is, of which Feed.length says how many are used; NULL where memory is out:
+# the unit that runs is broken then.
 cdef char* feed_room(Core* core, size_t need) noexcept nogil
 # Ends the unit that runs. is_kept: readers, where there are any, may have it; otherwise it is dropped.
 cdef void feed_end_unit(Core* core, bint is_kept) noexcept nogil
@@ -28,8 +28,8 @@ cdef void feed_release(Core* core) noexcept nogil
 # Drops everything that no reader waits for.
 cdef void feed_trim(Core* core) noexcept nogil
 
-# From here on the reader, which is the caller's, gets every whole unit; its first begins with SELECT. Harmless for one that is
-# attached already.
+# From here on the reader, which is the caller's, gets every whole unit; its first begins with SELECT. Harmless for one
+# that is attached already.
 cdef void feed_attach(Core* core, FeedReader* reader) noexcept nogil
 # Nothing waits for the reader any more. Harmless for one that is not attached.
 cdef void feed_detach(Core* core, FeedReader* reader) noexcept nogil

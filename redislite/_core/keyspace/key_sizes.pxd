@@ -1,8 +1,8 @@
 """How large the values of a database are: what INFO keysizes tells.
 
-A histogram per type: bin 0 counts what is empty, bin i (from 1) what measures from 2**(i-1) to 2**i - 1: bytes of strings,
-elements of collections. Nothing is kept while keys change; whoever asks pays for the walk, which is bounded by time. What
-a walk came through is a fair sample, since tables are in the order of hashes: the rest is reckoned from it.
+A histogram per type: bin 0 counts what is empty, bin i (from 1) what measures from 2**(i-1) to 2**i - 1: bytes of
+strings, elements of collections. Nothing is kept while keys change; whoever asks pays for the walk, which is bounded by
+time. What a walk came through is a fair sample, since tables are in the order of hashes: the rest is reckoned from it.
 """
 from libc.stdint cimport uint64_t
 from redislite._core.state.core cimport Core, Database

@@ -1,8 +1,8 @@
 """The keys of a database: the one way to the table that holds them.
 
-Who looks for keys, adds, removes or walks them does so through here, and nobody else touches ``Database.keys``, so that how
-keys are spread over tables is decided in one place. Values are entries (entry.pxd); whose they are, their deadlines and who is
-told of a change is for keyspace.pxd, which stands on this.
+Who looks for keys, adds, removes or walks them does so through here, and nobody else touches ``Database.keys``, so that
+how keys are spread over tables is decided in one place. Values are entries (entry.pxd); whose they are, their deadlines
+and who is told of a change is for keyspace.pxd, which stands on this.
 
 Contracts are those of the functions of structures/dict.pxd that have the same names.
 """
@@ -10,8 +10,9 @@ from libc.stdint cimport uint64_t
 from redislite._core.keyspace.entry cimport KEY_OFFSET, Entry
 from redislite._core.state.core cimport Core, Database
 from redislite._core.structures.dict cimport (
-    Dict, DictIterator, DictVisitor, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin, dict_prefetch_bucket,
-    dict_prefetch_entry, dict_random, dict_rehash, dict_remove, dict_reserve, dict_scan, dict_size,
+    Dict, DictIterator, DictVisitor, dict_find, dict_hash, dict_init, dict_insert, dict_iterate_begin,
+    dict_prefetch_bucket, dict_prefetch_entry, dict_random, dict_rehash, dict_remove, dict_reserve, dict_scan,
+    dict_size,
 )
 
 

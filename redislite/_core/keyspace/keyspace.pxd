@@ -25,7 +25,8 @@ cdef enum:
 cdef int keyspace_init(Core* core, int count) noexcept nogil
 cdef void keyspace_release(Core* core) noexcept nogil
 
-# The slot of a key that is there and not expired, else NULL; an expired key is removed. Counts nothing, touches nothing.
+# The slot of a key that is there and not expired, else NULL; an expired key is removed. Counts nothing, touches
+# nothing.
 cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 # The entry for reading argument index of the client's command: counts a hit or a miss, tells of the miss, and notes the
 # access. Or NULL.
@@ -39,28 +40,32 @@ cdef Entry** lookup_write(Core* core, Client* client, int index) noexcept nogil
 
 # Puts a string under the key, in place of what slot (of that key, or NULL where the key is not there) holds, whatever
 # its type. deadline_ms: NO_EXPIRE for none. owner: NULL, or the place of an sds that holds data; it is taken over (and
-# set to NULL) where that saves a copy. A text that reads as an integer is stored as one, unless as_text. 0, or -1 where memory is out: nothing has changed then.
-cdef int store_string(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, const char* data,
+# set to NULL) where that saves a copy. A text that reads as an integer is stored as one, unless as_text. 0, or -1 where
+# memory is out: nothing has changed then.
+cdef int store_string(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash,
+                      const char* data,
                       size_t length, sds* owner, int64_t deadline_ms, bint as_text) noexcept nogil
 # The same for a number.
 cdef int store_integer(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int64_t value,
                        int64_t deadline_ms) noexcept nogil
-# The same for a string that is to be seen as "raw" and will be changed in place: *place is where its length bytes stand,
-# the first ones copied from the old value where slot holds a string (zeros behind it), NULL slot: all zeros.
+# The same for a string that is to be seen as "raw" and will be changed in place: *place is where its length bytes
+# stand, the first ones copied from the old value where slot holds a string (zeros behind it), NULL slot: all zeros.
 cdef int store_raw(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, size_t length,
                    char** place) noexcept nogil
-# Puts a collection under the key, in place of what slot (of that key, or NULL where the key is not there) holds, without
-# a deadline. 0, or -1 where memory is out: nothing has changed then, and the value is still the caller's.
+# Puts a collection under the key, in place of what slot (of that key, or NULL where the key is not there) holds,
+# without a deadline. 0, or -1 where memory is out: nothing has changed then, and the value is still the caller's.
 cdef int store_value(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, int type,
                      int encoding, void* value) noexcept nogil
-# Adds a ready entry whose key is not there, and tells of the new key. 0, or -1 where memory is out (the entry is still the caller's).
+# Adds a ready entry whose key is not there, and tells of the new key. 0, or -1 where memory is out (the entry is still
+# the caller's).
 cdef int add_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
 # The same telling nobody, for keys that are read from a file, or told of later.
 cdef int load_entry(Core* core, Database* database, Entry* entry, uint64_t hash) noexcept nogil
 # Takes the entry out of both dicts and answers it (the caller's now), or NULL.
 cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil
 # Removes the key and releases its value (discard.pxd); lazy: where it waits for that, it is counted. 1 if it was there.
-cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil
+cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash,
+                     bint lazy) noexcept nogil
 # Gives the entry of a key another name; value, deadline and access bits stay. target: the slot of that name, whose
 # entry it replaces, or NULL where the name is free. 0, or -1 where memory is out: nothing has changed then.
 cdef int rename_key(Core* core, Database* database, Entry* entry, uint64_t hash, Entry** target, const Argument* name,
@@ -76,9 +81,9 @@ cdef int set_deadline(Core* core, Database* database, Entry** slot, uint64_t has
 # Tells that fields of a hash were given deadlines or lost them. before: whether there were any before. Where memory is
 # out they are hidden in time, but nobody removes them before they are written over.
 cdef void note_timed_fields(Core* core, Database* database, Entry* entry, uint64_t hash, bint before) noexcept nogil
-# Empties a database, or all of them (number -1), whose memory goes bit by bit; counted as released lazily where lazy, else a
-# turn's share of it at once. Counts as many changes as it had keys, and answers how many; who waits for, watches or caches
-# keys is told.
+# Empties a database, or all of them (number -1), whose memory goes bit by bit; counted as released lazily where lazy,
+# else a turn's share of it at once. Counts as many changes as it had keys, and answers how many; who waits for, watches
+# or caches keys is told.
 cdef size_t flush_databases(Core* core, int number, bint lazy) noexcept nogil
 # The same for one database, telling and counting nothing.
 cdef size_t flush_database(Core* core, Database* database, bint lazy) noexcept nogil
@@ -98,7 +103,8 @@ cdef int access_frequency(Core* core, const Entry* entry) noexcept nogil
 
 
 # Of a key that the command that runs uses: in checked builds, that it is one which its arguments name.
-cdef inline void assert_named(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil:
+cdef inline void assert_named(Core* core, const Database* database, const char* key, size_t length,
+                              bint changes) noexcept nogil:
     if CHECKED_BUILD and core.executing != NULL:
         core.upcalls.key_used(core, database, key, length, changes)
 
@@ -139,7 +145,8 @@ cdef inline void notify(Core* core, Database* database, int event_class, const c
 
 
 # The same for the key that is argument index of the client's command, in the client's database.
-cdef inline void notify_argument(Core* core, Client* client, int index, int event_class, const char* name) noexcept nogil:
+cdef inline void notify_argument(Core* core, Client* client, int index, int event_class,
+                                 const char* name) noexcept nogil:
     notify(core, client.database, event_class, name, client.argv[index].data, client.argv[index].length)
 
 
@@ -172,7 +179,8 @@ cdef inline uint64_t argument_hash(Client* client, int index) noexcept nogil:
     return key_hash(client.database, client.argv[index].data, client.argv[index].length)
 
 
-# Hashes arguments first, first + step, ... (count of them, at most KEYS_AHEAD) and asks the processor for their entries.
+# Hashes arguments first, first + step, ... (count of them, at most KEYS_AHEAD) and asks the processor for their
+# entries.
 cdef void prefetch_keys(Client* client, int first, int step, int count, uint64_t* hashes) noexcept nogil
 
 

@@ -125,7 +125,8 @@ cdef void touch_entry(Core* core, Client* client, Entry* entry) noexcept nogil:
     entry_set_access(entry, lfu_minutes(core) << 8 | counter)
 
 
-cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length, uint64_t hash) noexcept nogil:
+cdef Entry** keyspace_find(Core* core, Database* database, const char* key, size_t length,
+                           uint64_t hash) noexcept nogil:
     cdef Entry** slot = keys_find(database, key, length, hash)
     assert_named(core, database, key, length, 0)
     if slot != NULL and entry_expires(slot[0]) and is_expired(core, entry_deadline(slot[0])):
@@ -149,7 +150,8 @@ cdef void expire_key(Core* core, Database* database, const char* key, size_t len
     latency_end(core, "expire-del", begun)
 
 
-cdef void announce_change(Core* core, Database* database, const char* key, size_t length, bint by_client) noexcept nogil:
+cdef void announce_change(Core* core, Database* database, const char* key, size_t length,
+                          bint by_client) noexcept nogil:
     if core.interest & INTEREST_BLOCKED:
         mark_ready(core, database, key, length)
     announce_to_readers(core, database, key, length, by_client)
@@ -253,7 +255,8 @@ cdef Entry* take_entry(Core* core, Database* database, const char* key, size_t l
     return entry
 
 
-cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash, bint lazy) noexcept nogil:
+cdef bint delete_key(Core* core, Database* database, const char* key, size_t length, uint64_t hash,
+                     bint lazy) noexcept nogil:
     cdef Entry* entry = take_entry(core, database, key, length, hash)
     if entry == NULL:
         return 0
@@ -342,7 +345,8 @@ cdef int store_integer(Core* core, Database* database, Entry** slot, const Argum
     return place_entry(core, database, slot, entry, hash)
 
 
-cdef int store_string(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash, const char* data,
+cdef int store_string(Core* core, Database* database, Entry** slot, const Argument* key, uint64_t hash,
+                      const char* data,
                       size_t length, sds* owner, int64_t deadline_ms, bint as_text) noexcept nogil:
     cdef int64_t number
     cdef int encoding = string_encoding(data, length, &number)

@@ -1,7 +1,7 @@
 """Samples for the latency monitor: how long something took, told where that reaches ``latency-monitor-threshold``.
 
-Between ``latency_begin`` and ``latency_end`` stands what is measured; they may nest. While the monitor is off each costs
-one test.
+Between ``latency_begin`` and ``latency_end`` stands what is measured; they may nest. While the monitor is off each
+costs one test.
 """
 from libc.stdint cimport int64_t, uint64_t
 from redislite._core.base.clock cimport clock_counter

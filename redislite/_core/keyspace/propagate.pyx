@@ -62,7 +62,8 @@ cdef void propagate_instead(Core* core, Client* client, const char* name, int ke
     propagate_nothing(core)
 
 
-cdef void propagate_instead_counted(Core* core, Client* client, const char* name, int key, int64_t number) noexcept nogil:
+cdef void propagate_instead_counted(Core* core, Client* client, const char* name, int key,
+                                    int64_t number) noexcept nogil:
     propagate_begin(core, client.database, 3)
     propagate_text(core, name)
     propagate_arguments(core, client, key, key + 1)
@@ -111,14 +112,16 @@ cdef void propagate(Core* core, const Database* database, const Argument* argume
     core.feed.unit_commands += 1
 
 
-cdef void propagate_deletion(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil:
+cdef void propagate_deletion(Core* core, const Database* database, const char* key, size_t length,
+                             bint lazy) noexcept nogil:
     cdef Argument words[2]
     words[0] = argument_of("UNLINK", 6) if lazy else argument_of("DEL", 3)
     words[1] = argument_of(key, length)
     propagate(core, database, words, 2)
 
 
-cdef void propagate_vanished(Core* core, const Database* database, const char* key, size_t length, bint lazy) noexcept nogil:
+cdef void propagate_vanished(Core* core, const Database* database, const char* key, size_t length,
+                             bint lazy) noexcept nogil:
     cdef int before = propagate_vanishing(core)
     propagate_deletion(core, database, key, length, lazy)
     propagate_vanishing_end(core, before)

@@ -57,8 +57,8 @@ COMMANDS = [
         summary="Waits until replicas have what this connection has written.", complexity="O(1)",
     ),
     native(
-        "waitaof", <size_t> &waitaof_command, 4, "blocking", group="generic", since="7.2.0", acl="+connection -keyspace",
-        tips="request_policy:all_shards response_policy:agg_min",
+        "waitaof", <size_t> &waitaof_command, 4, "blocking", group="generic", since="7.2.0",
+        acl="+connection -keyspace", tips="request_policy:all_shards response_policy:agg_min",
         syntax="numlocal:integer numreplicas:integer timeout:integer",
         summary="Waits until the disk, here and of replicas, has what this connection has written.", complexity="O(1)",
     ),

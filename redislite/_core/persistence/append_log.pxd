@@ -1,6 +1,6 @@
 """The append-only file as the data plane writes it: what was propagated goes out once per turn, before replies do.
 
-    Core.feed, which it is a reader of ──append_log_flush──▶ write ──▶ fsync: here (always), or on the log's own thread (everysec)
+    Core.feed, which it reads ──append_log_flush──▶ write ──▶ fsync: here (always), or on a thread of the log (everysec)
 
 Core.persistence is the engine's AppendLog. A write that fails keeps its bytes for the next try, and everything behind
 them in order; a piece that was written is taken back, so that the file always ends with a whole request. Replies of a
@@ -41,8 +41,8 @@ cdef struct AppendLog:
     void* syncer                # the thread that syncs (file_worker.pxd)
 
 
-# Writes what was propagated and syncs as the policy says. force: even where a sync is under way. 0; -1 where the policy is
-# FSYNC_ALWAYS and the bytes are not on the disk: no reply may leave then.
+# Writes what was propagated and syncs as the policy says. force: even where a sync is under way. 0; -1 where the policy
+# is FSYNC_ALWAYS and the bytes are not on the disk: no reply may leave then.
 cdef int append_log_flush(Core* core, bint force) noexcept nogil
 cdef void append_log_release(Core* core) noexcept nogil
 

@@ -78,8 +78,8 @@ cdef char* waiting_room(AppendLog* log, size_t need) noexcept nogil:
 
 
 cdef bint keep(Core* core, AppendLog* log) noexcept nogil:
-    """Reads what the feed holds and puts it to what waits; an annotation comes before where it is due. 0 where memory is
-    out."""
+    """Reads what the feed holds and puts it to what waits; an annotation comes before where it is due. 0 where memory
+    is out."""
     cdef int64_t second = core.now_ms // 1000
     cdef size_t count
     cdef const char* unread = feed_unread(core, &log.reader, &count)
@@ -152,7 +152,8 @@ cdef int write_all(Core* core, AppendLog* log) noexcept nogil:
         if written and ftruncate(log.fd, log.size) == 0:
             written = 0
         elif written:
-            snprintf(text, sizeof(text), "Could not remove short write from the append-only file. The file may hold a part "
+            snprintf(text, sizeof(text),
+                     "Could not remove short write from the append-only file. The file may hold a part "
                      "of a command until the rest can be written. ftruncate: %s", strerror(errno.errno))
             core.upcalls.log_line(core, LOG_WARNING, text)
         # Where memory is out, what the feed holds stays there.
@@ -332,8 +333,8 @@ cdef class AppendOnlyLog:
         return log
 
     def open(self, int fd, int64_t size) -> None:
-        """Has everything from here on written to the end of this file, which has so many bytes and is the log's. The file
-        before is synced and closed, which nobody waits for. Flush what was meant for that before."""
+        """Has everything from here on written to the end of this file, which has so many bytes and is the log's. The
+        file before is synced and closed, which nobody waits for. Flush what was meant for that before."""
         cdef AppendLog* log = self._log()
         if fd < 0 or size < 0:
             raise ValueError(f"no file: descriptor {fd}, {size} bytes")
@@ -351,7 +352,8 @@ cdef class AppendOnlyLog:
         self.core.feed.database = -1
 
     def close(self) -> None:
-        """Ends the logging; the file is synced and closed, which nobody waits for. What waits is dropped: flush before."""
+        """Ends the logging; the file is synced and closed, which nobody waits for. What waits is dropped: flush
+        before."""
         cdef AppendLog* log = self._log()
         self._let_go(log)
         log.size = 0

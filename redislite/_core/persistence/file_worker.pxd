@@ -2,9 +2,9 @@
 
     file_worker_ask ──▶ queue, in order ──▶ fdatasync, fsync, close ──▶ file_worker_synced, file_worker_error
 
-In C: it never knows of the interpreter, and cannot run out of its memory. It exists from the start, as one that is started
-when it is needed may not start just then. In the contract a worker is a pointer to something that only file_worker.pyx knows.
-Descriptors that are to be closed are the worker's from the asking on.
+In C: it never knows of the interpreter, and cannot run out of its memory. It exists from the start, as one that is
+started when it is needed may not start just then. In the contract a worker is a pointer to something that only
+file_worker.pyx knows. Descriptors that are to be closed are the worker's from the asking on.
 """
 
 cdef enum:

@@ -1,4 +1,5 @@
-"""The process that writes a snapshot or rewrites the log: a fork of the server, with its memory as it was at that moment.
+"""The process that writes a snapshot or rewrites the log: a fork of the server, with its memory as it was at that
+moment.
 
 It runs C code and leaves by _exit: no Python object, lock or finalizer is touched. Of the server's descriptors it keeps
 one and the standard ones, so that no client is held by it. It dies with its parent, takes no notice of signals that ask
@@ -30,8 +31,8 @@ ctypedef int (*ChildTask)(Core* core, void* argument, ChildPage* page) noexcept 
 
 # Forks, and runs the task in the child. Answers the child's number, or minus an errno where there is none. title: what
 # the process is called, 15 characters at most. kept_fd: the descriptor that it needs; -1: none. then: NULL, or what the
-# process goes on as once its task went well: the path of a program and all its arguments, NULL behind the last; it finds
-# the kept descriptor open. The argument and `then` must stand until the call returns.
+# process goes on as once its task went well: the path of a program and all its arguments, NULL behind the last; it
+# finds the kept descriptor open. The argument and `then` must stand until the call returns.
 cdef int child_fork(Core* core, ChildTask task, void* argument, ChildPage* page, const char* title,
                     int kept_fd, char** then) noexcept nogil
 
@@ -42,8 +43,8 @@ cdef int fork_debugger(Core* core, Client* client) noexcept with gil
 cdef enum:
     CHILD_PROGRAM_WORDS = 16        # of what a child goes on as, with the NULL behind them
 
-# Fills `program`, which has room for CHILD_PROGRAM_WORDS, for child_fork: answers it, or NULL where there are no words. They
-# are bytes, and must stand as long as it. ValueError where there are too many.
+# Fills `program`, which has room for CHILD_PROGRAM_WORDS, for child_fork: answers it, or NULL where there are no words.
+# They are bytes, and must stand as long as it. ValueError where there are too many.
 cdef char** child_program(object words, char** program) except? NULL
 
 

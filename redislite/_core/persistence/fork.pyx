@@ -211,8 +211,8 @@ cdef int fork_debugger(Core* core, Client* client) noexcept with gil:
 
 
 def disable_huge_pages() -> bool:
-    """Has the system give this process small pages only, of which a child costs fewer bytes for each that is written to;
-    true where it does."""
+    """Has the system give this process small pages only, of which a child costs fewer bytes for each that is written
+    to; true where it does."""
     return child_disable_huge_pages() == 0
 
 

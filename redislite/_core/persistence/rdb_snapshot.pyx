@@ -52,8 +52,8 @@ cdef struct ForkedSave:
 
 
 cdef bytes opcodes_of(dict options, int place):
-    """What stands before the keys (RDB_AUX_BEFORE: auxiliary fields, what modules have written, functions) or behind them
-    (RDB_AUX_AFTER), as the file has it."""
+    """What stands before the keys (RDB_AUX_BEFORE: auxiliary fields, what modules have written, functions) or behind
+    them (RDB_AUX_AFTER), as the file has it."""
     cdef RdbOutput output
     cdef bytes name, value
     cdef uint64_t identifier

@@ -353,8 +353,9 @@ cdef class DictProbe:
         return keys
 
     def release(self, size_t pieces, bint owns=True):
-        """One step of the dict's release: the keys that it gave up, and whether more is to do. owns: whether the entries are
-        given up with it; else only the tables go, and the entries are lost. Only this and the end of the probe may follow."""
+        """One step of the dict's release: the keys that it gave up, and whether more is to do. owns: whether the
+        entries are given up with it; else only the tables go, and the entries are lost. Only this and the end of the
+        probe may follow."""
         keys = []
         context = (self, keys)
         cdef size_t budget = pieces

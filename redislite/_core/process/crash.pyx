@@ -59,7 +59,8 @@ cdef extern from *:
         return (uintptr_t) ((ucontext_t *) context)->uc_mcontext.gregs[number];
     }
     static void *crash_instruction(void *context) { return (void *) crash_register(context, REG_RIP); }
-    /* A call to where no code is has left nothing but where it came from: goes back there, or the stack is unreadable. */
+    /* A call to where no code is has left nothing but where it came from: goes back there, as the stack is unreadable
+       otherwise. */
     static void crash_return(void *context) {
         greg_t *registers = ((ucontext_t *) context)->uc_mcontext.gregs;
         registers[REG_RIP] = *(greg_t *) registers[REG_RSP];
@@ -404,7 +405,8 @@ cdef void write_memory_test(SafeOutput* output) noexcept nogil:
     elif memory_test(output.fd):
         put_text(output, "!!! MEMORY ERROR DETECTED! Check your memory ASAP !!!\n")
     else:
-        put_text(output, "Fast memory test PASSED, however your memory can still be broken. Please run a memory test for "
+        put_text(output,
+                 "Fast memory test PASSED, however your memory can still be broken. Please run a memory test for "
                          "several hours if possible.\n")
 
 
@@ -640,7 +642,8 @@ def catch_faults(bint on):
 
 def describe(*, bytes title, bytes log_path, bytes pid_file, bytes info, bytes configuration, bint report,
              bint hide_user_data, bint test_memory, bint exit_on_panic):
-    """What reports say of the program, and how they are made. Texts must not have a NUL within; empty paths: no file."""
+    """What reports say of the program, and how they are made. Texts must not have a NUL within; empty paths: no
+    file."""
     global texts
     cdef list new = [title, log_path, pid_file, info, configuration]
     reporter.title = title

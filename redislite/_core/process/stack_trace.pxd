@@ -1,7 +1,7 @@
 """Stack traces of all threads, written to a descriptor from wherever the process stands, a signal handler too.
 
-Each thread is asked by a signal to write its own, one after the other; one that does not answer in time is named. Python's
-stacks come from the interpreter's own faulthandler, if it was told of a signal and a descriptor for that.
+Each thread is asked by a signal to write its own, one after the other; one that does not answer in time is named.
+Python's stacks come from the interpreter's own faulthandler, if it was told of a signal and a descriptor for that.
 
 Needed before, once per process: stack_trace_prepare. Guarantee: async-signal-safe as far as `backtrace` is, which
 looks into no memory but stacks and the tables of the libraries.

@@ -1,8 +1,8 @@
 """Arguments of commands from Python objects, and replies as Python objects: for whoever calls a command in this
 process.
 
-A reply is read where it stands, in the chunks of its client's output: what a bulk string has is copied once, into the object
-that it becomes.
+A reply is read where it stands, in the chunks of its client's output: what a bulk string has is copied once, into the
+object that it becomes.
 """
 from redislite._core.base.alloc cimport Heap
 from redislite._core.state.core cimport Argument, Chunk, Client
@@ -16,8 +16,8 @@ cdef struct Cursor:
     size_t before                   # bytes in the pieces before this one
 
 
-# What replies become. RESP3's types are Python's own; a set becomes a list where sets_are_lists, since its elements may be
-# what no set takes.
+# What replies become. RESP3's types are Python's own; a set becomes a list where sets_are_lists, since its elements may
+# be what no set takes.
 cdef class Decoder:
     cdef object status              # simple strings: called with a str; None: they are like bulk strings
     cdef object error               # errors: called with a str; answers what stands in their place
@@ -25,9 +25,10 @@ cdef class Decoder:
     cdef str encoding_errors
     cdef bint sets_are_lists
     cdef bint is_utf8               # encoding is UTF-8, errors being strict
-    # One reply that begins with the first of the client's output, which is given back up to there. raw: strings stay bytes.
-    # pushes: where messages that stand before it are appended, as lists, and where nothing else is there the answer is
-    # None; None: these are replies. There is output; MemoryError where memory was out for it, all output being given back then.
+    # One reply that begins with the first of the client's output, which is given back up to there. raw: strings stay
+    # bytes. pushes: where messages that stand before it are appended, as lists, and where nothing else is there the
+    # answer is None; None: these are replies. There is output; MemoryError where memory was out for it, all output
+    # being given back then.
     cdef object take(self, Client* client, bint raw, list pushes)
     # Inside.
     cdef object read_behind_pushes(self, Cursor* cursor, bint raw, list pushes)

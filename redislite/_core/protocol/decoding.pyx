@@ -149,7 +149,8 @@ cdef class Decoder:
         if kind == c'_':
             return None
         if kind == c'-':
-            return self.error(PyUnicode_DecodeUTF8(text, length, "replace" if self.status is None else "surrogateescape"))
+            return self.error(PyUnicode_DecodeUTF8(text, length,
+                                                   "replace" if self.status is None else "surrogateescape"))
         if kind == c':' or kind == c'(':
             return int(text[:length])
         if kind == c',':

@@ -63,8 +63,8 @@ cdef void reply_error_bytes(Reply* reply, const char* text, size_t length) noexc
 cdef void reply_error_again(Reply* reply, const char* text, size_t length) noexcept nogil
 # The same for one that a script has made up.
 cdef void reply_custom_error(Reply* reply, const char* text, size_t length) noexcept nogil
-# Counts an error by its first word. There are kinds that scripts make up (is_custom) without end: beyond ERROR_KINDS_MAX,
-# as settings.error_kinds_overflow says, these count as one kind, or none is counted any more.
+# Counts an error by its first word. There are kinds that scripts make up (is_custom) without end: beyond
+# ERROR_KINDS_MAX, as settings.error_kinds_overflow says, these count as one kind, or none is counted any more.
 cdef void count_error(Core* core, const char* text, size_t length, bint is_custom) noexcept nogil
 cdef void reply_integer(Reply* reply, int64_t value) noexcept nogil
 cdef void reply_bulk(Reply* reply, const char* data, size_t length) noexcept nogil
@@ -85,8 +85,8 @@ cdef void reply_verbatim(Reply* reply, const char* extension, const char* data, 
 cdef Chunk* reply_deferred_begin(Reply* reply) noexcept nogil
 cdef void reply_deferred_end(Reply* reply, Chunk* place, char kind, int64_t length) noexcept nogil
 # A Python object: int, bytes (bulk), str (bulk), SimpleString, None, list and tuple, dict, set, float, bool, Verbatim,
-# Push. A CommandError inside an aggregate becomes an error element. TypeError for anything else, OverflowError for an integer
-# of more than 64 bits, ValueError, RecursionError: then nothing has been appended.
+# Push. A CommandError inside an aggregate becomes an error element. TypeError for anything else, OverflowError for an
+# integer of more than 64 bits, ValueError, RecursionError: then nothing has been appended.
 cdef int reply_object(Reply* reply, object value) except -1
 
 

@@ -292,7 +292,8 @@ cdef void disable_kinds(Core* core) noexcept nogil:
     cdef char line[ERROR_KINDS_LINE]
     cdef size_t used
     cdef int i
-    core.upcalls.log_line(core, LOG_WARNING, "Errorstats stopped adding new errors because the number of errors reached the "
+    core.upcalls.log_line(core, LOG_WARNING,
+                          "Errorstats stopped adding new errors because the number of errors reached the "
                           "limit, which scripts may have made up; CONFIG RESETSTAT counts them again")
     used = <size_t> snprintf(line, sizeof(line), "Current errors code list:")
     for i in range(core.error_kinds_count):
@@ -554,7 +555,8 @@ cdef int append_object(Reply* reply, object value, int depth) except -1:
     elif isinstance(value, Exception):
         append_error(reply, f"ERR {type(value).__name__}: {value}")
     else:
-        raise TypeError(f"no reply for a {type(value).__name__}: answer int, bytes, str, None, list, dict, set, float or bool")
+        raise TypeError(f"no reply for a {type(value).__name__}: answer int, bytes, str, None, list, dict, set, float "
+                        "or bool")
     return 0
 
 

@@ -20,8 +20,8 @@ cdef enum:
     PARSE_MORE = 0              # the buffer ends inside a request, or between two
     PARSE_REQUEST = 1           # a request is complete: arguments request_first up to used
     PARSE_LONG = 2              # read Parser.large to its full length next
-    # The connection must be closed: Parser.error says what is wrong, or memory was out. Parser.failed tells the same from
-    # then on, and there is nothing more to parse.
+    # The connection must be closed: Parser.error says what is wrong, or memory was out. Parser.failed tells the same
+    # from then on, and there is nothing more to parse.
     PARSE_ERROR = -1
     PARSE_NO_MEMORY = -2
 
@@ -52,6 +52,7 @@ cdef bint parser_is_idle(const Parser* parser) noexcept nogil
 # An empty request (blank line, *0) is skipped. rules: PARSE_UNAUTHENTICATED, PARSE_STRICT.
 cdef int resp_parse(Heap* heap, Parser* parser, char* data, size_t length, int64_t max_bulk_length,
                     int rules) noexcept nogil
-# Tells that Parser.large is filled: it becomes the next argument, without the two bytes behind it, for which it had room.
-# PARSE_REQUEST where the request is complete with it, PARSE_MORE where not, PARSE_NO_MEMORY; PARSE_ERROR under strict.
+# Tells that Parser.large is filled: it becomes the next argument, without the two bytes behind it, for which it had
+# room. PARSE_REQUEST where the request is complete with it, PARSE_MORE where not, PARSE_NO_MEMORY; PARSE_ERROR under
+# strict.
 cdef int resp_large_done(Heap* heap, Parser* parser, bint strict) noexcept nogil

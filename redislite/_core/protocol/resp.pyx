@@ -156,7 +156,8 @@ cdef char* line_end(char* text, char byte, size_t length) noexcept nogil:
     return found
 
 
-cdef inline bint quick_length(const char* data, size_t length, size_t at, int64_t* value, size_t* behind) noexcept nogil:
+cdef inline bint quick_length(const char* data, size_t length, size_t at, int64_t* value,
+                              size_t* behind) noexcept nogil:
     """The same as read_length for a number of one or two digits that is all there: nearly every one."""
     cdef unsigned int first, second
     if length - at < 4 or at > length:
@@ -176,9 +177,10 @@ cdef inline bint quick_length(const char* data, size_t length, size_t at, int64_
     return 1
 
 
-cdef int read_length(Parser* parser, char* data, size_t length, size_t at, int64_t* value, size_t* behind) noexcept nogil:
-    """The number that ends at the next CR. 1: read, *behind is the offset after CR LF; 0: more is needed; -1: the line is
-    longer than any number may be; -2: it is no number."""
+cdef int read_length(Parser* parser, char* data, size_t length, size_t at, int64_t* value,
+                     size_t* behind) noexcept nogil:
+    """The number that ends at the next CR. 1: read, *behind is the offset after CR LF; 0: more is needed; -1: the line
+    is longer than any number may be; -2: it is no number."""
     cdef size_t i = at
     cdef int64_t total = 0
     cdef char* end

@@ -20,7 +20,8 @@ cdef enum:
 
 # The identifier that comes first.
 cdef bint rdb_module_begin(RdbInput* input, uint64_t* id) noexcept nogil
-# What comes behind it, as a value of module_value.pxd, the caller's; NULL after an error. Nothing is spare in its block.
+# What comes behind it, as a value of module_value.pxd, the caller's; NULL after an error. Nothing is spare in its
+# block.
 cdef sds rdb_read_module(RdbInput* input, uint64_t id) noexcept nogil
 # The same of auxiliary data, identifier and all.
 cdef sds rdb_read_module_aux(RdbInput* input) noexcept nogil

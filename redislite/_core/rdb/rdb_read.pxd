@@ -11,7 +11,7 @@ cdef enum:
     RDB_SINK_AUX = 0                # an auxiliary field: name, value
     RDB_SINK_FUNCTION = 1           # the code of a library: value
     RDB_SINK_EMPTY = 2              # a collection without elements, which is not loaded: its key as name
-    RDB_SINK_MODULE = 3             # what a module has written beside the keys: identifier (8 bytes) as name, fields as value
+    RDB_SINK_MODULE = 3             # what a module has written beside the keys: identifier (8 bytes) as name, fields
     RDB_SINK_SELECT = 4             # keys of another database follow: its number as value, in decimal
 
 # What is being read, as a checker tells it.
@@ -62,6 +62,6 @@ cdef struct RdbLoadResult:
 cdef int rdb_load(Core* core, RdbInput* input, const RdbLoadOptions* options, RdbLoadResult* result) noexcept nogil
 # Whether payloads and files of this version can be read.
 cdef bint rdb_version_is_known(const Core* core, int version) noexcept nogil
-# The version of a payload (of DUMP, of FUNCTION DUMP), which its tail of RDB_DUMP_TAIL bytes tells; 0 where that is not there,
-# where the version is unknown, or where the checksum is wrong and is looked at.
+# The version of a payload (of DUMP, of FUNCTION DUMP), which its tail of RDB_DUMP_TAIL bytes tells; 0 where that is not
+# there, where the version is unknown, or where the checksum is wrong and is looked at.
 cdef int rdb_payload_version(const Core* core, const char* payload, size_t length) noexcept nogil

@@ -35,7 +35,8 @@ cdef struct RdbSaveProgress:
 
 # Writes the value of an entry.
 cdef void rdb_write_value(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil
-# A payload as DUMP answers it: type, value, version, checksum. The output keeps a checksum, and nothing stands in it yet.
+# A payload as DUMP answers it: type, value, version, checksum. The output keeps a checksum, and nothing stands in it
+# yet.
 cdef void rdb_write_payload(RdbOutput* output, const Core* core, const Entry* entry) noexcept nogil
 # An auxiliary field.
 cdef void rdb_write_aux(RdbOutput* output, const char* name, size_t name_length, const char* value,

@@ -9,8 +9,8 @@ from redislite._core.keyspace.propagate cimport propagate_nothing
 from redislite._core.protocol.reply cimport reply_error, reply_ok, reply_release
 from redislite._core.state.core cimport Argument, Client, Command, Core
 from redislite._core.state.flags cimport (
-    CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NOSCRIPT, COMMAND_WRITE, GATE_BUSY, GATE_MEMORY,
-    GATE_MISCONF, GATE_TRACKING, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS,
+    CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, COMMAND_DENYOOM, COMMAND_MAY_REPLICATE, COMMAND_NOSCRIPT, COMMAND_WRITE,
+    GATE_BUSY, GATE_MEMORY, GATE_MISCONF, GATE_TRACKING, GATE_USER, PROPAGATE_AOF, PROPAGATE_REPLICAS,
 )
 
 
@@ -152,7 +152,8 @@ cdef const char* killed_text(const Run* run) noexcept nogil:
 
 
 cdef const char* BUSY_SCRIPT = b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-cdef const char* BUSY_FUNCTION = b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+cdef const char* BUSY_FUNCTION = \
+    b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 cdef const char* BUSY_SCRIPT_VALKEY = \
     b"BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 cdef const char* BUSY_FUNCTION_VALKEY = \

@@ -3,11 +3,11 @@
     line_begin ─▶ line_add, line_value, line_reply, … ─▶ line_end ─▶ lines ─▶ session_flush: *n, a simple string each
     session_read: an array of bulk strings ─▶ words
 
-Reading and writing wait: who debugs a script has a process of its own (SCRIPT DEBUG YES), or wants the server to stand still
-(SYNC). A client that goes away, or takes nothing for WRITE_SECONDS, ends the session: is_gone.
+Reading and writing wait: who debugs a script has a process of its own (SCRIPT DEBUG YES), or wants the server to stand
+still (SYNC). A client that goes away, or takes nothing for WRITE_SECONDS, ends the session: is_gone.
 
-The dialect is Redis's or Valkey's: words, and how values are shown. All memory is the engine's; where it is out, something is
-missing in what is told.
+The dialect is Redis's or Valkey's: words, and how values are shown. All memory is the engine's; where it is out,
+something is missing in what is told.
 """
 from libc.stddef cimport size_t
 from redislite._core.scripting.lua_api cimport lua_State

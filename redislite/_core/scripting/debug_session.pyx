@@ -338,7 +338,8 @@ cdef bint receive(Session* session) noexcept nogil:
 
 
 cdef int take_number(Session* session, size_t* place, char kind, int most) noexcept nogil:
-    """The number of a line that begins with this kind: -1 where it is no such line or more than that, -2 where more must come."""
+    """The number of a line that begins with this kind: -1 where it is no such line or more than that, -2 where more
+    must come."""
     cdef const char* start = session.input.data + place[0]
     cdef size_t left = session.input.length - place[0]
     cdef const char* end
@@ -350,7 +351,8 @@ cdef int take_number(Session* session, size_t* place, char kind, int most) noexc
     end = <const char*> memchr(start, c'\n', left)
     if end == NULL:
         return -2 if left < 32 else -1
-    if (end - 1)[0] != c'\r' or not parse_int64(start + 1, <size_t> (end - start) - 2, &number) or not 0 < number <= most:
+    if (end - 1)[0] != c'\r' or not parse_int64(start + 1, <size_t> (end - start) - 2, &number) or \
+            not 0 < number <= most:
         return -1
     place[0] += <size_t> (end - start) + 1
     return <int> number

@@ -11,13 +11,15 @@ cdef int hex_digit(char c) noexcept nogil:
 
 
 cdef const char* take_quoted(const char* at, const char* end, char* word, size_t* length) noexcept nogil:
-    """What is between the quote at this place and the next: answers the place behind that, or NULL where there is none."""
+    """What is between the quote at this place and the next: answers the place behind that, or NULL where there is
+    none."""
     cdef char quote = at[0]
     cdef char c
     at += 1
     while at < end and at[0] != quote:
         c = at[0]
-        if c == c'\\' and quote == c'"' and end - at >= 4 and at[1] == c'x' and hex_digit(at[2]) >= 0 and hex_digit(at[3]) >= 0:
+        if c == c'\\' and quote == c'"' and end - at >= 4 and at[1] == c'x' and hex_digit(at[2]) >= 0 and \
+                hex_digit(at[3]) >= 0:
             c = <char> (hex_digit(at[2]) * 16 + hex_digit(at[3]))
             at += 3
         elif c == c'\\' and end - at >= 2 and (quote == c'"' or at[1] == quote):

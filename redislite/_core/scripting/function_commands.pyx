@@ -140,7 +140,8 @@ cdef void load_command(Core* core, Client* client) noexcept nogil:
     cdef int i
     for i in range(2, client.argc - 1):
         if not argument_is(&client.argv[i], "REPLACE"):
-            snprintf(error, LIBRARY_ERROR, "ERR Unknown option given: %.*s", <int> min(client.argv[i].length, <size_t> 128),
+            snprintf(error, LIBRARY_ERROR, "ERR Unknown option given: %.*s",
+                     <int> min(client.argv[i].length, <size_t> 128),
                      client.argv[i].data)
             reply_error(&client.reply, error)
             return
@@ -252,8 +253,10 @@ cdef bint is_among(Functions* functions, Library* library, Library* added, char*
     return 0
 
 
-cdef Library* read_library(Core* core, Client* client, Functions* functions, RdbInput* input, char* error) noexcept nogil:
-    """The next one of a payload, run unless it comes from an append-only file; NULL, and error says why, where that fails."""
+cdef Library* read_library(Core* core, Client* client, Functions* functions, RdbInput* input,
+                           char* error) noexcept nogil:
+    """The next one of a payload, run unless it comes from an append-only file; NULL, and error says why, where that
+    fails."""
     cdef uint8_t opcode
     cdef Library* library
     if not input_byte(input, &opcode) or (opcode != RDB_FUNCTION and opcode != RDB_FUNCTION_EARLY):
@@ -270,7 +273,8 @@ cdef Library* read_library(Core* core, Client* client, Functions* functions, Rdb
         library_free(functions, library)
         error[0] = 0
         return NULL
-    if library != NULL and not core.replaying and not library_run(functions, library, milliseconds_for(core, client), error):
+    if library != NULL and not core.replaying and \
+            not library_run(functions, library, milliseconds_for(core, client), error):
         library_free(functions, library)
         return NULL
     return library
@@ -326,7 +330,8 @@ cdef void restore_command(Core* core, Client* client) noexcept nogil:
         elif argument_is(&client.argv[3], "FLUSH"):
             policy = JOIN_FLUSH
         elif not argument_is(&client.argv[3], "APPEND"):
-            reply_error(&client.reply, "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
+            reply_error(&client.reply,
+                        "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
             return
     if not rdb_payload_version(core, payload.data, payload.length):
         reply_error(&client.reply, "ERR DUMP payload version or checksum are wrong")
@@ -503,7 +508,8 @@ COMMANDS = [
     native(
         "fcall", <size_t> &fcall_command, -3, "noscript skip_monitor may_replicate no_mandatory_keys stale",
         keys="RW ACCESS UPDATE @ 2 keynum=0", group="scripting", since="7.0.0",
-        syntax="function numkeys:integer [key...] [arg...]", summary="Calls a function.", complexity="Depends on the function",
+        syntax="function numkeys:integer [key...] [arg...]", summary="Calls a function.",
+        complexity="Depends on the function",
     ),
     native(
         "fcall_ro", <size_t> &fcall_ro_command, -3, "noscript skip_monitor no_mandatory_keys stale readonly",
@@ -523,7 +529,8 @@ COMMANDS = [
     ),
     native(
         "function|flush", <size_t> &flush_command, -2, "noscript write", group="scripting", since="7.0.0",
-        tips=_ALL_SHARDS, syntax="[flush-type:(ASYNC | SYNC)]", summary="Deletes all libraries.", complexity="O(N) for N functions",
+        tips=_ALL_SHARDS, syntax="[flush-type:(ASYNC | SYNC)]", summary="Deletes all libraries.",
+        complexity="O(N) for N functions",
     ),
     native(
         "function|dump", <size_t> &dump_command, 2, "noscript", group="scripting", since="7.0.0",

@@ -57,7 +57,7 @@ cdef struct Function:
     int reference               # in Lua's registry
     void* callable              # of Python: the function, referred to
     uint64_t flags              # SCRIPT_*
-    char* name                  # of name_length bytes, as it was registered; in the function's own block, like the description
+    char* name                  # of name_length bytes, as it was registered; in the function's own block
     size_t name_length
     char* description           # NULL: none
     size_t description_length
@@ -142,7 +142,8 @@ cdef const char* library_engine(const Library* library, size_t* length) noexcept
 # A library of this code that belongs to nobody yet and has not been run; its first line is looked at. NULL, and error
 # (LIBRARY_ERROR bytes) says why, where that cannot be. from_file: nothing is wrong with any code, as long as there is
 # memory.
-cdef Library* library_new(Functions* functions, const char* code, size_t length, bint from_file, char* error) noexcept nogil
+cdef Library* library_new(Functions* functions, const char* code, size_t length, bint from_file,
+                          char* error) noexcept nogil
 # Whether a library or a function may have this name.
 cdef bint is_name(const char* text, size_t length) noexcept nogil
 # Adds a function to the library that is being loaded; NULL where memory is out.

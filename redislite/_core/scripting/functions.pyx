@@ -76,7 +76,8 @@ cdef bint read_words(Metadata* metadata, const char* at, char* error) noexcept n
         if taken == 0:
             break
         if not is_named(word, length):
-            snprintf(error, LIBRARY_ERROR, "ERR Invalid metadata value given: %.*s", <int> min(length, <size_t> NAME_SHOWN), word)
+            snprintf(error, LIBRARY_ERROR, "ERR Invalid metadata value given: %.*s",
+                     <int> min(length, <size_t> NAME_SHOWN), word)
             return 0
         if has_name:
             snprintf(error, LIBRARY_ERROR, "ERR Invalid metadata value, name argument was given multiple times")
@@ -90,7 +91,8 @@ cdef bint read_words(Metadata* metadata, const char* at, char* error) noexcept n
         return 0
     if not is_name(metadata.words + metadata.engine_length, metadata.name_length):
         metadata.name_length = 0
-        snprintf(error, LIBRARY_ERROR, "ERR Library names can only contain letters, numbers, or underscores(_) and must be at "
+        snprintf(error, LIBRARY_ERROR,
+                 "ERR Library names can only contain letters, numbers, or underscores(_) and must be at "
                  "least one character long")
         return 0
     return 1
@@ -162,7 +164,8 @@ cdef const char* library_name(Functions* functions, Library* library, size_t* le
     return record_name(&functions.libraries, library, length)
 
 
-cdef Library* library_new(Functions* functions, const char* code, size_t length, bint from_file, char* error) noexcept nogil:
+cdef Library* library_new(Functions* functions, const char* code, size_t length, bint from_file,
+                          char* error) noexcept nogil:
     cdef Core* core = functions.core
     cdef Metadata metadata
     cdef Library* library = NULL
@@ -172,7 +175,8 @@ cdef Library* library_new(Functions* functions, const char* code, size_t length,
     if metadata.words != NULL:
         engine = engine_named(core, metadata.words, metadata.engine_length)
     if sound and engine == NULL:
-        snprintf(error, LIBRARY_ERROR, "ERR Engine '%.*s' not found", <int> min(metadata.engine_length, <size_t> NAME_SHOWN),
+        snprintf(error, LIBRARY_ERROR, "ERR Engine '%.*s' not found",
+                 <int> min(metadata.engine_length, <size_t> NAME_SHOWN),
                  metadata.words)
         sound = 0
     elif sound and not engine.is_on(core):
@@ -328,7 +332,8 @@ cdef bint may_join(Functions* functions, Library* added, int policy, char* error
         name = library_name(functions, library, &length)
         there = library_find(functions, name, length) if length else NULL
         if there != NULL and policy == JOIN_APPEND:
-            snprintf(error, LIBRARY_ERROR, "ERR Library %.*s already exists", <int> min(length, <size_t> NAME_SHOWN), name)
+            snprintf(error, LIBRARY_ERROR, "ERR Library %.*s already exists", <int> min(length, <size_t> NAME_SHOWN),
+                     name)
             return 0
         function = library.first
         while function != NULL:
@@ -393,8 +398,8 @@ cdef void leave_all(Functions* functions, Library* library) noexcept nogil:
 
 
 cdef void enter_again(Functions* functions) noexcept nogil:
-    """Gives all that were there the places that they had before something was entered: those are free or another's, or were
-    made into one that is to be taken out next, so nothing is asked for."""
+    """Gives all that were there the places that they had before something was entered: those are free or another's, or
+    were made into one that is to be taken out next, so nothing is asked for."""
     cdef Library* library = functions.oldest
     cdef Function* function
     cdef void** slot
@@ -575,7 +580,8 @@ cdef bint libraries_run_waiting(Functions* functions, Client* client) noexcept n
                 return 0
             functions.waiting -= 1
             functions.memory -= library.memory
-            if not library_run(functions, library, FILE_MILLISECONDS, error) or not enter_functions(functions, library, error):
+            if not library_run(functions, library, FILE_MILLISECONDS, error) or \
+                    not enter_functions(functions, library, error):
                 library.state = LIBRARY_BROKEN
                 name = library_name(functions, library, &length)
                 snprintf(line, sizeof(line), "The library of functions '%.*s' cannot be used, and is kept as it is: %s",

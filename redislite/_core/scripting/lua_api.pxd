@@ -2,11 +2,14 @@
 
     lua_resolve() ─▶ import lupa.lua51 ─▶ dlopen its file ─▶ dlsym each name of API ─▶ lua: a table of function pointers
 
-So scripts run at C speed, nothing of Lua is compiled here, and who runs no script loads nothing.  The names are those of the
-reference manual (https://www.lua.org/manual/5.1/manual.html#3) without their prefix; luaL_* functions have `aux_` before them.
+So scripts run at C speed, nothing of Lua is compiled here, and who runs no script loads nothing.
 
-An error in Lua leaves C functions by longjmp: a function that Lua calls must own no memory and hold no Python object when it
-calls what may raise one (marked m: only for want of memory, e: in other cases too, as in the manual).
+The names are those of the
+reference manual (https://www.lua.org/manual/5.1/manual.html#3) without their prefix; luaL_* functions have `aux_`
+before them.
+
+An error in Lua leaves C functions by longjmp: a function that Lua calls must own no memory and hold no Python object
+when it calls what may raise one (marked m: only for want of memory, e: in other cases too, as in the manual).
 """
 from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport uint32_t
@@ -162,7 +165,8 @@ cdef struct LuaApi:
 # The functions; all NULL until lua_resolve has succeeded.
 cdef LuaApi lua
 
-# Looks the functions up, once per process. ImportError, saying what to do, where lupa is missing or has no such symbols.
+# Looks the functions up, once per process. ImportError, saying what to do, where lupa is missing or has no such
+# symbols.
 cdef int lua_resolve() except -1
 
 
@@ -185,7 +189,8 @@ cdef inline void lua_run_hook(lua_State* L) noexcept nogil:
         hook(L, &record)
 
 
-# Counts a step of C code that goes on for as long as a script wants: so others are served meanwhile, and it can be ended.
+# Counts a step of C code that goes on for as long as a script wants: so others are served meanwhile, and it can be
+# ended.
 cdef inline void lua_tick(lua_State* L, uint32_t* steps) noexcept nogil:
     steps[0] += 1
     if steps[0] & (TICKS - 1) == 0:

@@ -1,9 +1,10 @@
-"""Bytes that grow, for functions which Lua calls: a userdata of Lua's on top of the stack, so that an error loses nothing.
+"""Bytes that grow, for functions which Lua calls: a userdata of Lua's on top of the stack, so that an error loses
+nothing.
 
     lua.gettop ─▶ | the block, a userdata; replaced by a larger one when it is full |
 
-buffer_open pushes the block; it must be at the same place of the stack whenever something is added. All of this may raise
-Lua's error for want of memory.
+buffer_open pushes the block; it must be at the same place of the stack whenever something is added. All of this may
+raise Lua's error for want of memory.
 """
 from libc.stddef cimport size_t
 from libc.string cimport memcpy

@@ -1,11 +1,11 @@
 """The debugger of scripts: one that stops at lines, and commands about where it has stopped.
 
     debugger_begin ─▶ the script runs; Lua's hook calls debugger_hook at each line ─┬─▶ goes on
-                   ─▶ debugger_finish: <endsession>                                 └─▶ stops: tells why, reads commands until
-                                                                                        one has the script go on, or end
+                   ─▶ debugger_finish: <endsession>                                 └─▶ stops: tells why, reads commands
+                                                                                        until one has it go on, or end
 
-What the script calls meanwhile is told by debugger_command, debugger_reply and debugger_error where it goes on by steps, or
-a command of the debugger has it called. A client that goes away has the script run to its end.
+What the script calls meanwhile is told by debugger_command, debugger_reply and debugger_error where it goes on by
+steps, or a command of the debugger has it called. A client that goes away has the script run to its end.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t

@@ -45,7 +45,8 @@ cdef const char** HELP = [
 ]
 # The two lines that are others in Valkey's dialect.
 cdef const char* HELP_VALKEY = b"[v]alkey <command>        Have the server execute a command."
-cdef const char* HELP_MAXLEN = b"[max]len [bytes]          Show so much of a value or a reply at the most; 0: all of it."
+cdef const char* HELP_MAXLEN = \
+    b"[max]len [bytes]          Show so much of a value or a reply at the most; 0: all of it."
 
 
 cdef Debugger* debugger_begin(Core* core, int fd, const char* source, size_t length) noexcept nogil:
@@ -463,7 +464,8 @@ cdef bint run_maxlen(Debugger* debugger) noexcept nogil:
     cdef Session* session = &debugger.session
     cdef int64_t most
     if session.words_count == 2:
-        if session.speaks_valkey and not (parse_int64(session.words[1].data, session.words[1].length, &most) and most >= 0):
+        if session.speaks_valkey and not (parse_int64(session.words[1].data, session.words[1].length,
+                                                      &most) and most >= 0):
             tell(session, "<error> Invalid maxlen value.")
             return 0
         most = number_of(&session.words[1])
@@ -486,7 +488,8 @@ cdef bint run_maxlen(Debugger* debugger) noexcept nogil:
     return 0
 
 
-cdef bint is_command(const Session* session, const char* name, const char* short_name, int least, int most) noexcept nogil:
+cdef bint is_command(const Session* session, const char* name, const char* short_name, int least,
+                     int most) noexcept nogil:
     """Whether that is the command that was read. Valkey looks at the number of its words."""
     cdef const Argument* word = &session.words[0]
     cdef char small[16]
@@ -526,7 +529,8 @@ cdef bint run(Debugger* debugger, lua_State* L, lua_Debug* record) noexcept nogi
         return run_eval(debugger, L)
     if session.words_count > 1 and (is_command(session, "redis", "r", 2, WORDS_MAX)
                                     or (session.speaks_valkey and (is_command(session, "valkey", "v", 2, WORDS_MAX)
-                                                                   or is_command(session, "server", "v", 2, WORDS_MAX)))):
+                                                                   or is_command(session, "server", "v", 2,
+                                                                                 WORDS_MAX)))):
         return run_command(debugger, L)
     if is_command(session, "maxlen", "max" if session.speaks_valkey else "m", 1, 2):
         return run_maxlen(debugger)

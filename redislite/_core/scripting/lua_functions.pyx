@@ -147,7 +147,8 @@ cdef int register_function(lua_State* L) noexcept nogil:
             return fail(L, "ERR second argument to %s.register_function must be a function")
     if not is_name(wanted.name, wanted.name_length):
         functions.is_misnamed = functions.core.settings.script_errors_brief != 0
-        return fail(L, "ERR Function names can only contain letters, numbers, or underscores(_) and must be at least one "
+        return fail(L,
+                    "ERR Function names can only contain letters, numbers, or underscores(_) and must be at least one "
                     "character long" if functions.is_misnamed else
                     "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one "
                     "character long")
@@ -261,7 +262,8 @@ cdef void tell_failure(lua_State* L, Load* load) noexcept nogil:
     if text == NULL:
         text = "(error object is not a string)"
     # Valkey says alone of a function's name what is wrong with it.
-    snprintf(load.error, LIBRARY_ERROR, "%s" if load.functions.is_misnamed else "ERR Error registering functions: %s", text)
+    snprintf(load.error, LIBRARY_ERROR, "%s" if load.functions.is_misnamed else "ERR Error registering functions: %s",
+             text)
     load.failed = 1
 
 
@@ -281,7 +283,8 @@ cdef int load_protected(lua_State* L) noexcept nogil:
     lua.rawgeti(L, LUA_REGISTRYINDEX, scripting_of(functions.core).handler)
     if load_source(L, text, library.code_length - <size_t> (text - library.code), CHUNK_NAME) != 0:
         text = lua.tolstring(L, -1, NULL)
-        snprintf(load.error, LIBRARY_ERROR, "ERR Error compiling function: %s", text if text != NULL else <const char*> b"?")
+        snprintf(load.error, LIBRARY_ERROR, "ERR Error compiling function: %s",
+                 text if text != NULL else <const char*> b"?")
         return 0
     lua.rawgeti(L, LUA_REGISTRYINDEX, functions.environment)
     lua.setfenv(L, -2)

@@ -1,7 +1,9 @@
-"""The library `cjson` of scripts: JSON (RFC 8259), with the settings of https://kyne.au/~mark/software/lua-cjson-manual.html.
+"""The library `cjson` of scripts: JSON (RFC 8259), with the settings of
+https://kyne.au/~mark/software/lua-cjson-manual.html.
 
-A table with positive whole numbers alone for keys is an array, an empty one an object; null is cjson.null, a light userdata.
-Each module (cjson itself, and what cjson.new makes) has settings of its own, which last as long as the interpreter.
+A table with positive whole numbers alone for keys is an array, an empty one an object; null is cjson.null, a light
+userdata. Each module (cjson itself, and what cjson.new makes) has settings of its own, which last as long as the
+interpreter.
 """
 from redislite._core.scripting.lua_api cimport lua_State
 

@@ -333,7 +333,8 @@ cdef size_t put_utf8(char* out, uint32_t code) noexcept nogil:
 
 
 cdef size_t take_unicode(Decoder* decoder, char* out) noexcept nogil:
-    """An escape \\uXXXX, or the pair of them that stands for one character; 0 where it is wrong. The position moves behind."""
+    """An escape \\uXXXX, or the pair of them that stands for one character; 0 where it is wrong. The position moves
+    behind."""
     cdef const char* data = decoder.data + decoder.position
     cdef int unit = code_unit(data + 2)
     cdef int low
@@ -408,7 +409,8 @@ cdef void take_string(Decoder* decoder, Token* token) noexcept nogil:
 
 
 cdef bint is_invalid_number(const char* data) noexcept nogil:
-    """Whether what begins here is a number that C knows and JSON does not: hexadecimal, infinite, none, with leading zeros."""
+    """Whether what begins here is a number that C knows and JSON does not: hexadecimal, infinite, none, with leading
+    zeros."""
     if data[0] == c'+':
         return 1
     if data[0] == c'-':

@@ -310,7 +310,8 @@ cdef void push_value(Input* input) noexcept nogil:
 
 
 cdef int unpack(lua_State* L, int64_t limit, int64_t offset, bint tell_offset) noexcept nogil:
-    """Unpacks limit values, or all where 0, from an offset on; before them, where asked for, where to go on (-1: nowhere)."""
+    """Unpacks limit values, or all where 0, from an offset on; before them, where asked for, where to go on (-1:
+    nowhere)."""
     cdef char message[128]
     cdef size_t length
     cdef Input input

@@ -1,9 +1,10 @@
-"""Functions of Lua's own libraries that stock Lua 5.1 has go astray, or whose state scripts would share, in other words.
+"""Functions of Lua's own libraries that stock Lua 5.1 has go astray, or whose state scripts would share, in other
+words.
 
     unpack              counts values in more than 32 bits
     string.rep          asks for all memory at once, and takes no time for nothing
-    collectgarbage      collects and counts; what would change how the collector works is remembered, and changes nothing
-    math.random         the numbers of drand48, from the state that the originals begin with: of one seed they are the same
+    collectgarbage      collects and counts; what would change how it works is remembered, and changes nothing
+    math.random         the numbers of drand48, from the state that the originals begin with: the same of one seed
 """
 from redislite._core.scripting.lua_api cimport lua_State
 

@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strcmp
 from redislite._core.scripting.lua_api cimport (
-    LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GCSTEP, LUA_TNIL, LUA_TTABLE, LUA_UPVALUE_1, lua, lua_CFunction, lua_State,
-    lua_fail, lua_set_function,
+    LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GCSTEP, LUA_TNIL, LUA_TTABLE, LUA_UPVALUE_1, lua, lua_CFunction,
+    lua_State, lua_fail, lua_set_function,
 )
 
 cdef int64_t TOTAL_MAX = <int64_t> 1 << 40      # bytes that string.rep makes: nobody has as many

@@ -6,9 +6,10 @@ A table is made read-only by putting an empty one before it, whose metatable rea
                                     ├─ __newindex ─▶ «Attempt to modify a readonly table»
                                     └─ MARK       ─▶ the table, for what reads past metatables
 
-Lua itself knows nothing of this, so everything in the libraries that reads or writes past metatables (next, pairs, rawget,
-rawset, setmetatable, getmetatable, table.insert, …) is replaced by a function that looks for the mark. What could bring in
-code that was not compiled here (binary chunks), or reach the process (io, os, package, debug), is not there.
+Lua itself knows nothing of this, so everything in the libraries that reads or writes past metatables (next, pairs,
+rawget, rawset, setmetatable, getmetatable, table.insert, …) is replaced by a function that looks for the mark. What
+could bring in code that was not compiled here (binary chunks), or reach the process (io, os, package, debug), is not
+there.
 """
 from libc.stddef cimport size_t
 from redislite._core.scripting.lua_api cimport lua_State
@@ -25,8 +26,8 @@ cdef void sandbox_close(lua_State* L) noexcept nogil
 cdef void guard(lua_State* L) noexcept nogil
 # Pushes the table behind the guard at the index; false, and nothing is pushed, where none stands there.
 cdef bint push_guarded(lua_State* L, int index) noexcept nogil
-# Has the table on top, which has no metatable, answer an error where it is asked for what it does not have. May raise an error
-# in Lua.
+# Has the table on top, which has no metatable, answer an error where it is asked for what it does not have. May raise
+# an error in Lua.
 cdef void guard_missing(lua_State* L) noexcept nogil
 # What pcall is to call where an error happens: makes a table {err, source, line} of it.
 cdef int error_handler(lua_State* L) noexcept nogil

@@ -3,9 +3,9 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 from redislite._core.scripting.lua_api cimport (
-    LUA_ERRSYNTAX, LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE, LUA_TNUMBER, LUA_TSTRING,
-    LUA_TTABLE, LUA_UPVALUE_1, lua, lua_CFunction, lua_Debug, lua_State, lua_fail, lua_pop, lua_set, lua_set_function,
-    lua_set_string, lua_tick,
+    LUA_ERRSYNTAX, LUA_GLOBALSINDEX, LUA_MULTRET, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TNIL, LUA_TNONE, LUA_TNUMBER,
+    LUA_TSTRING, LUA_TTABLE, LUA_UPVALUE_1, lua, lua_CFunction, lua_Debug, lua_State, lua_fail, lua_pop, lua_set,
+    lua_set_function, lua_set_string, lua_tick,
 )
 from redislite._core.scripting.lua_patterns cimport replace_patterns
 from redislite._core.scripting.lua_replacements cimport replace_base, replace_random, replace_rep
@@ -402,7 +402,8 @@ cdef void sandbox_open(lua_State* L) noexcept nogil:
 
 
 cdef int base_setfenv(lua_State* L) noexcept nogil:
-    """As Lua's, but that the globals of all stay what they are. Functions are counted from this one, not from its caller."""
+    """As Lua's, but that the globals of all stay what they are. Functions are counted from this one, not from its
+    caller."""
     if lua.type(L, 1) == LUA_TNUMBER:
         if lua.tonumber(L, 1) < 1:
             lua.pushstring(L, READ_ONLY)

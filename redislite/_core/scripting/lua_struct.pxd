@@ -1,4 +1,5 @@
-"""The library `struct` of scripts: numbers and strings packed as C structs are (http://www.inf.puc-rio.br/~roberto/struct/).
+"""The library `struct` of scripts: numbers and strings packed as C structs are
+(http://www.inf.puc-rio.br/~roberto/struct/).
 
     >  big endian      <  little endian (at first)     ![n]  values are aligned, to n bytes at the most
     x  a byte of padding     b B  1 byte     h H  2     l L T  8     i[n] I[n]  n bytes, 4 without a number

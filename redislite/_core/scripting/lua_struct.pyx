@@ -101,7 +101,8 @@ cdef Format format_of(lua_State* L, int index) noexcept nogil:
     return format
 
 
-cdef void put_integer(LuaBuffer* buffer, const Format* format, uint64_t value, size_t size, bint negative) noexcept nogil:
+cdef void put_integer(LuaBuffer* buffer, const Format* format, uint64_t value, size_t size,
+                      bint negative) noexcept nogil:
     cdef char* room = buffer_room(buffer, size)
     cdef size_t i
     cdef char byte
@@ -173,7 +174,8 @@ cdef int struct_pack(lua_State* L) noexcept nogil:
     return 1
 
 
-cdef void push_integer(lua_State* L, const Format* format, const char* data, size_t size, bint is_signed) noexcept nogil:
+cdef void push_integer(lua_State* L, const Format* format, const char* data, size_t size,
+                       bint is_signed) noexcept nogil:
     cdef uint64_t value = 0
     cdef size_t used = size if size < 8 else 8
     cdef size_t i

@@ -24,8 +24,8 @@ from redislite._core.scripting.lua_api cimport lua_State
 from redislite._core.state.core cimport Reply
 
 
-# Pushes the reply that stands at data, which is whole, and answers the place behind it. NULL where it is nested too deeply
-# for Lua's stack: nothing is pushed then.
+# Pushes the reply that stands at data, which is whole, and answers the place behind it. NULL where it is nested too
+# deeply for Lua's stack: nothing is pushed then.
 cdef const char* value_push(lua_State* L, const char* data) noexcept nogil
 # Appends the value on top of the stack as a reply, and pops it. resp3: the script has asked for protocol 3.
 cdef void value_reply(lua_State* L, Reply* reply, bint resp3) noexcept nogil
@@ -34,8 +34,8 @@ cdef void error_push(lua_State* L, const char* text, size_t length) noexcept nog
 # Marks the error on top as one that has been counted.
 cdef void error_mark(lua_State* L) noexcept nogil
 cdef bint error_is_marked(lua_State* L) noexcept nogil
-# A Lua number as the text that commands get: an integer where it is one. Answers the length; the text has NUMBER_TEXT_MAX
-# bytes.
+# A Lua number as the text that commands get: an integer where it is one. Answers the length; the text has
+# NUMBER_TEXT_MAX bytes.
 cdef int number_text(double number, char* text) noexcept nogil
 cdef enum:
     NUMBER_TEXT_MAX = 32

@@ -48,7 +48,8 @@ cdef bint error_is_marked(lua_State* L) noexcept nogil:
     return 1
 
 
-cdef const char* push_pairs(lua_State* L, const char* data, int64_t count, const char* name, bint is_set) noexcept nogil:
+cdef const char* push_pairs(lua_State* L, const char* data, int64_t count, const char* name,
+                            bint is_set) noexcept nogil:
     """{name = {key = value …}}; of a set every value is true."""
     cdef int64_t i
     lua.createtable(L, 0, 1)

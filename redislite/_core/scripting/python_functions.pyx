@@ -159,7 +159,8 @@ cdef void collect(Functions* functions) noexcept nogil:
 
 cdef FunctionEngine PYTHON
 PYTHON.name = b"PYTHON"
-PYTHON.off_text = (b"libraries in Python are loaded only where the directive enable-python-functions is yes: their code "
+PYTHON.off_text = (b"libraries in Python are loaded only where the directive enable-python-functions is yes: their "
+                   b"code "
                    b"may do whatever the server's process may")
 PYTHON.is_on = is_on
 PYTHON.start = start

@@ -99,8 +99,8 @@ cdef size_t take_larger(Scripting* scripting, void* block, size_t size) noexcept
 
 
 cdef void* allocate(void* owner, void* block, size_t old_size, size_t new_size) noexcept nogil:
-    """Lua's memory is the engine's, and counted as such. Less is never refused: where a block cannot be made smaller, it stays
-    as it is, since Lua takes that for granted where it could not bear an error."""
+    """Lua's memory is the engine's, and counted as such. Less is never refused: where a block cannot be made smaller,
+    it stays as it is, since Lua takes that for granted where it could not bear an error."""
     cdef Scripting* scripting = <Scripting*> owner
     cdef void* moved
     cdef size_t size = old_size
@@ -158,7 +158,8 @@ cdef int fail(lua_State* L, const char* text, bint raising) noexcept nogil:
 
 
 cdef bint reserve_arguments(Scripting* scripting, int count) noexcept nogil:
-    cdef size_t need = <size_t> (count if count > ARGUMENTS_LEAST else ARGUMENTS_LEAST) * (sizeof(Argument) + NUMBER_TEXT_MAX)
+    cdef size_t need = <size_t> (count if count > ARGUMENTS_LEAST else ARGUMENTS_LEAST) * \
+        (sizeof(Argument) + NUMBER_TEXT_MAX)
     cdef char* room
     if scripting.arguments_capacity >= need:
         return 1
@@ -582,8 +583,8 @@ cdef int open_interpreter(Scripting* scripting) noexcept nogil:
 
 
 cdef size_t memory_most(const Core* core) noexcept nogil:
-    """Bytes that Lua may have, so that a script which wants ever more ends, and not the process: half of what the machine has,
-    and no more than all data may have."""
+    """Bytes that Lua may have, so that a script which wants ever more ends, and not the process: half of what the
+    machine has, and no more than all data may have."""
     cdef size_t most = <size_t> sysconf(_SC_PHYS_PAGES) // 2 * <size_t> sysconf(_SC_PAGESIZE)
     if core.settings.max_memory > 0:
         most = min(most, max(<size_t> core.settings.max_memory, <size_t> MEMORY_LEAST))
@@ -642,7 +643,8 @@ cdef void push_arguments(lua_State* L, Client* client, int first, int end) noexc
 
 
 cdef const char* field_text(lua_State* L, const char* name, size_t* length) noexcept nogil:
-    """A field of the table on top that is a text or a number, as a text; NULL where there is none. It stays on the stack."""
+    """A field of the table on top that is a text or a number, as a text; NULL where there is none. It stays on the
+    stack."""
     lua.pushstring(L, name)
     lua.rawget(L, -2)
     lua.insert(L, -2)
@@ -675,12 +677,14 @@ cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noex
         length = strlen(error)
     shown = <int> min(length, <size_t> ERROR_MAX)
     if source == NULL or line == NULL:
-        used = snprintf(text, sizeof(text), "%.*s script: %.*s", shown, error, <int> (0 if is_brief else run.name_length),
+        used = snprintf(text, sizeof(text), "%.*s script: %.*s", shown, error,
+                        <int> (0 if is_brief else run.name_length),
                         run.name)
     elif is_brief:
         used = snprintf(text, sizeof(text), "%.*s script: on %s:%s.", shown, error, source, line)
     else:
-        used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", shown, error, run.name_length, run.name, source,
+        used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", shown, error, run.name_length, run.name,
+                        source,
                         line)
     length = min(<size_t> used, sizeof(text) - 1)
     if is_counted:

@@ -1,7 +1,7 @@
 """The cache of scripts, by their SHA-1, and the commands that evaluate them.
 
-Scripts that came by EVAL go again, the longest unused first, where there are more than EVALUATED_SCRIPTS_MAX of them; those
-that came by SCRIPT LOAD stay.
+Scripts that came by EVAL go again, the longest unused first, where there are more than EVALUATED_SCRIPTS_MAX of them;
+those that came by SCRIPT LOAD stay.
 """
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint64_t
@@ -41,7 +41,8 @@ cdef void scripts_release(Core* core) noexcept nogil
 cdef int64_t script_flag(const char* name, size_t length) noexcept nogil
 # The name of the flag 1 << index; NULL where there is none.
 cdef const char* script_flag_name(int index) noexcept nogil
-# The flags that a list of names stands for; -1, and error is a text of at most COMPILE_ERROR_MAX bytes, for one that is unknown.
+# The flags that a list of names stands for; -1, and error is a text of at most COMPILE_ERROR_MAX bytes, for one that is
+# unknown.
 cdef int64_t script_flags(const char* text, size_t length, char* error) noexcept nogil
 # Whether the script that an argument is, or is the digest of, says of itself that it writes nothing.
 cdef bint script_is_read_only(Core* core, const Argument* argument, bint by_digest) noexcept nogil

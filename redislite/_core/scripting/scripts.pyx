@@ -89,7 +89,8 @@ cdef int64_t shebang_words(Core* core, const char* line, const char* end, char* 
         snprintf(error, COMPILE_ERROR_MAX, "ERR Invalid engine in script shebang")
         return -1
     if not is_lua(core, word, length):
-        snprintf(error, COMPILE_ERROR_MAX, "ERR Could not find scripting engine '%.*s'" if core.settings.script_errors_brief
+        snprintf(error, COMPILE_ERROR_MAX,
+                 "ERR Could not find scripting engine '%.*s'" if core.settings.script_errors_brief
                  else "ERR Unexpected engine in script shebang: #!%.*s", <int> min(length, <size_t> SHOWN_MAX), word)
         return -1
     while True:
@@ -100,7 +101,8 @@ cdef int64_t shebang_words(Core* core, const char* line, const char* end, char* 
             snprintf(error, COMPILE_ERROR_MAX, "ERR Invalid engine in script shebang")
             return -1
         if length < 6 or memcmp(word, b"flags=", 6) != 0:
-            snprintf(error, COMPILE_ERROR_MAX, "ERR Unknown lua shebang option: %.*s", <int> min(length, <size_t> SHOWN_MAX), word)
+            snprintf(error, COMPILE_ERROR_MAX, "ERR Unknown lua shebang option: %.*s",
+                     <int> min(length, <size_t> SHOWN_MAX), word)
             return -1
         flags = script_flags(word + 6, length - 6, error)
         if flags < 0:
@@ -187,7 +189,8 @@ cdef Script* find_script(Scripts* cache, const char* digest) noexcept nogil:
     return <Script*> record_find(&cache.by_digest, digest, SHA1_HEX, dict_hash(&cache.by_digest, digest, SHA1_HEX))
 
 
-cdef Script* add_script(Scripts* cache, const char* digest, const char* body, size_t length, char* error) noexcept nogil:
+cdef Script* add_script(Scripts* cache, const char* digest, const char* body, size_t length,
+                        char* error) noexcept nogil:
     """NULL, and error is a text of COMPILE_ERROR_MAX bytes, where it cannot be compiled, or memory is out."""
     cdef Source source
     cdef Script* script
@@ -499,7 +502,8 @@ COMMANDS = [
     native(
         "eval", <size_t> &eval_command, -3, "noscript skip_monitor may_replicate no_mandatory_keys stale",
         keys="RW ACCESS UPDATE @ 2 keynum=0", group="scripting", since="2.6.0",
-        syntax="script numkeys:integer [key...] [arg...]", summary="Executes a script in Lua.", complexity="Depends on the script",
+        syntax="script numkeys:integer [key...] [arg...]", summary="Executes a script in Lua.",
+        complexity="Depends on the script",
     ),
     native(
         "evalsha", <size_t> &evalsha_command, -3, "noscript skip_monitor may_replicate no_mandatory_keys stale",
@@ -516,7 +520,8 @@ COMMANDS = [
     native(
         "evalsha_ro", <size_t> &evalsha_ro_command, -3, "noscript skip_monitor no_mandatory_keys stale readonly",
         keys="RO ACCESS @ 2 keynum=0", group="scripting", since="7.0.0",
-        syntax="sha1 numkeys:integer [key...] [arg...]", summary="Executes a script in Lua that only reads, known by its SHA-1.",
+        syntax="sha1 numkeys:integer [key...] [arg...]",
+        summary="Executes a script in Lua that only reads, known by its SHA-1.",
         complexity="Depends on the script",
     ),
     container("script", group="scripting", since="2.6.0", summary="A container for commands about scripts."),

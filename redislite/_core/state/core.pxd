@@ -18,9 +18,9 @@ from redislite._core.structures.dict cimport Dict
 from redislite._core.structures.release cimport ReleaseStep
 
 
-# One argument of a command. Until its request is executed, data is an offset in the query buffer. The bytes belong to the
-# query buffer, or to owner where that is set (a long argument that was read into a string of its own; a handler may take
-# it over by setting owner to NULL).
+# One argument of a command. Until its request is executed, data is an offset in the query buffer. The bytes belong to
+# the query buffer, or to owner where that is set (a long argument that was read into a string of its own; a handler may
+# take it over by setting owner to NULL).
 cdef struct Argument:
     char* data
     size_t length
@@ -333,19 +333,21 @@ cdef struct Upcalls:
     void (*feed_monitors)(Core* core, Client* client) noexcept nogil
     # A latency sample of an event, milliseconds.
     void (*latency_sample)(Core* core, const char* event, int64_t ms) noexcept nogil
-    # What the socket of the client is to be watched for may have changed (CLIENT_WAITS_WRITABLE, CLIENT_CLOSE_AFTER_REPLY).
+    # What the socket of the client is to be watched for may have changed (CLIENT_WAITS_WRITABLE,
+    # CLIENT_CLOSE_AFTER_REPLY).
     void (*watch_socket)(Core* core, Client* client) noexcept nogil
     # The client is to be closed before the loop sleeps.
     void (*close_soon)(Core* core, Client* client) noexcept nogil
-    # The waiting of clients ends earlier than said before: call the engine's end_overdue_waiting in so many nanoseconds.
+    # The waiting of clients ends earlier than said before: call the engine's end_overdue_waiting in so many
+    # nanoseconds.
     void (*waiting_timer)(Core* core, int64_t ns) noexcept nogil
     # Executes a command on behalf of another one: the client's argv, argc and command are set as for a request.
     bint (*call)(Core* core, Client* client, Command* command, size_t request_bytes) noexcept nogil
     # A keyspace event of a class that is listened to; name is a literal. NULL: nobody delivers them.
     void (*key_event)(Core* core, Database* database, int event_class, const char* name, const char* key,
                       size_t length) noexcept nogil
-    # A key changed, or all keys of all databases did (key NULL), while some client tracks keys. by_client: because of the
-    # command that is executed, and not by its time or for want of memory.
+    # A key changed, or all keys of all databases did (key NULL), while some client tracks keys. by_client: because of
+    # the command that is executed, and not by its time or for want of memory.
     void (*key_invalidated)(Core* core, const char* key, size_t length, bint by_client) noexcept nogil
     # Checked builds: the command that runs uses the key, and changes it. See keys_hold (command_keys.pxd).
     void (*key_used)(Core* core, const Database* database, const char* key, size_t length, bint changes) noexcept nogil
@@ -367,8 +369,8 @@ cdef struct Upcalls:
     int (*fork_debugger)(Core* core, Client* client) noexcept nogil
     # A line for the log; level 0 debug, 1 verbose, 2 notice, 3 warning.
     void (*log_line)(Core* core, int level, const char* text) noexcept nogil
-    # The same about a client: {client} in the text stands for what CLIENT LIST says of it, {data} behind that for a sample
-    # of length bytes that it sent.
+    # The same about a client: {client} in the text stands for what CLIENT LIST says of it, {data} behind that for a
+    # sample of length bytes that it sent.
     void (*log_client)(Core* core, Client* client, int level, const char* text, const char* data,
                        size_t length) noexcept nogil
 
@@ -478,7 +480,7 @@ cdef struct Core:
     uint64_t owner              # the thread that is within the engine; 0: none
     int owner_depth             # how often it has entered
     int owner_waiters           # threads that wait until it has left
-    uint64_t turn_ticks         # counter from which on whoever enters gives the loop a turn; all ones: somebody else does
+    uint64_t turn_ticks         # counter from which on who enters gives the loop a turn; all ones: somebody else does
     Client* writers             # clients to write to before the loop sleeps
     Client* served              # client whose requests are being executed, with the buffer and the parser above
     Client* executing           # client whose command runs now

@@ -1,10 +1,10 @@
 """Who may remove what has passed its deadline: one state of the engine, asked here and nowhere else.
 
     free    whoever finds a key or a field whose time is up removes it, and so does cron
-    held    nobody sees it, and only who writes it removes it: writes are paused, or the data set is filled from elsewhere
-            (import mode)
-    none    nothing has passed: what is executed has been executed elsewhere in its own time (replaying), or comes from the
-            client that fills the data set (CLIENT IMPORT-SOURCE, in import mode)
+    held    nobody sees it, and only who writes it removes it: writes are paused, or the data set is filled from
+            elsewhere (import mode)
+    none    nothing has passed: what is executed has been executed elsewhere in its own time (replaying), or comes from
+            the client that fills the data set (CLIENT IMPORT-SOURCE, in import mode)
 
 Core.expiry_ms is now_ms, and 0 while replaying, so that in the state free one comparison tells.
 """
@@ -33,6 +33,7 @@ cdef inline bint is_expired(const Core* core, int64_t deadline_ms) noexcept nogi
     return deadline_ms >= 0 and deadline_ms < core.expiry_ms and not sees_expired(core)
 
 
-# Whether what is given this deadline is to be removed at once instead. In import mode it waits for who fills the data set.
+# Whether what is given this deadline is to be removed at once instead. In import mode it waits for who fills the data
+# set.
 cdef inline bint deadline_removes(const Core* core, int64_t deadline_ms) noexcept nogil:
     return deadline_ms <= core.expiry_ms and not core.settings.import_mode

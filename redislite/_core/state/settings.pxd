@@ -82,7 +82,7 @@ cdef struct Settings:
     int64_t nesting_aborts              # MULTI and WATCH within a transaction end it
     int64_t xread_names_plus            # the error of unbalanced arguments names the ID +
     int64_t scan_refuses_types          # SCAN TYPE with a type that there is not is an error
-    int64_t unblocking_rejects          # a command that CLIENT UNBLOCK ends with an error counts as rejected, not failed
+    int64_t unblocking_rejects          # what CLIENT UNBLOCK ends with an error counts as rejected, not failed
     int64_t loads_expired_fields        # from a file: active expiry removes them, where otherwise they are left out
     int64_t scan_expires_all_types      # SCAN TYPE removes expired keys of other types, too
     int64_t valkey_texts                # errors are in Valkey's words where they differ

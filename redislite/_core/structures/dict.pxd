@@ -50,49 +50,49 @@ cdef void** dict_find_hash(Dict* d, uint64_t hash) noexcept nogil
 cdef void dict_prefetch_bucket(const Dict* d, uint64_t hash) noexcept nogil
 # Second half: asks for the first entry in the home bucket with the key's tag, if any.
 cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil
-# Adds an entry whose key is not in the dict (the caller has looked). 0, or -1 where memory is out (the entry is not in the
-# dict then). May move entries.
+# Adds an entry whose key is not in the dict (the caller has looked). 0, or -1 where memory is out (the entry is not in
+# the dict then). May move entries.
 cdef int dict_insert(Dict* d, void* entry, uint64_t hash) noexcept nogil
 # Takes the entry with this key out and answers it, or NULL.
 cdef void* dict_remove(Dict* d, const char* key, size_t length, uint64_t hash) noexcept nogil
 # Makes room for this many entries in all, so that adding them starts no growth. Ends a running migration at a stroke
 # where that is too small. Undone by shrinking, as ever. 0, or -1 where memory is out.
 cdef int dict_reserve(Dict* d, size_t entries) noexcept nogil
-# One step of SCAN: emits every entry whose home is the cursor's (in both tables), or so much of it as is one step where that
-# has very many; answers the next cursor, 0 at the end.
-# Guarantee: an entry that stays in the dict from the first to the last step is emitted at least once, however
-# the tables grow and shrink in between. The visitor must not change the dict.
+# One step of SCAN: emits every entry whose home is the cursor's (in both tables), or so much of it as is one step where
+# that has very many; answers the next cursor, 0 at the end. Guarantee: an entry that stays in the dict from the first
+# to the last step is emitted at least once, however the tables grow and shrink in between. The visitor must not change
+# the dict.
 cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil
 # An entry picked at random, each with the same probability (also amid rehashing); NULL where empty. Only where a table
 # that was kept from shrinking is almost empty, entries behind gaps are favoured.
 # random: state of a xorshift generator, advanced.
 cdef void* dict_random(Dict* d, uint64_t* random) noexcept nogil
-# Up to count distinct entries for eviction to choose from; answers how many, at least one unless the dict is empty. They
-# are neighbours, from an entry picked as dict_random does on: a few cache lines for all, and yet each entry is among them
-# with the same probability.
+# Up to count distinct entries for eviction to choose from; answers how many, at least one unless the dict is empty.
+# They are neighbours, from an entry picked as dict_random does on: a few cache lines for all, and yet each entry is
+# among them with the same probability.
 cdef size_t dict_sample(Dict* d, uint64_t* random, void** entries, size_t count) noexcept nogil
-# Migrates up to this many homes (a bounded number of empty ones aside); 1 while more is to do, else 0 (also while paused
-# or under no_resize, when nothing moves).
+# Migrates up to this many homes (a bounded number of empty ones aside); 1 while more is to do, else 0 (also while
+# paused or under no_resize, when nothing moves).
 cdef int dict_rehash(Dict* d, size_t homes) noexcept nogil
-# Starts shrinking where less than 1/8 of the slots are taken; 1 where it started. dict_remove does so by itself: call it
-# from cron for what was removed while paused.
+# Starts shrinking where less than 1/8 of the slots are taken; 1 where it started. dict_remove does so by itself: call
+# it from cron for what was removed while paused.
 cdef int dict_shrink_if_sparse(Dict* d) noexcept nogil
-# Starts growing where the table is fuller than it should be. dict_insert does so by itself: call it from cron for what was
-# inserted while it might not. 1 where it started.
+# Starts growing where the table is fuller than it should be. dict_insert does so by itself: call it from cron for what
+# was inserted while it might not. 1 where it started.
 cdef int dict_grow_if_full(Dict* d) noexcept nogil
 # How many entries a table of this many buckets takes before it grows.
 cdef size_t dict_capacity(uint64_t buckets) noexcept nogil
-# Releases the dict bit by bit: gives its entries, in no order, to the visitor, whose they are from there on (visit NULL:
-# they are somebody else's already), then the tables. *budget is how many pieces of work may be done, and is lowered: one
-# for an entry, which the visitor may make more through its argument. 1 while more is left, 0 where all is released. Never
-# rehashes; no other call but dict_size and dict_release may come between its steps.
+# Releases the dict bit by bit: gives its entries, in no order, to the visitor, whose they are from there on (visit
+# NULL: they are somebody else's already), then the tables. *budget is how many pieces of work may be done, and is
+# lowered: one for an entry, which the visitor may make more through its argument. 1 while more is left, 0 where all is
+# released. Never rehashes; no other call but dict_size and dict_release may come between its steps.
 cdef bint dict_release_step(Dict* d, DictVisitor visit, void* argument, size_t* budget) noexcept nogil
 # Bytes that the tables and the buckets behind them take.
 cdef size_t dict_table_bytes(const Dict* d) noexcept nogil
 
 
-# Walks all entries. Between begin and end nothing is rehashed. An entry that was answered may be removed then; one that is
-# inserted may be answered or not, and where a bucket overflows by that an old one may be answered twice.
+# Walks all entries. Between begin and end nothing is rehashed. An entry that was answered may be removed then; one that
+# is inserted may be answered or not, and where a bucket overflows by that an old one may be answered twice.
 cdef struct DictIterator:
     Dict* d
     Walk walk                       # over the buckets at home; its bucket is NULL: to begin

@@ -861,8 +861,8 @@ cdef size_t count_step(const Dict* d, int smaller, uint64_t place, uint64_t mask
 
 cdef uint64_t dict_scan(Dict* d, uint64_t cursor, DictVisitor visit, void* argument) noexcept nogil:
     # The cursor counts homes of the smaller table with its bits in reverse order, the highest first. Doubling a table
-    # splits each home in two that follow each other in that order, so homes behind the cursor stay behind it. In that order
-    # a step may as well take a part of a home, as if the table were larger: the next one goes on behind it.
+    # splits each home in two that follow each other in that order, so homes behind the cursor stay behind it. In that
+    # order a step may as well take a part of a home, as if the table were larger: the next one goes on behind it.
     cdef int smaller = 0
     cdef uint64_t mask, home, larger
     if d.tables[0] == NULL:
@@ -944,8 +944,8 @@ cdef Bucket* fan_place(const Bucket* bucket, uint64_t number, int* slot) noexcep
 
 
 cdef Bucket* random_place(const Dict* d, uint64_t* random, uint64_t* index, int* slot) noexcept nogil:
-    """A place with an entry, each with the same probability: the bucket, its slot, and the number of its home. NULL where
-    luck fails, as there is hardly anything in a large table."""
+    """A place with an entry, each with the same probability: the bucket, its slot, and the number of its home. NULL
+    where luck fails, as there is hardly anything in a large table."""
     # Every place that a home as full as the fullest may have is drawn with the same probability, until one is taken.
     # Places of a chain count on from LAST per bucket, as only the last bucket has an entry in its last slot.
     cdef uint64_t homes = home_count(d)

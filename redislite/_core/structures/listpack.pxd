@@ -77,8 +77,8 @@ cdef listpack listpack_insert_integer(Heap* heap, listpack pack, uint8_t** entry
                                       int64_t value) noexcept nogil
 # Adds all elements of another listpack behind the last element, or before the first one.
 cdef listpack listpack_join(Heap* heap, listpack pack, const uint8_t* other, bint behind) noexcept nogil
-# Makes room for elements behind the last one, of so many bytes in all, and counts them in; *place is where the caller must
-# then write them, with listpack_put and listpack_put_integer, which answer the place behind what they wrote.
+# Makes room for elements behind the last one, of so many bytes in all, and counts them in; *place is where the caller
+# must then write them, with listpack_put and listpack_put_integer, which answer the place behind what they wrote.
 cdef listpack listpack_extend(Heap* heap, listpack pack, size_t bytes, size_t elements, uint8_t** place) noexcept nogil
 cdef uint8_t* listpack_put(uint8_t* place, const char* data, size_t length) noexcept nogil
 cdef uint8_t* listpack_put_integer(uint8_t* place, int64_t value) noexcept nogil

@@ -141,7 +141,8 @@ cdef listpack splice(Heap* heap, listpack pack, size_t offset, size_t old, size_
     return moved
 
 
-cdef listpack put(Heap* heap, listpack pack, uint8_t** entry, size_t old, const ListpackEncoded* encoded) noexcept nogil:
+cdef listpack put(Heap* heap, listpack pack, uint8_t** entry, size_t old,
+                  const ListpackEncoded* encoded) noexcept nogil:
     """Puts a new entry where old bytes stand (0: none, one element more)."""
     cdef size_t offset = entry[0] - pack
     cdef size_t bytes = listpack_bytes(pack)

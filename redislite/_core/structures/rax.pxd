@@ -78,8 +78,8 @@ cdef void* rax_remove(Rax* tree, const char* key, size_t length) noexcept nogil
 # Place of the last key's value, or NULL where the tree is empty. As rax_find's.
 cdef void** rax_last(const Rax* tree) noexcept nogil
 # Releases keys, each value going to visit, for as many pieces of work as *budget says, which is lowered: one for a key,
-# which the visitor may make more through its argument. 1 while keys are left; when none is, no node is. For releasing bit
-# by bit: no other call but rax_size may come between its steps.
+# which the visitor may make more through its argument. 1 while keys are left; when none is, no node is. For releasing
+# bit by bit: no other call but rax_size may come between its steps.
 cdef bint rax_release_step(Rax* tree, RaxVisitor visit, void* argument, size_t* budget) noexcept nogil
 
 # Prepares an iterator that stands nowhere. rax_stop releases what it took.

@@ -64,7 +64,8 @@ cdef bint match_one(const unsigned char* pattern, size_t length, size_t* at, uns
     return (lower(pattern[i]) if fold else pattern[i]) == c
 
 
-cdef bint glob_match(const char* pattern, size_t pattern_length, const char* text, size_t length, bint fold) noexcept nogil:
+cdef bint glob_match(const char* pattern, size_t pattern_length, const char* text, size_t length,
+                     bint fold) noexcept nogil:
     cdef const unsigned char* p = <const unsigned char*> pattern
     cdef const unsigned char* t = <const unsigned char*> text
     cdef size_t at = 0              # in the pattern

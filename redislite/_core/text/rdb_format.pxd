@@ -1,7 +1,7 @@
 """The words of the RDB format: types of values, opcodes, encodings. Constants only.
 
     file:   "REDIS", version: 4 digits, or "VALKEY", 3 digits | opcode or key ... | EOF | checksum: 8 LE, 0: none
-    key:    [EXPIRETIME_MS, time: 8 LE | EXPIRETIME, time: 4 LE] [IDLE, length | FREQ, 1 byte] type | name: string | value
+    key:    [EXPIRETIME_MS, time: 8 LE | EXPIRETIME, time: 4 LE] [IDLE, length | FREQ, 1 byte] type | name | value
     length: 00nnnnnn | 01nnnnnn nnnnnnnn | 0x80, 4 BE | 0x81, 8 BE
     string: length, bytes | 0xc0, 1 | 0xc1, 2 LE | 0xc2, 4 LE (integers) | 0xc3, packed: length, length, LZF
 """

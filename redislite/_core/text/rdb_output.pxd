@@ -38,7 +38,8 @@ cdef void output_fail(RdbOutput* output, int error) noexcept nogil
 cdef int output_flush(RdbOutput* output) noexcept nogil
 # The checksum of everything so far.
 cdef uint64_t output_checksum(RdbOutput* output) noexcept nogil
-# Room for this many bytes at output.buffer + output.length, NULL after an error. The caller adds what it used to length.
+# Room for this many bytes at output.buffer + output.length, NULL after an error. The caller adds what it used to
+# length.
 cdef uint8_t* output_grow(RdbOutput* output, size_t bytes) noexcept nogil
 cdef void output_bytes(RdbOutput* output, const void* data, size_t length) noexcept nogil
 cdef void output_length(RdbOutput* output, uint64_t length) noexcept nogil

@@ -1,8 +1,8 @@
 """Longest common subsequences; the contract is in subsequence.pxd.
 
-A clear bit j of a row means that T grows by one from column j to j + 1. With M the columns in which the row's byte stands,
-the next row is (V + (V & M)) | (V & ~M), the carry running through all words. Word by word rather than row by row, the
-columns of each byte are a table of 256 words, which stays in the cache.
+A clear bit j of a row means that T grows by one from column j to j + 1. With M the columns in which the row's byte
+stands, the next row is (V + (V & M)) | (V & ~M), the carry running through all words. Word by word rather than row by
+row, the columns of each byte are a table of 256 words, which stays in the cache.
 """
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -47,8 +47,8 @@ cdef void run_band(Subsequence* s, size_t first, size_t count, uint64_t* state, 
 
 
 cdef size_t band_for(const Subsequence* s) noexcept nogil:
-    """How many rows a band has: enough that the columns are not laid out too often, and about the root of all where rows
-    are long."""
+    """How many rows a band has: enough that the columns are not laid out too often, and about the root of all where
+    rows are long."""
     cdef size_t root = BAND_LEAST
     cdef size_t band = BAND_WORDS // s.words
     while root * root < s.a_length:

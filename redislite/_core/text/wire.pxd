@@ -1,6 +1,6 @@
 """RESP as bytes: headers and bulk strings, of which requests, replies and messages are made.
 
-    *3\\r\\n   $5\\r\\nhello\\r\\n        a header: one character, a number; a bulk string: its header, its bytes, an end
+    *3\\r\\n   $5\\r\\nhello\\r\\n        a header: a character, a number; a bulk string: its header, its bytes, an end
 
 Inline only; the caller has made room. Each answers the place behind what it wrote.
 Format: https://redis.io/docs/latest/develop/reference/protocol-spec/

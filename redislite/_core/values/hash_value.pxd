@@ -91,8 +91,8 @@ cdef size_t hash_expire(Core* core, HashValue* hash, size_t budget) noexcept nog
 # A field picked at random, each with the same probability; 0 where there is none.
 cdef bint hash_random(Core* core, const HashValue* hash, HashItem* item) noexcept nogil
 
-# A listpack of field, value, deadline (0: none), as the original has where a table is for_deadlines; NULL where memory is
-# out. Whoever asks releases it.
+# A listpack of field, value, deadline (0: none), as the original has where a table is for_deadlines; NULL where memory
+# is out. Whoever asks releases it.
 cdef listpack hash_timed_listpack(Heap* heap, const Core* core, const HashValue* hash) noexcept nogil
 
 # Walks all fields. Between begin and end the hash must not be changed.

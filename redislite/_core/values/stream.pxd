@@ -128,8 +128,8 @@ cdef void stream_iterator_stop(StreamIterator* it) noexcept nogil
 cdef Group* stream_group(const Stream* stream, const char* name, size_t length) noexcept nogil
 cdef Group* stream_group_create(Stream* stream, const char* name, size_t length, const StreamId* last_id,
                                 int64_t entries_read) noexcept nogil
-# Takes a group out of its stream, into one that has nothing else, for release bit by bit. NULL where memory is out: nothing
-# has changed then.
+# Takes a group out of its stream, into one that has nothing else, for release bit by bit. NULL where memory is out:
+# nothing has changed then.
 cdef Stream* stream_detach_group(Stream* stream, Group* group) noexcept nogil
 cdef void stream_group_destroy(Stream* stream, Group* group) noexcept nogil
 cdef char* group_name(const Group* group, size_t* length) noexcept nogil
@@ -148,8 +148,8 @@ cdef Pending* group_pending(const Group* group, const StreamId* id) noexcept nog
 # Makes the entry pending with the consumer, whoever had it before: *pending, whose times and counts are the caller's to
 # write where it is new. 1 new, 0 it was there, -1 memory is out and nothing has changed.
 cdef int group_pending_assign(Group* group, Consumer* consumer, const StreamId* id, Pending** pending) noexcept nogil
-# For loading: makes the entry pending with nobody yet, then with the consumer. 1, 0 where it was there already (where it
-# is not pending with nobody), -1 where memory is out.
+# For loading: makes the entry pending with nobody yet, then with the consumer. 1, 0 where it was there already (where
+# it is not pending with nobody), -1 where memory is out.
 cdef int group_pending_load(Group* group, const StreamId* id, int64_t delivered_ms, uint64_t deliveries) noexcept nogil
 cdef int group_pending_own(Group* group, Consumer* consumer, const StreamId* id) noexcept nogil
 # The entry is pending no more; false where it was not.

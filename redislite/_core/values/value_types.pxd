@@ -1,4 +1,5 @@
-"""The rows of the built-in types, as far as memory goes (value_type.pxd); files complete them where they are written."""
+"""The rows of the built-in types, as far as memory goes (value_type.pxd); files complete them where they are
+written."""
 from redislite._core.text.encodings cimport ENCODING_EXTENSION
 from redislite._core.values.value_type cimport ValueType, extension_type
 
