@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from functools import partial
 
 from redislite._core.commands.row import rows_of
@@ -334,7 +333,17 @@ class Server:
         self.log.write(level, before + describe(client, hide) + behind.replace("{data}", sent))
 
     def _log_exception(self, error: BaseException) -> None:
-        self.log.warning("Internal error: " + "".join(traceback.format_exception(error)).strip())
+        try:
+            import traceback
+        except (ImportError, OSError):  # there may be no descriptor left to load it with
+            text = repr(error)
+        else:
+            text = "".join(traceback.format_exception(error)).strip()
+        self.log.warning("Internal error: " + text)
+
+    def _load_for_errors(self) -> None:
+        """What errors are told with, while it can be loaded: after the start, which it would take a twelfth of."""
+        import traceback  # noqa: F401
 
     # Periodic work
 
@@ -408,6 +417,7 @@ class Server:
         self._require_life()
         self.listeners.start()
         self.loop.call_later(1.0 / self.config["hz"], self._cron)
+        self.loop.call_later(1.0 / self.config["hz"], self._load_for_errors)
         for path in remove_left(self.config["dir"]) + remove_left(self.append_only.folder):
             self.log.notice(f"Removed {path}, which a server that is gone has left unfinished")
         if not self.append_only.load():

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 VALUE_TYPES = frozenset(("string", "integer", "double", "key", "pattern", "unix-time", "pure-token"))
 
 _LEXEME = re.compile(
-    r"\s*(?:(?P<ellipsis>\.\.\.)|(?P<quoted>'[^']*')|(?P<mark>[\[\]()|:=~#@!])|(?P<word>[A-Za-z0-9_](?:[\w/\-]|\.(?!\.))*))"
+    r"\s*(?:(?P<ellipsis>\.\.\.)|(?P<quoted>'[^']*')|(?P<mark>[\[\]()|:=~#@!])"
+    r"|(?P<word>[A-Za-z0-9_](?:[\w/\-]|\.(?!\.))*))"
 )
 _TOKEN_WORD = re.compile(r"[A-Z][A-Z0-9_-]*\Z")
 

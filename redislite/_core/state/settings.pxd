@@ -91,5 +91,5 @@ cdef struct Settings:
     int64_t script_deprecated_api       # lua-enable-deprecated-api: scripts have getfenv, setfenv, newproxy
     int64_t script_insecure_api         # lua-enable-insecure-api: the same
     int64_t script_calls_all            # DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what they may not
-    int64_t error_kinds_overflow        # of kinds of errors beyond a limit, scripts' count as one; otherwise none is counted
-    int64_t script_errors_brief         # errors of scripts name neither the script nor Redis; the debugger speaks Valkey
+    int64_t error_kinds_overflow        # kinds of errors beyond a limit: scripts' count as one; 0: none is counted
+    int64_t script_errors_brief         # errors of scripts name neither script nor Redis; the debugger speaks Valkey
