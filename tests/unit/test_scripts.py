@@ -358,6 +358,18 @@ JSON = st.recursive(
 )
 
 
+@given(st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(10**16), 10**16).map(float),
+    st.sampled_from([0.0, -0.0, 99999999999999.0, 1e14, -99999999999999.0, -1e14, 1e15, 2.0**53, 2.0**63, -(2.0**63)]),
+))
+def test_numbers_are_written_with_as_many_digits_as_are_set(number: float) -> None:
+    for precision in (14, 3, 16):
+        script = f"cjson.encode_number_precision({precision}) return cjson.encode(tonumber(ARGV[1]))"
+        reply = Engine().execute("EVAL", script, 0, repr(number))
+        assert reply.decode() == f"%.{precision}g" % number
+
+
 @given(JSON)
 def test_json_there_and_back(value: Any) -> None:
     engine = Engine()

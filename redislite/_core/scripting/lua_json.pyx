@@ -1,7 +1,7 @@
 """`cjson`; the contract is in lua_json.pxd."""
-from libc.math cimport floor, isinf, isnan
+from libc.math cimport floor, isinf, isnan, signbit
 from libc.stddef cimport ptrdiff_t, size_t
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod
 from libc.string cimport memcmp, memcpy, strlen
@@ -12,6 +12,7 @@ from redislite._core.scripting.lua_api cimport (
 from redislite._core.scripting.lua_buffer cimport (
     LuaBuffer, buffer_add, buffer_add_byte, buffer_open, buffer_push, buffer_room,
 )
+from redislite._core.text.numbers cimport format_int64
 
 cdef enum:
     DEPTH = 1000                # levels, at first
@@ -21,6 +22,8 @@ cdef enum:
     SPARSE_SAFE = 10
     INTEGER_MAX = 2147483647
     NUMBER_MAX = 48             # bytes of a number as text
+
+cdef double WHOLE_MAX = 1e14    # has one digit more than PRECISION
 
 # What to do with numbers that JSON does not have.
 cdef enum:
@@ -122,6 +125,11 @@ cdef void encode_number(Encoder* encoder, int index) noexcept nogil:
             buffer_add(&encoder.buffer, "nan", 3)
             return
     room = buffer_room(&encoder.buffer, NUMBER_MAX)
+    if -WHOLE_MAX < number < WHOLE_MAX and encoder.settings.precision >= PRECISION and \
+            number == <double> <int64_t> number and not (number == 0 and signbit(number)):
+        # What %g would say of a whole number that has no more digits than that.
+        encoder.buffer.length += format_int64(room, <int64_t> number)
+        return
     encoder.buffer.length += snprintf(room, NUMBER_MAX, "%.*g", encoder.settings.precision, number)
 
 
