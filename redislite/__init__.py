@@ -5,10 +5,11 @@
 From Python:
 
 - ``Engine``: the data plane in this process, no socket: ``Engine().execute("SET", "key", "value")``.
+- ``Redis``, ``aio.Redis``: redis-py's clients on a ``Database`` in this process; see docs/embedded.md. They need
+  redis-py: ``pip install redislite-server[client]``.
 - ``Config`` and ``Server``: a server of one's own, ``Server(config)``, then ``start()`` and ``serve()``.
 - ``command``, ``function``, ``on``: decorators that make a Python function a command, a function of a library, or a
-hook on
-  keyspace events; see docs/scripting.md. ``Caller`` is what these are given to call commands with.
+  hook on keyspace events; see docs/scripting.md. ``Caller`` is what these are given to call commands with.
 """
 
 from __future__ import annotations
@@ -20,19 +21,43 @@ if TYPE_CHECKING:
     from redislite._core.scripting.extension import command, function, on
     from redislite._core.scripting.python_calls import Caller
     from redislite.config.config import Config
+    from redislite.embedded.client import Redis, StrictRedis
+    from redislite.embedded.database import Database, DatabaseClosed, open
+    from redislite.embedded.keeping import LockedError
     from redislite.server import Server
 
-__all__ = ["Caller", "CommandError", "Config", "Engine", "Server", "command", "function", "on"]
+__all__ = [
+    "Caller",
+    "CommandError",
+    "Config",
+    "Database",
+    "DatabaseClosed",
+    "Engine",
+    "LockedError",
+    "Redis",
+    "Server",
+    "StrictRedis",
+    "command",
+    "function",
+    "on",
+    "open",
+]
 
 _HOMES = {
     "Caller": "redislite._core.scripting.python_calls",
     "CommandError": "redislite._core.protocol.reply_types",
     "Config": "redislite.config.config",
+    "Database": "redislite.embedded.database",
+    "DatabaseClosed": "redislite.embedded.database",
     "Engine": "redislite._core.engine",
+    "LockedError": "redislite.embedded.keeping",
+    "Redis": "redislite.embedded.client",
     "Server": "redislite.server",
+    "StrictRedis": "redislite.embedded.client",
     "command": "redislite._core.scripting.extension",
     "function": "redislite._core.scripting.extension",
     "on": "redislite._core.scripting.extension",
+    "open": "redislite.embedded.database",
 }
 
 
@@ -43,6 +68,12 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(home), name)
+    try:
+        module = importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise ImportError(f"redislite.{name} needs redis-py: pip install redislite-server[client]") from error
+    value = getattr(module, name)
     globals()[name] = value
     return value

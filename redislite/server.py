@@ -410,17 +410,21 @@ class Server:
 
     # Life
 
-    def start(self) -> None:
-        """Opens the listening sockets, begins the periodic work and loads the data set, serving what may be served
-        meanwhile. Raises ListenError, LoadError, and LoadingStopped where it was told to end before that was done;
-        RuntimeError where it has ended."""
+    def start(self, listen: bool = True, snapshot_first: bool = False) -> None:
+        """Opens the listening sockets, unless told not to, begins the periodic work and loads the data set, serving
+        what may be served meanwhile. snapshot_first: the data are the snapshot's, which an append-only file that does
+        not exist yet begins with; else an append-only file begins with nothing. Raises ListenError, LoadError, and
+        LoadingStopped where it was told to end before that was done; RuntimeError where it has ended."""
         self._require_life()
-        self.listeners.start()
+        if listen:
+            self.listeners.start()
         self.loop.call_later(1.0 / self.config["hz"], self._cron)
         self.loop.call_later(1.0 / self.config["hz"], self._load_for_errors)
         for path in remove_left(self.config["dir"]) + remove_left(self.append_only.folder):
             self.log.notice(f"Removed {path}, which a server that is gone has left unfinished")
-        if not self.append_only.load():
+        if snapshot_first:
+            self.snapshots.load()
+        if not self.append_only.load() and not snapshot_first:
             self.snapshots.load()
         self.engine.dirty = 0
         self.append_only.loaded()

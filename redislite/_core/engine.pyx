@@ -782,6 +782,14 @@ cdef class Engine(Inspected):
             self.raise_failure()
         return more
 
+    def call_alone(self, object function) -> object:
+        """Calls a function while no other thread is within the engine, for which it waits; answers what it does."""
+        own(&self.core)
+        try:
+            return function()
+        finally:
+            disown(&self.core)
+
     def turn(self) -> float:
         """Does what a loop would do now: for an engine that has none, and one whose loop nobody runs (on_turn). Answers
         in how many seconds it has to be called again."""

@@ -13,6 +13,7 @@ told to ``stop``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import select
 import time
@@ -72,6 +73,7 @@ class EpollBackend:
         self.modify = self._epoll.modify
         self.remove = self._epoll.unregister
         self.wait: Waiter = self._epoll.poll
+        self.fileno = self._epoll.fileno
 
     def close(self) -> None:
         self._epoll.close()
@@ -133,6 +135,7 @@ class KqueueBackend:
         self._select: Any = select  # the names below exist only where kqueue does
         self._queue = self._select.kqueue()
         self._wanted: dict[int, int] = {}
+        self.fileno: Callable[[], int] = self._queue.fileno
 
     def _change(self, fd: int, filter: int, on: bool) -> None:
         flags = self._select.KQ_EV_ADD if on else self._select.KQ_EV_DELETE
@@ -198,6 +201,7 @@ class Loop:
         self._handlers: list[EventHandler] = []  # by descriptor
         # Told of an exception, and of the descriptor whose handler has raised it, or -1.
         self.on_failure: Callable[[Exception, int], object] = lambda _error, _fd: None
+        self.on_stop: Callable[[], object] = lambda: None
         self.before_sleep: Callable[[], bool] = lambda: False
         self._timers: list[Timer] = []
         self._timers_made = 0
@@ -252,8 +256,9 @@ class Loop:
         return timer
 
     def stop(self) -> None:
-        """Ends ``run`` after the current turn."""
+        """Ends ``run`` after the current turn, and tells ``on_stop``."""
         self.running = False
+        self.on_stop()
 
     def guard(self, function: Callable[..., object], *arguments: object) -> bool:
         """Calls a function; false where it has raised, which ``on_failure`` was told."""
@@ -316,6 +321,28 @@ class Loop:
                 self._tell(error, fd)
         self._fire(time.monotonic())
         self.before_sleep()
+
+    def fileno(self) -> int:
+        """A descriptor that can be read while something is ready. OSError where the system has none for that."""
+        if not isinstance(self._backend, EpollBackend | KqueueBackend):
+            raise OSError(errno.ENOTSUP, f"{self.backend} cannot be waited for from outside")
+        return self._backend.fileno()
+
+    def turn(self) -> float:
+        """A turn of ``run`` that waits for nothing, for who drives the loop instead: serves what is ready and due now.
+        In how many seconds the next one is due. Raises what ``before_sleep`` does."""
+        if self._handlers:
+            for fd, events in self._backend.wait(0.0, EVENTS_PER_TURN):
+                try:
+                    self._handlers[fd](events)
+                except Exception as error:
+                    self._tell(error, fd)
+        timers = self._timers
+        if timers and timers[0].due <= time.monotonic():
+            self._fire(time.monotonic())
+        if self.before_sleep():
+            return 0.0
+        return max(0.0, min(LONGEST_SLEEP, timers[0].due - time.monotonic())) if timers else LONGEST_SLEEP
 
     def _sweep_timers(self) -> None:
         # In place: run has the list at hand.

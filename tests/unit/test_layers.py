@@ -159,6 +159,8 @@ SUBSYSTEMS = (
     "commands",
     "tools",
     "server",
+    "embedded",
+    "aio",
     "cli",
     "__main__",
     "",

@@ -116,6 +116,14 @@ def test_large_values_pass_both_entries(engine: Engine, size: int) -> None:
     assert got == wanted
 
 
+def test_what_cannot_be_decoded_is_not_taken_for_the_next_reply(engine: Engine) -> None:
+    session = Session(engine, encoding="utf-8")
+    session.execute("RPUSH", "l", b"good", b"\xff", b"good")
+    with pytest.raises(UnicodeDecodeError):
+        session.execute("LRANGE", "l", 0, -1)
+    assert session.execute("LLEN", "l") == 3
+
+
 def test_bytes_may_come_in_pieces(engine: Engine) -> None:
     session = Session(engine)
     for byte in b"*2\r\n$4\r\nPING\r\n$1\r\nx\r\nPING\r\n":

@@ -8,6 +8,8 @@ What is executed is executed before the call returns. Output is not written but 
 (client_park), so that from there on it waits, is woken, timed out, unblocked and paused as any other; whoever waits for
 output is told by the transport's `offer`.
 
+What was popped for a session that waited, and that is closed before its reply was taken, is put back (undelivered.py).
+
 Any thread may call, at any time (dispatch/ownership). Calls give the engine its turns (Engine.turn), and so does a
 thread that waits: nobody else needs to. A call from within a command (of the Python tier, a hook) is executed at once,
 and waits for nothing.
@@ -28,6 +30,8 @@ cdef class Session(Connection):
     cdef size_t input_length
     cdef list wakers                    # are called once, when there is output or the session is closed
     cdef list closing                   # the engine's
+    # The request that waits, or has waited and whose reply nobody has taken; None: none.
+    cdef list waited
     # Messages that `execute` has come across, oldest first, as lists.
     cdef public list pushes
 
@@ -36,6 +40,8 @@ cdef class Session(Connection):
     cdef int tick(self) except -1
     cdef int settle(self) except -1
     cdef void wake(self) noexcept
+    cdef int note_waiting(self) except -1
+    cdef int put_back(self) except -1
     cdef int await_reply(self) except -1
     cdef int take_messages(self) except -1
     cdef void count_taken(self, size_t length) noexcept

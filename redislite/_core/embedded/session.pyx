@@ -21,12 +21,13 @@ from redislite._core.protocol.decoding cimport Decoder
 from redislite._core.protocol.encoding cimport Vector, vector_add, vector_begin, vector_end
 from redislite._core.protocol.reply cimport chunk_data, reply_pending, reply_written
 from redislite._core.protocol.resp cimport parser_new
-from redislite._core.state.core cimport QUERY_BUFFER, Chunk, Client, Core, Transport
+from redislite._core.state.core cimport QUERY_BUFFER, Argument, Chunk, Client, Core, Parser, Request, Transport
 from redislite._core.state.flags cimport (
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_DENY_BLOCKING, CLIENT_POSTPONED,
 )
 from redislite._core.transport cimport client_read, client_use_input
 
+from redislite._core.embedded.undelivered import giving_back
 from redislite._core.protocol.reply_types import CommandError
 
 
@@ -72,12 +73,12 @@ cdef class Session(Connection):
 
     engine: whose client it is. encoding, errors: of the text that bulk strings become; None: they stay bytes. error:
     what makes an object of an error's text. encoder: its `encode` makes bytes of arguments that are neither bytes,
-    text, int nor float (None: they are refused), and of text where its encoding is not UTF-8. TypeError where the
-    engine is none; RuntimeError where it is closed to sessions.
+    text, int nor float (None: they are refused), and of text where encodes_text. address: what CLIENT LIST shows.
+    TypeError where the engine is none; RuntimeError where it has been made already.
     """
 
     def __init__(self, Inspected engine not None, *, str encoding=None, str errors="strict", object error=CommandError,
-                 object encoder=None, bint encodes_text=False, str address="local:0") -> None:
+                 object encoder=None, bint encodes_text=False, str address=None) -> None:
         if self.client.core != NULL or self.engine is not None:
             raise RuntimeError("a session is made once")
         self.decoder = Decoder(None, error, encoding, errors, True)
@@ -90,7 +91,7 @@ cdef class Session(Connection):
         try:
             self.closing = engine.closing
             self.attach(&engine.core, engine, -1, &LOCAL)
-            engine.adopt(self, address, "local:0")
+            engine.adopt(self, f"local:{self.client.id}" if address is None else address, "local:0")
         finally:
             disown(self.engine_core)
 
@@ -174,6 +175,8 @@ cdef class Session(Connection):
             else:
                 if client.core != NULL:
                     client_recount(core, client)
+                if client.flags & CLIENT_BLOCKED:
+                    self.note_waiting()
                 self.settle()
             self.end_if_through()
         finally:
@@ -217,6 +220,8 @@ cdef class Session(Connection):
                 chunk = chunk.next
             self.count_taken(length)
             reply_written(&client.reply, length)
+            if not client.flags & CLIENT_BLOCKED:
+                self.waited = None
             self.end_if_through()
             return data
         finally:
@@ -253,8 +258,8 @@ cdef class Session(Connection):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until there is output or the session is closed, for so many seconds at the most (None: for ever);
-        whether that is so. Gives the engine its turns meanwhile. RuntimeError from within a command, as nothing would
-        ever come."""
+        whether that is so. Gives the engine its turns meanwhile. RuntimeError from within a command, where nothing
+        would ever come, but for a timeout of 0."""
         cdef double end = 0.0 if timeout is None else monotonic() + timeout
         cdef double rest
         lock = allocate_lock()
@@ -262,6 +267,8 @@ cdef class Session(Connection):
         release = lock.release
         while self.call_when_ready(release):
             try:
+                if timeout == 0 and self.engine_core.executing != NULL and not is_anothers(self.engine_core):
+                    return False
                 rest = self.turn()
                 if timeout is not None:
                     if end - monotonic() <= 0.0:
@@ -348,7 +355,10 @@ cdef class Session(Connection):
                 client_recount(core, client)
             self.settle()
             if not done:
+                if client.flags & CLIENT_BLOCKED:
+                    self.note_waiting()
                 self.await_reply()
+                self.waited = None
         if self.is_closed() and reply_pending(&client.reply) == 0:
             raise SessionClosed("the session is closed")
         before = reply_pending(&client.reply)
@@ -381,7 +391,7 @@ cdef class Session(Connection):
             except BaseException as error:
                 interruption = error
         if interruption is not None:
-            self.engine.close(self)
+            self.close()
             raise interruption
         return 0
 
@@ -409,9 +419,39 @@ cdef class Session(Connection):
             return
         own(core)
         try:
+            if self.waited is not None:
+                self.put_back()
             self.engine.close(self)
         finally:
             disown(core)
+
+    cdef int note_waiting(self) except -1:
+        """The next request in the client's parser waits."""
+        cdef Parser* parser = self.client.parser
+        cdef Request* request = &parser.requests[parser.requests_done]
+        cdef Argument* argument
+        cdef size_t i
+        self.waited = []
+        for i in range(request.first, request.first + request.count):
+            argument = &parser.arguments[i]
+            self.waited.append((argument.owner if argument.owner != NULL else
+                                self.client.query + <size_t> argument.data)[:argument.length])
+        return 0
+
+    cdef int put_back(self) except -1:
+        """The session is about to be closed: what was popped for it, and nobody has got, goes back."""
+        cdef Client* client = &self.client
+        cdef list words = self.waited
+        self.waited = None
+        if self.is_closed() or self.is_busy() or client.flags & CLIENT_BLOCKED or reply_pending(&client.reply) == 0:
+            return 0
+        command = giving_back(words, Decoder(None).take(client, 1, []))
+        if command is not None:
+            other = Session(self.engine)
+            other.database = self.database
+            other.execute(*command)
+            other.close()
+        return 0
 
 
 cdef int own_buffers(Core* core, Client* client) except -1:

@@ -100,6 +100,9 @@ cdef class Decoder:
             return value
         except Torn:
             pass
+        except BaseException:
+            reply_release(&client.reply)    # it is not to be taken for the next one's
+            raise
         # Rare: a message that others share begins in a chunk of the client's own.
         if pushes is not None:
             pushes.clear()
@@ -108,7 +111,11 @@ cdef class Decoder:
         cursor.at = whole
         cursor.end = cursor.at + pending
         cursor.chunk = NULL
-        value = self.read_behind_pushes(&cursor, raw, pushes)
+        try:
+            value = self.read_behind_pushes(&cursor, raw, pushes)
+        except BaseException:
+            reply_release(&client.reply)
+            raise
         reply_written(&client.reply, cursor.at - <const char*> whole)
         return value
 
