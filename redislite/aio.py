@@ -4,9 +4,10 @@ from __future__ import annotations
 
 try:
     from redislite.embedded.aio_client import Redis, StrictRedis
-except ModuleNotFoundError as error:
-    if error.name != "redis":
+except ImportError as error:
+    if (error.name or "").partition(".")[0] != "redis":
         raise
-    raise ImportError("redislite.aio needs redis-py: pip install redislite-server[client]") from error
+    reason = "needs redis-py, version 8 or later: pip install redislite-server[client]"
+    raise ImportError(f"redislite.aio {reason}") from error
 
 __all__ = ["Redis", "StrictRedis"]

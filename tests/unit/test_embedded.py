@@ -609,13 +609,15 @@ def test_asyncio_pools_take_the_connection(database: Database) -> None:
     asyncio.run(main())
 
 
-def test_redis_py_is_asked_for_only_where_it_is_needed() -> None:
+@pytest.mark.parametrize("missing", ["redis", "redis.observability.providers"])
+def test_redis_py_is_asked_for_only_where_it_is_needed(missing: str) -> None:
     code = (
-        "import sys; sys.modules['redis'] = None\n"
+        f"import sys; sys.modules[{missing!r}] = None\n"
         "import redislite\n"
         "assert redislite.Database().execute('PING') == b'PONG'\n"
-        "try:\n    redislite.Redis\n"
-        "except ImportError as error:\n    assert 'redislite-server[client]' in str(error), error\n"
-        "else:\n    raise AssertionError\n"
+        "for get in (lambda: redislite.Redis, lambda: __import__('redislite.aio')):\n"
+        "    try:\n        get()\n"
+        "    except ImportError as error:\n        assert 'redislite-server[client]' in str(error), error\n"
+        "    else:\n        raise AssertionError\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
