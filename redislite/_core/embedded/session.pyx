@@ -23,11 +23,11 @@ from redislite._core.protocol.reply cimport chunk_data, reply_pending, reply_wri
 from redislite._core.protocol.resp cimport parser_new
 from redislite._core.state.core cimport QUERY_BUFFER, Argument, Chunk, Client, Core, Parser, Request, Transport
 from redislite._core.state.flags cimport (
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_DENY_BLOCKING, CLIENT_POSTPONED,
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_DENY_BLOCKING, CLIENT_POSTPONED, COMMAND_BLOCKING,
 )
 from redislite._core.transport cimport client_read, client_use_input
 
-from redislite._core.embedded.undelivered import giving_back
+from redislite._core.embedded.undelivered import giving_back, words_of
 from redislite._core.protocol.reply_types import CommandError
 
 
@@ -177,6 +177,8 @@ cdef class Session(Connection):
                     client_recount(core, client)
                 if client.flags & CLIENT_BLOCKED:
                     self.note_waiting()
+                elif client.core != NULL and client.command != NULL and client.command.flags & COMMAND_BLOCKING:
+                    self.waited = words_of(data)
                 self.settle()
             self.end_if_through()
         finally:
