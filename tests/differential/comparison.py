@@ -180,6 +180,14 @@ TOLERATED: list[Tolerated] = [
         lambda command, ours, theirs: ours[:15] == theirs[:15] == b"-ERR Unbalanced",
     ),
     Tolerated(
+        "a cursor may begin with a space from Redis 8 and Valkey 9 on",
+        lambda command, ours, theirs: (
+            command[0].upper().endswith(b"SCAN")
+            and theirs.startswith(b"-ERR invalid cursor")
+            and any(word[:1].isspace() for word in command[1:3])
+        ),
+    ),
+    Tolerated(
         "an unknown TYPE of SCAN finds nothing in Redis 7 and is an error in Valkey 9, which stands here",
         lambda command, ours, theirs: command[0].upper() == b"SCAN" and ours.startswith(b"-ERR unknown type name"),
     ),
