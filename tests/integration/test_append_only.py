@@ -97,6 +97,18 @@ def test_what_is_acknowledged_is_in_the_file_before_the_reply(start_server: Serv
         assert list(split(path.read_bytes()))[-1] == [b"SET", b"k", b"value %d" % number]
 
 
+def test_what_begins_the_count_of_changes_anew_is_no_change(start_server: ServerPool) -> None:
+    server = start_server(**ON)
+    server.control("SET", "k", 1)
+    for command in ("SAVE", "BGSAVE", "DEBUG RELOAD", "DEBUG LOADAOF", "CONFIG RESETSTAT"):
+        server.control(*command.split())
+        wait_until(lambda: b"rdb_bgsave_in_progress:0" in server.control("INFO", "persistence"), "the end of the child")
+        server.control("INCR", "k")
+    server.stop()
+    written = (server.directory / FOLDER / "appendonly.aof.1.incr.aof").read_bytes()
+    assert [words[0] for words in split(written)] == [b"SELECT", b"SET"] + [b"INCR"] * 5
+
+
 def test_switched_on_and_off_while_serving(start_server: ServerPool) -> None:
     server = start_server(appendonly="no")
     server.control("SET", "before", 1)

@@ -40,6 +40,7 @@ cdef inline void propagate_vanishing_end(Core* core, int before) noexcept nogil:
 cdef void propagate_vanished(Core* core, const Database* database, const char* key, size_t length,
                              bint lazy) noexcept nogil
 # Called by call_command around each command: database is the one it began in, dirty the count of changes before it.
+# A count that is smaller behind it is one that a save has begun anew: the command has changed nothing then.
 # failed: it has answered an error. Where it has changed something all the same, memory having been out in the middle,
 # and has not said what, nobody can tell others: its unit is lost.
 cdef void propagate_command(Core* core, Client* client, const Database* database, uint64_t dirty,

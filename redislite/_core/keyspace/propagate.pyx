@@ -131,7 +131,7 @@ cdef void propagate_command(Core* core, Client* client, const Database* database
                             bint failed) noexcept nogil:
     cdef bint is_replaced = core.feed.is_replaced
     core.feed.is_replaced = 0
-    if core.dirty == dirty or is_replaced or client.flags & CLIENT_BLOCKED:
+    if core.dirty <= dirty or is_replaced or client.flags & CLIENT_BLOCKED:
         return
     if failed:
         core.feed.is_broken = 1

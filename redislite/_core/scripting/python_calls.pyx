@@ -221,6 +221,6 @@ cdef void python_command(Core* core, Client* client) noexcept nogil:
     if command.flags & COMMAND_VERBATIM:
         run.propagated = 0
     run_command(core, client, &run)
-    if command.flags & COMMAND_VERBATIM and core.dirty != dirty and core.propagation:
+    if command.flags & COMMAND_VERBATIM and core.dirty > dirty and core.propagation:
         propagate_always(core, client)
     run_end(core, &run)
