@@ -107,7 +107,7 @@ CALL = (
     "redis.pcall(ARGV[1], KEYS[1])",
     "redis.call('PUBLISH', 'news', ARGV[1])",
     "redis.setresp(3)",
-    "redis.set_repl(redis.REPL_NONE)",
+    "redis.set_repl(redis.REPL_ALL)",
     "error({err = 'MINE'})",
     "cjson.decode(ARGV[1])",
     "cmsgpack.unpack(cmsgpack.pack(KEYS))",
@@ -431,12 +431,32 @@ class Chaos:
             self.close(peer, "settled")
         control = self._control()
         digest = control("DEBUG", "DIGEST")
+        values = self.values(control)
         for words in (("DEBUG", "RELOAD"), ("DEBUG", "LOADAOF")):
             answer = control(*words)
             assert not isinstance(answer, Failure), (words, answer)
             after = control("DEBUG", "DIGEST")
-            assert after == digest, f"{' '.join(words)} has changed the data"
+            if after != digest:
+                others = self.values(control)
+                differing = [
+                    (name, values.get(name), others.get(name))
+                    for name in {*values, *others}
+                    if values.get(name) != others.get(name)
+                ]
+                raise AssertionError(f"{' '.join(words)} has changed the data: {differing[:20]}")
         self.server.check()
+
+    @staticmethod
+    def values(control: Connection) -> dict[tuple[int, bytes], tuple[object, ...]]:
+        """Type, deadline and digest of each key, by database and name."""
+        found = {}
+        for number in range(16):
+            control("SELECT", number)
+            for name in control("KEYS", "*"):
+                facts = control("TYPE", name), control("PEXPIRETIME", name), control("DEBUG", "DIGEST-VALUE", name)
+                found[number, name] = facts
+        control("SELECT", 0)
+        return found
 
     def _control(self) -> Connection:
         """A connection that nothing restricts any more: the configuration is as it was, nothing is paused."""
