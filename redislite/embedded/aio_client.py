@@ -14,6 +14,7 @@ from redis.asyncio.client import Pipeline as RedisPipeline
 
 from redislite._core.embedded.executor import OVER_CONNECTION, Executor
 from redislite.embedded.aio_connection import Connection
+from redislite.embedded.aio_stream import output_of
 from redislite.embedded.client import DEFAULTS, begin, choose, lead_here, url_keywords
 
 TYPE_CHECKING = False
@@ -74,9 +75,19 @@ class Redis(Executor, redis.asyncio.Redis):  # type: ignore[misc]  # as redis-py
         if not self.has_session and self.uses_sessions:
             await self._begin()
         value = self.execute_here(args, options)
-        if value is OVER_CONNECTION:
-            return await redis.asyncio.Redis.execute_command(self, *args, **options)
-        return value
+        if value is not OVER_CONNECTION:
+            return value
+        if self.connection_pool.connection_kwargs.get("socket_timeout") is None:
+            session = self.begin_waiting(args)
+            if session is not None:
+                try:
+                    await output_of(session)
+                except BaseException:
+                    session.close()
+                    raise
+                # From here on nothing is awaited: who is cancelled has either got the reply, or nothing is lost.
+                return self.end_waiting(session, args, options)
+        return await redis.asyncio.Redis.execute_command(self, *args, **options)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Commands that are executed together; see redis-py's."""

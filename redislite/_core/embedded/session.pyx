@@ -240,6 +240,21 @@ cdef class Session(Connection):
             self.engine.close(self)
         return 0
 
+    def read(self, *, bint raw=False) -> object:
+        """The reply that has come for what was sent, as `execute` answers it; None where none has. SessionClosed."""
+        cdef Client* client = &self.client
+        own(self.engine_core)
+        try:
+            self.check_free()
+            if reply_pending(&client.reply) == 0 and not client.reply.starved:
+                return None
+            value = self.decoder.take(client, raw, self.pushes)
+            if not client.flags & CLIENT_BLOCKED:
+                self.waited = None
+            return value
+        finally:
+            disown(self.engine_core)
+
     def call_when_ready(self, object waker not None) -> bool:
         """Has waker called once, on any thread, when there is output or the session is closed. False where that is so
         already: it will not be called then."""
@@ -416,7 +431,7 @@ cdef class Session(Connection):
         cdef Core* core = self.engine_core
         if self.client.core == NULL or self.is_leaving:
             return
-        if is_anothers(core):
+        if is_anothers(core) and self.waited is None:
             self.closing.append(self)
             return
         own(core)
