@@ -274,7 +274,7 @@ def _reload(server: Server, connection: Connection, args: list[bytes]) -> object
     try:
         path = server.snapshots.path_of(copy)
         if b"nosave" not in words:
-            server.snapshots.save()
+            server.snapshots.save(beside_child=True)
     except SnapshotError as error:
         raise CommandError(f"ERR {error}") from error
     try:

@@ -135,10 +135,11 @@ class Snapshots:
 
     # Writing
 
-    def save(self, copy: str | None = None) -> None:
-        """Write a snapshot, here and now, or a copy with this name. Busy while a child writes one; SnapshotError."""
+    def save(self, copy: str | None = None, *, beside_child: bool = False) -> None:
+        """Write a snapshot, here and now, or a copy with this name. Busy while a child writes one, unless beside_child:
+        then the child's takes this one's place. SnapshotError."""
         path = self.path_of(copy)
-        if self.is_running:
+        if self.is_running and not beside_child:
             raise Busy(KIND)
         self._save(path, copy is not None)
 

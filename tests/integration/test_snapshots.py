@@ -576,3 +576,15 @@ def test_keys_without_anything_in_them_are_named(start_server: ServerPool, hide:
     server.crash()
     assert server.control("DBSIZE") == 0
     assert f"skipping empty key: {shown}\n" in server.log() and "empty keys skipped: 1" in server.log()
+
+
+def test_a_reload_beside_a_child(start_server: ServerPool) -> None:
+    server = start_server(rdb_key_save_delay=100_000)
+    for number in range(50):
+        server.control("SET", f"k{number}", number)
+    assert server.control("BGSAVE") == "Background saving started"
+    server.control("CONFIG", "SET", "rdb-key-save-delay", "0")
+    assert server.control("DEBUG", "RELOAD") == "OK"
+    assert server.info("persistence")["rdb_bgsave_in_progress"] == "1"
+    assert server.control("SAVE") == Failure("ERR Background save already in progress")
+    assert server.control("DBSIZE") == 50
