@@ -281,6 +281,7 @@ cdef void append_log_release(Core* core) noexcept nogil:
     cdef AppendLog* log = append_log(core)
     if log == NULL:
         return
+    feed_detach(core, &log.reader)
     file_worker_free(log.syncer)
     if log.fd >= 0:
         close_descriptor(log.fd)
