@@ -48,7 +48,7 @@ from redislite.persistence.append_only import AppendOnlyFile
 from redislite.persistence.child import ChildRunner
 from redislite.persistence.leftovers import remove_left
 from redislite.persistence.loading import Loading, LoadingStopped
-from redislite.persistence.refusal import WriteRefusal
+from redislite.persistence.refusal import REPLICAS, WriteRefusal
 from redislite.persistence.snapshots import LoadError, Snapshots
 from redislite.process.collector import Collector
 from redislite.process.crash_reports import CrashReports
@@ -173,6 +173,7 @@ class Server:
         self._follow_engine()
         follow_settings(config, self.engine)
         follow_calls(config, self)
+        self.need_replicas(config, "min-replicas-to-write")
 
     # Configuration
 
@@ -211,6 +212,11 @@ class Server:
         """Gives the default user the password of `requirepass`."""
         # Who is in without a password stays in when one is set; taking the password away lets everybody in.
         self.users.set_default_password(config["requirepass"])
+
+    def need_replicas(self, config: Config, _name: str) -> None:
+        """Refuses writes while there are fewer replicas than they need, of which there is none."""
+        needs = config["min-replicas-to-write"] > 0 and config["min-replicas-max-lag"] > 0
+        self.refusal.set(REPLICAS, "NOREPLICAS Not enough good replicas to write." if needs else "")
 
     def make_room_for_clients(self, config: Config, _name: str) -> None:
         """Makes room for `maxclients` descriptors. ConfigError where the system does not let us."""

@@ -917,9 +917,11 @@ cdef class Engine(Inspected):
         else:
             self.core.gate &= ~gate
 
-    def refuse_writes(self, bytes error) -> None:
-        """Answers this error to commands that write and to PING from now on; None: they are executed again."""
+    def refuse_writes(self, bytes error, *, bint ping=True) -> None:
+        """Answers this error to commands that write, and to PING where so wanted, from now on; None: they are executed
+        again."""
         self.refusal = error
+        self.core.refuses_ping = ping
         if error is None:
             self.core.gate &= ~<uint64_t> GATE_MISCONF
         else:

@@ -1,7 +1,8 @@
-"""Writes that are refused because what was written cannot be kept: which subsystem failed, and what clients are told.
+"""Writes that are refused because what was written cannot be kept, here or by replicas: for which reason, and what
+clients are told.
 
-Guarantees: while any reason stands, the data plane answers writes and PING with the text of the first, in the order of
-REASONS, and executes none of them; without one, nothing is tested per command.
+Guarantees: while any reason stands, the data plane answers writes with the text of the first, in the order of REASONS,
+and executes none of them; PING too where files fail. Without one, nothing is tested per command.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "snapshot"
 APPEND_ONLY = "append-only"
-REASONS = (SNAPSHOT, APPEND_ONLY)
+REPLICAS = "replicas"
+REASONS = (SNAPSHOT, APPEND_ONLY, REPLICAS)
 
 
 class WriteRefusal:
@@ -28,5 +30,5 @@ class WriteRefusal:
         if self._texts.get(reason, "") == text:
             return
         self._texts[reason] = text
-        first = next((self._texts[name] for name in REASONS if self._texts.get(name)), "")
-        self._engine.refuse_writes(first.encode() if first else None)
+        first = next((name for name in REASONS if self._texts.get(name)), "")
+        self._engine.refuse_writes(self._texts[first].encode() if first else None, ping=first != REPLICAS)

@@ -329,3 +329,23 @@ def test_a_listener_that_is_full_of_strangers_still_serves(start_server: ServerP
     for stranger in strangers:
         stranger.close()
     assert Connection((LOOPBACK, server.port))("GET", "k") == Failure("NOAUTH Authentication required.")
+
+
+def test_writes_want_the_replicas_that_are_asked_for(start_server: ServerPool) -> None:
+    server = start_server(min_replicas_to_write=1)
+    refused = Failure("NOREPLICAS Not enough good replicas to write.")
+    with server.connect() as client:
+        assert client("SET", "k", 1) == refused
+        assert client("PING") == "PONG"
+        assert client("GET", "k") is None
+        assert client("EVAL", "return redis.pcall('GET', 'k')", 0) is None
+        assert str(client("EVAL", "return redis.call('SET', 'k', 1)", 0)).startswith("NOREPLICAS Not enough good")
+        assert client("MULTI") == "OK"
+        assert client("SET", "k", 1) == refused
+        assert client("EXEC") == Failure("EXECABORT Transaction discarded because of previous errors.")
+        assert client("CONFIG", "SET", "min-replicas-max-lag", 0) == "OK"
+        assert client("SET", "k", 1) == "OK"
+        assert client("CONFIG", "SET", "min-replicas-max-lag", 10) == "OK"
+        assert client("SET", "k", 1) == refused
+        assert client("CONFIG", "SET", "min-replicas-to-write", 0) == "OK"
+        assert client("SET", "k", 1) == "OK"

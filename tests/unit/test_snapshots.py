@@ -15,7 +15,7 @@ from harness import wait_until
 
 from redislite.config.config import Config
 from redislite.files import explain, publish, replace
-from redislite.persistence.refusal import APPEND_ONLY, SNAPSHOT, WriteRefusal
+from redislite.persistence.refusal import APPEND_ONLY, REPLICAS, SNAPSHOT, WriteRefusal
 from redislite.persistence.snapshots import RETRY_SECONDS, Busy, LoadError, SnapshotError, Snapshots
 from redislite.server import Server
 
@@ -24,9 +24,11 @@ class Refusing:
     """In the engine's place: what it was told to answer to writes last."""
 
     text: bytes | None = None
+    ping = True
 
-    def refuse_writes(self, text: bytes | None) -> None:
+    def refuse_writes(self, text: bytes | None, *, ping: bool = True) -> None:
         self.text = text
+        self.ping = ping
 
 
 class Clock:
@@ -179,12 +181,21 @@ def test_the_first_reason_to_refuse_writes_is_told() -> None:
     for reason, text in (
         (APPEND_ONLY, "MISCONF the log"),
         (SNAPSHOT, "MISCONF the snapshot"),
+        (REPLICAS, "NOREPLICAS"),
         (SNAPSHOT, ""),
         (APPEND_ONLY, ""),
+        (REPLICAS, ""),
     ):
         refusal.set(reason, text)
-        told.append(refusing.text)
-    assert told == [b"MISCONF the log", b"MISCONF the snapshot", b"MISCONF the log", None]
+        told.append((refusing.text, refusing.ping))
+    assert told == [
+        (b"MISCONF the log", True),
+        (b"MISCONF the snapshot", True),
+        (b"MISCONF the snapshot", True),
+        (b"MISCONF the log", True),
+        (b"NOREPLICAS", False),
+        (None, True),
+    ]
 
 
 def test_a_file_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

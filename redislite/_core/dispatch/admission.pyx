@@ -133,7 +133,7 @@ cdef int admit(Core* core, Client* client, Command* command, size_t request_byte
     if gate & GATE_SUBSCRIBER and not command.flags & COMMAND_SUBSCRIBER and not client.flags & CLIENT_IN_EXEC:
         refuse_subscriber(core, client, command)
         return REFUSED
-    if gate & GATE_MISCONF and (flags & COMMAND_WRITE or is_ping(command)) and \
+    if gate & GATE_MISCONF and (flags & COMMAND_WRITE or (core.refuses_ping and is_ping(command))) and \
             not client.flags & (CLIENT_INTERNAL | CLIENT_MASTER):
         refuse(core, client, command, core.refusal)
         return REFUSED

@@ -445,6 +445,7 @@ cdef struct Core:
     const char* version         # what scripts are told that the server is
     const char* valkey_version  # and which Valkey; empty: none
     const char* refusal         # what GATE_MISCONF answers; the engine keeps it
+    bint refuses_ping           # PING too
     const char* busy_reply      # what GATE_BUSY answers
     uint64_t interest           # INTEREST_* bits
     uint64_t dirty              # changes since the last save

@@ -19,7 +19,7 @@ cdef enum:
     GATE_USER = 2048            # client: its user may not do everything
     GATE_TRACKING = 4096        # client: the keys that it reads are tracked
     GATE_LOADING = 8192         # core: the data set is being loaded
-    GATE_MISCONF = 16384        # core: snapshots or the append-only file fail, so writes get Core.refusal
+    GATE_MISCONF = 16384        # core: writes get Core.refusal, as files fail, or replicas are missing
     GATE_CLIENT_MEMORY = 65536  # core: the memory of all clients is limited
     GATE_BUSY = 32768           # core: a script has been running for too long
 
