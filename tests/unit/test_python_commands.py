@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -109,7 +110,12 @@ class TestRaising:
     def test_an_interrupt_from_the_keyboard_comes_out_of_the_turn(self) -> None:
         client = with_handler(raising(KeyboardInterrupt()))
         client.peer.sendall(request("TEST") + request("PING"))
-        client.connection.ready(1)
+        # A program that is started in the background may have been told to ignore it.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            client.connection.ready(1)
+        finally:
+            signal.signal(signal.SIGINT, before)
         with pytest.raises(KeyboardInterrupt):
             client.engine.before_sleep()
         assert client.ask("PING") == b"-ERR test raised KeyboardInterrupt\r\n+PONG\r\n+PONG\r\n"
