@@ -50,7 +50,8 @@ def test_a_rewrite_makes_history() -> None:
     assert manifest.incremental == []
 
 
-@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1))
+# As long as a file system lets a name be that the log's own ending comes behind: 244 bytes.
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=61))
 def test_any_name_is_read_back(name: str) -> None:
     manifest = Manifest(incremental=[LogFile(name, 3, "i")], incremental_sequence=3)
     assert told(parse(manifest.text())) == told(manifest)
