@@ -1,4 +1,5 @@
-"""Files that are replaced whole: written beside the old one, brought to the disk, and put in its place by a rename.
+"""Files that are replaced whole: written beside the old one, brought to the disk, and put in its place by a rename;
+and files that are locked.
 
 A crash at any moment leaves the old file or the new one. Earlier versions can be kept as `name.1`, `name.2`, …, the
 latest first.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 
 _JSON_SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
@@ -111,6 +113,16 @@ def lock_owner(fd: int) -> int:
             if "->" not in words and words[1] == "FLOCK" and words[5] == f"{device}:{status.st_ino}":
                 return max(0, int(words[4]))
     return 0
+
+
+def try_lock(fd: int) -> str:
+    """Lock an open file (flock), waiting for nobody: empty where that was done, else who has locked it. OSError."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = lock_owner(fd)
+        return f"the process {owner}" if owner else "another process"
+    return ""
 
 
 def remove(path: str) -> None:

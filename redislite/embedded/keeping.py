@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 
-from redislite.files import lock_owner, remove
+from redislite.files import remove, try_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,14 +41,11 @@ class Lock:
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                by = try_lock(fd)
+                if by:
+                    raise LockedError(errno.EBUSY, f"{by} has the database open", self.path)
                 if os.path.samestat(os.fstat(fd), os.stat(self.path)):
                     return fd
-            except BlockingIOError:
-                owner = lock_owner(fd)
-                os.close(fd)
-                by = f"the process {owner}" if owner else "another process"
-                raise LockedError(errno.EBUSY, f"{by} has the database open", self.path) from None
             except FileNotFoundError:
                 pass
             except BaseException:

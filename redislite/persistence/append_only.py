@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import time
 
 from redislite.config.kinds import ConfigError
-from redislite.files import create, explain, lock_owner, publish, remove, replace, sync_folder
+from redislite.files import create, explain, publish, remove, replace, sync_folder, try_lock
 from redislite.persistence.log_file import read_log_file
 from redislite.persistence.manifest import LogFile, Manifest, ManifestError, parse
 from redislite.persistence.rdb_file import (
@@ -134,23 +133,22 @@ class AppendOnlyFile:
         the process, however that ends. False: it was this server's already. OSError."""
         self._make_folder()
         fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, LOG_MODE)
+        by = ""
         try:
             if self._lock >= 0 and os.path.sameopenfile(fd, self._lock):
                 os.close(fd)
                 return False
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = lock_owner(fd)
-            os.close(fd)
-            by = f"the process {owner}" if owner else "another process"
-            reason = f"{by} has its append only file there; one of the two needs another `dir` or `appendfilename`"
-            raise OSError(errno.EBUSY, reason) from None
+            by = try_lock(fd)
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
                 os.close(fd)
                 raise
             # A file system that knows no locks: nobody is kept out, and nothing is lost by that with one server.
             self._server.log.warning(f"{self.folder} cannot be locked: see to it that no other server uses it")
+        if by:
+            os.close(fd)
+            reason = f"{by} has its append only file there; one of the two needs another `dir` or `appendfilename`"
+            raise OSError(errno.EBUSY, reason)
         if self._lock >= 0:
             os.close(self._lock)
         self._lock = fd
