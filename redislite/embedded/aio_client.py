@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
-import redis
 import redis.asyncio
 from redis.asyncio.client import Pipeline as RedisPipeline
 
 from redislite._core.embedded.executor import OVER_CONNECTION, Executor
 from redislite.embedded.aio_connection import Connection
 from redislite.embedded.aio_stream import output_of
-from redislite.embedded.client import DEFAULTS, begin, choose, lead_here, url_keywords
+from redislite.embedded.client import DEFAULTS, begin, choose, pool_of, run_pipeline, url_keywords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +42,7 @@ class Redis(Executor, redis.asyncio.Redis):  # type: ignore[misc]  # as redis-py
         self._executed = 0
         if pool is None:
             single = keywords.pop("single_connection_client", False)
-            made = redis.asyncio.Redis(**{**DEFAULTS, **keywords})
-            made.auto_close_connection_pool = False
-            pool = lead_here(made.connection_pool, self.database, Connection)
+            pool = pool_of(redis.asyncio.Redis(**{**DEFAULTS, **keywords}), self.database, Connection)
             super().__init__(connection_pool=pool, single_connection_client=single)
             self.auto_close_connection_pool = True
         else:
@@ -123,23 +120,15 @@ class Pipeline(RedisPipeline):
             await self._client._begin()
         transaction = bool(self.is_transaction or self.explicit_transaction)
         try:
-            answers = self._client.run_pipeline(stack, transaction)
-        except redis.ResponseError as error:
-            number = getattr(error, "number", None)
-            if number is not None:
-                self.annotate_exception(error, number + 1, stack[number][0])
-            await self.reset()
-            raise
+            answers = run_pipeline(self, self._client, transaction)
+            if answers is not None and raise_on_error:
+                self.raise_first_error(stack, answers)
         except BaseException:
             await self.reset()
             raise
         if answers is None:
             return await super().execute(raise_on_error)
-        try:
-            if raise_on_error:
-                self.raise_first_error(stack, answers)
-        finally:
-            await self.reset()
+        await self.reset()
         return answers
 
 

@@ -31,8 +31,11 @@ BLOCKING = FLAG_NAMES["blocking"]
 DEFAULTS = {"socket_timeout": None, "socket_connect_timeout": None}
 
 
-def lead_here(pool: Any, database: Database, connection_class: type) -> Any:
-    """Makes a pool's connections lead to a database in this process."""
+def pool_of(made: Any, database: Database, connection_class: type) -> Any:
+    """The pool of a client that redis-py has made, which is given up; its connections lead to a database in this
+    process."""
+    made.auto_close_connection_pool = False
+    pool = made.connection_pool
     for name in ("host", "port", "socket_keepalive", "socket_keepalive_options", "path"):
         pool.connection_kwargs.pop(name, None)
     pool.connection_kwargs["database"] = database
@@ -88,6 +91,20 @@ def begin(client: Any, behind: type, connection_class: type, open_session: Calla
     )
 
 
+def run_pipeline(pipeline: Any, client: Any, transaction: bool) -> list[Any] | None:
+    """What a pipeline's commands have replied, executed at once for the client; None where they are for a connection to
+    execute. Of a transaction that is refused, the first error is raised, saying which command it is of."""
+    stack = pipeline.command_stack
+    try:
+        answers: list[Any] | None = client.run_pipeline(stack, transaction)
+    except redis.ResponseError as error:
+        number = getattr(error, "number", None)
+        if number is not None:
+            pipeline.annotate_exception(error, number + 1, stack[number][0])
+        raise
+    return answers
+
+
 class Redis(NativeClient, redis.Redis):
     """A client of redis-py whose database is in this process.
 
@@ -108,7 +125,7 @@ class Redis(NativeClient, redis.Redis):
         self.database, self._owns_database = choose(dbfilename, serverconfig, database, pool)
         if pool is None:
             single = keywords.pop("single_connection_client", False)
-            pool = self._make_pool({**DEFAULTS, **keywords})
+            pool = pool_of(redis.Redis(**{**DEFAULTS, **keywords}), self.database, Connection)
             super().__init__(connection_pool=pool, single_connection_client=single)
             self.auto_close_connection_pool = True
         else:
@@ -116,13 +133,6 @@ class Redis(NativeClient, redis.Redis):
         if self.connection is None:
             begin(self, redis.Redis, Connection, Redis._open_session)
             self.use_methods(Redis)
-
-    def _make_pool(self, keywords: dict[str, Any]) -> redis.ConnectionPool:
-        """The pool that redis-py would make of these keywords, with our connections."""
-        made = redis.Redis(**keywords)
-        made.auto_close_connection_pool = False
-        pool: redis.ConnectionPool = lead_here(made.connection_pool, self.database, Connection)
-        return pool
 
     def _open_session(self) -> Session:
         """A session with what connections of the pool begin with: protocol, user, name, database."""
@@ -179,23 +189,15 @@ class Pipeline(RedisPipeline):
             self.load_scripts()
         transaction = bool(vars(self)["transaction"] or self.explicit_transaction)
         try:
-            answers = self._client.run_pipeline(stack, transaction)
-        except redis.ResponseError as error:
-            number = getattr(error, "number", None)
-            if number is not None:
-                self.annotate_exception(error, number + 1, stack[number][0])
-            self.reset()
-            raise
+            answers = run_pipeline(self, self._client, transaction)
+            if answers is not None and raise_on_error:
+                self.raise_first_error(stack, answers)
         except BaseException:
             self.reset()
             raise
         if answers is None:
             return super().execute(raise_on_error)
-        try:
-            if raise_on_error:
-                self.raise_first_error(stack, answers)
-        finally:
-            self.reset()
+        self.reset()
         return answers
 
 

@@ -29,8 +29,8 @@ def session_settings(connection: Any) -> dict[str, Any]:
     }
 
 
-class Connection(RedisConnection):
-    """A connection of redis-py whose other end is a session of a database.
+class LeadingHere:
+    """A base class, before one of redis-py's connections, of those whose other end is a session of a database.
 
     database: which. The rest is redis-py's; what concerns sockets is not looked at.
     """
@@ -41,13 +41,18 @@ class Connection(RedisConnection):
 
     def repr_pieces(self) -> list[tuple[str, object]]:
         """What stands in its representation."""
-        return [("database", self.database), *(piece for piece in super().repr_pieces() if piece[0] == "db")]
-
-    def _connect(self) -> LocalSocket:
-        return LocalSocket(self.database.session(**session_settings(self)), self.socket_timeout)
+        others: Any = super()
+        return [("database", self.database), *(piece for piece in others.repr_pieces() if piece[0] == "db")]
 
     def _host_error(self) -> str:
         return "the database in this process"
+
+
+class Connection(LeadingHere, RedisConnection):
+    """A connection of redis-py that leads to a database in this process."""
+
+    def _connect(self) -> LocalSocket:
+        return LocalSocket(self.database.session(**session_settings(self)), self.socket_timeout)
 
     def can_read(self, timeout: float = 0) -> bool:
         """Whether there is something to be read. As redis-py's own, which may ask the system about a descriptor."""

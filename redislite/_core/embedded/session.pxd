@@ -46,7 +46,6 @@ cdef class Session(Connection):
     cdef int await_reply(self) except -1
     cdef int take_messages(self) except -1
     cdef void count_taken(self, size_t length) noexcept
-    cdef void forget_all(self, object waker) noexcept
     cdef object run(self, Vector* vector, bint raw)
     cdef object call(self, tuple words, bint raw)
     cdef int end_if_through(self) except -1

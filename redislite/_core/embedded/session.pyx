@@ -270,7 +270,7 @@ cdef class Session(Connection):
 
     def forget_waker(self, object waker) -> None:
         """Takes back what call_when_ready was given. Harmless where it has been called."""
-        if waker in self.wakers:
+        while waker in self.wakers:
             self.wakers.remove(waker)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -294,12 +294,8 @@ cdef class Session(Connection):
                 if lock.acquire(True, max(rest, 0.0)):
                     continue
             finally:
-                self.forget_all(release)
+                self.forget_waker(release)
         return True
-
-    cdef void forget_all(self, object waker) noexcept:
-        while waker in self.wakers:
-            self.wakers.remove(waker)
 
     def turn(self) -> float:
         """Gives the engine a turn; in how many seconds it wants the next. RuntimeError from within a command."""
