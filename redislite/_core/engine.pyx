@@ -251,8 +251,7 @@ cdef class Engine(Inspected):
     none, is raised by before_sleep. Of a command that execute runs, it is always raised there.
 
     module_aux: what modules have written beside the keys, which snapshots carry too: by identifier of the module's type
-    and
-        when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
+        and when (1: it stands before the keys, 2: behind them), the fields as RDB data have them; see add_module_aux.
     """
     cdef Connection own
     cdef list callers           # Connections that scripts and Python code of others execute commands as

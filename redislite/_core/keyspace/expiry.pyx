@@ -268,8 +268,7 @@ cdef bint expire_cycle(Core* core, int64_t budget_us) noexcept nogil:
     until = max(until, clock_monotonic_ns() + budget_us * 1000 // FIELDS_LEAST_SHARE)
     for number in range(core.databases_count):
         fields_wait = expire_fields_in(core, core.databases[(number + core.expire_database) % core.databases_count],
-                                       until,
-                                       &step)
+                                       until, &step)
         if fields_wait:
             break
     core.statistics.expired_time_cap_reached += keys_wait + fields_wait

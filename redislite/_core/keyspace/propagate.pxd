@@ -3,11 +3,9 @@
     command ─▶ call_command ─┬─ as it stands, where it changed something
                              └─ what its handler said instead: propagate (any number) and propagate_nothing
                                       │
-                              Core.feed: SELECT where the database differs, MULTI … EXEC around a unit of several
-                              requests
+                              Core.feed: SELECT where the database differs, MULTI … EXEC around several requests
                                       │
-                              read at the end of the turn by whoever is attached (feed.pxd) and set a bit of
-                              Core.propagation
+                              read at the end of the turn by whoever is attached (feed.pxd)
 
 A unit of execution is what one request of a client causes: a command with what it removed on its way, a whole
 transaction, a woken command; it is seen by all or by nobody. What is propagated is deterministic: deadlines are

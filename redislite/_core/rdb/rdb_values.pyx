@@ -6,7 +6,6 @@ from redislite._core.base.alloc cimport Heap, heap_free, heap_zalloc
 from redislite._core.base.growth cimport growth_size
 from redislite._core.base.prefixed cimport prefixed_size, prefixed_write
 from redislite._core.base.sds cimport sds, sds_free, sds_new
-from redislite._core.keyspace.key_table cimport key_hash
 from redislite._core.keyspace.entry cimport (
     ENCODING_INT, ENCODING_INTSET, ENCODING_LISTPACK, ENCODING_QUICKLIST, ENCODING_RAW, ENCODING_SKIPLIST,
     ENCODING_STREAM, INLINE_MAX, TYPE_HASH, TYPE_LIST, TYPE_MODULE, TYPE_SET, TYPE_SORTED_SET, TYPE_STREAM, TYPE_STRING,
@@ -48,6 +47,7 @@ from redislite._core.values.sorted_set_value cimport (
 from redislite._core.structures.release cimport Release, release_begin
 from redislite._core.text.encodings cimport ENCODING_EXTENSION
 from redislite._core.text.rdb_fields cimport read_fields_end
+from redislite._core.text.siphash cimport siphash_1_3
 from redislite._core.values.value_type cimport EXTENSION_VERSION_MAX, ValueType, extension_find
 from redislite._core.values.value_types cimport value_type_of
 from redislite._core.values.stream cimport (
@@ -105,7 +105,7 @@ cdef bint has_duplicate(Core* core, listpack pack, size_t step, bint* starved) n
         memset(slots, 0, size * sizeof(uint8_t*))
     while entry != NULL and not found:
         data = listpack_text(entry, text, &length)
-        at = <size_t> key_hash(core.databases[0], data, length) & (size - 1)
+        at = <size_t> siphash_1_3(core.seed, data, length) & (size - 1)
         while slots[at] != NULL:
             other = listpack_text(slots[at], other_text, &other_length)
             if other_length == length and memcmp(other, data, length) == 0:

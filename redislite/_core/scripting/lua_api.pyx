@@ -12,11 +12,9 @@ NAMES = (
     "newstate close getallocf atpanic "
     "gettop settop pushvalue remove insert replace checkstack xmove "
     "type typename isnumber isstring iscfunction rawequal tonumber toboolean tolstring objlen tothread touserdata "
-    "topointer "
-    "pushnil pushnumber pushinteger pushlstring pushstring pushcclosure pushboolean pushlightuserdata "
+    "topointer pushnil pushnumber pushinteger pushlstring pushstring pushcclosure pushboolean pushlightuserdata "
     "createtable newuserdata getmetatable setmetatable gettable getfield settable setfield rawget rawgeti rawset "
-    "rawseti "
-    "next setfenv "
+    "rawseti next setfenv "
     "call pcall cpcall error concat gc sethook gethook getlocal getstack getinfo "
     "aux_loadbuffer aux_ref aux_unref aux_where aux_argerror aux_checktype aux_checkany aux_checkstack "
     "aux_checknumber aux_checkinteger aux_optinteger aux_checklstring "
@@ -54,6 +52,5 @@ cdef int lua_resolve() except -1:
         if place[i] == NULL:
             memset(place, 0, sizeof(LuaApi))
             raise ImportError(f"scripts need Lua 5.1's functions, and {lua51.__file__} does not show {word.decode()}: "
-                              "install a "
-                              "lupa whose lua51 module exports them, as its wheels do")
+                              "install a lupa whose lua51 module exports them, as its wheels do")
     return 0

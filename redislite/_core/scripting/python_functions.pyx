@@ -160,8 +160,7 @@ cdef void collect(Functions* functions) noexcept nogil:
 cdef FunctionEngine PYTHON
 PYTHON.name = b"PYTHON"
 PYTHON.off_text = (b"libraries in Python are loaded only where the directive enable-python-functions is yes: their "
-                   b"code "
-                   b"may do whatever the server's process may")
+                   b"code may do whatever the server's process may")
 PYTHON.is_on = is_on
 PYTHON.start = start
 PYTHON.load = load

@@ -684,8 +684,7 @@ cdef void reply_failure(lua_State* L, Scripting* scripting, Client* client) noex
         used = snprintf(text, sizeof(text), "%.*s script: on %s:%s.", shown, error, source, line)
     else:
         used = snprintf(text, sizeof(text), "%.*s script: %.*s, on %s:%s.", shown, error, run.name_length, run.name,
-                        source,
-                        line)
+                        source, line)
     length = min(<size_t> used, sizeof(text) - 1)
     if is_counted:
         reply_error_again(&client.reply, text, length)

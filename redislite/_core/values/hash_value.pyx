@@ -521,8 +521,7 @@ cdef size_t hash_live_length(const Core* core, const HashValue* hash) noexcept n
 
 
 cdef bint hash_some_expired(const Core* core, const HashValue* hash) noexcept nogil:
-    cdef int64_t deadline_ms = hash_next_deadline(hash)
-    return deadline_ms != HASH_NO_DEADLINE and is_expired(core, deadline_ms)
+    return is_expired(core, hash_next_deadline(hash))
 
 
 cdef bint hash_has_expired(const Core* core, const HashValue* hash, const char* field, size_t length) noexcept nogil:

@@ -27,8 +27,7 @@ cdef ValueType* extension_in(object capsule) except NULL:
     name = type.name[:MODULE_NAME_ROOM].split(b"\0")[0].decode("utf-8", "replace")
     if type.name[MODULE_NAME_ROOM - 1] != 0 or extension_identifier(type.name, type.version) == 0:
         raise ValueError(f"the type {name!r}, version {type.version}, cannot be: a name is nine of the characters A-Z "
-                         f"a-z "
-                         f"0-9 - _, a version 0 to {EXTENSION_VERSION_MAX}")
+                         f"a-z 0-9 - _, a version 0 to {EXTENSION_VERSION_MAX}")
     if type.memory == NULL or type.length == NULL or type.release_step == NULL or type.copy == NULL or \
             type.write == NULL or type.read == NULL:
         raise ValueError(f"the type {name!r} lacks functions: all but rewrite are needed")
